@@ -1,0 +1,2 @@
+//! Live streaming for sudden crowds.
+fn main() {}

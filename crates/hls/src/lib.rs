@@ -1,0 +1,1 @@
+//! Frames to HLS and LL-HLS segments, parts and playlists.

@@ -1,0 +1,1 @@
+//! In-process fan-out of frames: broadcasts, tracks, groups.

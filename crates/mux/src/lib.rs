@@ -1,0 +1,1 @@
+//! Containers to frames and back: FLV, MPEG-TS, fMP4.

@@ -1,0 +1,1 @@
+//! The running server: gateways, egress plane, configuration, metrics.

@@ -1,0 +1,1 @@
+//! The RTMP wire: handshake, chunks, AMF, client and server session, without IO.

@@ -1,0 +1,1 @@
+//! What tests share: seeded random, captured bytes, lossy links, a virtual clock.

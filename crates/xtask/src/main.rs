@@ -1,0 +1,2 @@
+//! The project's own automation: ci, tidy.
+fn main() {}
