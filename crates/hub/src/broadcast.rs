@@ -1,0 +1,139 @@
+//! One live programme: its log, its publisher's seat, who waits for it.
+
+use crate::log::Log;
+use crate::path::BroadcastPath;
+use crate::{Catalog, Consumer};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+/// One live programme. Lives from the first publish until its grace runs out.
+#[derive(Debug)]
+pub struct Broadcast {
+    path: BroadcastPath,
+    created: Instant,
+    viewers: AtomicU64,
+    egress_bytes: AtomicU64,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) log: Log,
+    /// Counts publishers; only the newest may write.
+    pub(crate) seat: u64,
+    /// Since when nobody publishes.
+    pub(crate) vacant_since: Option<Instant>,
+    /// Whether the tracks are known, so that readers may start.
+    pub(crate) ready: bool,
+    pub(crate) ended: bool,
+    pub(crate) waiting: Vec<Waker>,
+}
+
+impl Broadcast {
+    pub(crate) fn new(path: BroadcastPath, bytes_max: usize, now: Instant) -> Broadcast {
+        Broadcast {
+            path,
+            created: now,
+            viewers: AtomicU64::new(0),
+            egress_bytes: AtomicU64::new(0),
+            state: Mutex::new(State {
+                log: Log::new(bytes_max),
+                seat: 0,
+                vacant_since: Some(now),
+                ready: false,
+                ended: false,
+                waiting: Vec::new(),
+            }),
+        }
+    }
+
+    /// What it is called.
+    pub fn path(&self) -> &BroadcastPath {
+        &self.path
+    }
+
+    /// When it was first published.
+    pub fn created(&self) -> Instant {
+        self.created
+    }
+
+    /// Its tracks now; `None` until they are known.
+    pub fn catalog(&self) -> Option<Arc<Catalog>> {
+        let state = self.lock();
+        state.ready.then(|| Arc::clone(state.log.catalog()))
+    }
+
+    /// Frames and payload bytes that ever came in.
+    pub fn ingest_totals(&self) -> (u64, u64) {
+        self.lock().log.totals()
+    }
+
+    /// Bytes of frames that the log holds now.
+    pub fn queue_bytes(&self) -> usize {
+        self.lock().log.bytes()
+    }
+
+    /// Whether somebody publishes now (false within the grace window).
+    pub fn is_published(&self) -> bool {
+        let state = self.lock();
+        state.vacant_since.is_none() && !state.ended
+    }
+
+    /// Whether it is over: no consumer will see another frame.
+    pub fn is_ended(&self) -> bool {
+        self.lock().ended
+    }
+
+    /// A reader that starts at the newest group.
+    pub fn consumer(self: &Arc<Self>) -> Consumer {
+        Consumer::new(Arc::clone(self))
+    }
+
+    /// People who watch now.
+    pub fn viewers(&self) -> u64 {
+        self.viewers.load(Ordering::Relaxed)
+    }
+
+    /// Counts one viewer until the guard is dropped.
+    pub fn count_viewer(self: &Arc<Self>) -> ViewerGuard {
+        self.viewers.fetch_add(1, Ordering::Relaxed);
+        ViewerGuard(Arc::clone(self))
+    }
+
+    /// Bytes that were sent to its viewers.
+    pub fn egress_bytes(&self) -> u64 {
+        self.egress_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Adds to [`Broadcast::egress_bytes`]; called once per batch, not per write.
+    pub fn add_egress_bytes(&self, bytes: u64) {
+        self.egress_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// The state holds no invariant across a panic that a reader could break, so poison is ignored.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends it for all consumers.
+    pub(crate) fn end(&self) {
+        let waiting = {
+            let mut state = self.lock();
+            state.ended = true;
+            std::mem::take(&mut state.waiting)
+        };
+        waiting.into_iter().for_each(Waker::wake);
+    }
+}
+
+/// Counts one viewer of a broadcast; dropping uncounts.
+#[derive(Debug)]
+pub struct ViewerGuard(Arc<Broadcast>);
+
+impl Drop for ViewerGuard {
+    fn drop(&mut self) {
+        self.0.viewers.fetch_sub(1, Ordering::Relaxed);
+    }
+}

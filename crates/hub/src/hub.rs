@@ -1,0 +1,120 @@
+//! Who is live.
+
+use crate::demand::Demands;
+use crate::path::BroadcastPath;
+use crate::{Broadcast, Consumer, Demand, Error, Producer};
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant};
+
+/// What happens to a publisher who comes to an occupied path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Collision {
+    /// The newcomer is refused.
+    #[default]
+    Reject,
+    /// The newcomer replaces the one who is there; viewers stay.
+    Takeover,
+}
+
+/// What a hub may hold.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Broadcasts at a time; one more is refused.
+    pub broadcasts_max: usize,
+    /// Bytes of frames kept per broadcast; beyond it the oldest go.
+    pub log_bytes_max: usize,
+    /// How long a broadcast waits for a publisher who left.
+    pub grace: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits { broadcasts_max: 10_000, log_bytes_max: 8 << 20, grace: Duration::from_secs(10) }
+    }
+}
+
+/// All broadcasts of one process. Clones share.
+#[derive(Clone, Debug)]
+pub struct Hub {
+    limits: Limits,
+    broadcasts: Arc<RwLock<HashMap<BroadcastPath, Arc<Broadcast>>>>,
+    demands: Arc<Demands>,
+}
+
+impl Hub {
+    /// An empty hub.
+    pub fn new(limits: Limits) -> Hub {
+        Hub { limits, broadcasts: Arc::default(), demands: Arc::default() }
+    }
+
+    /// Takes the publisher's seat of `path`; a broadcast within its grace window goes on.
+    ///
+    /// # Errors
+    /// [`Error::Occupied`] by the policy, [`Error::TooManyBroadcasts`] at the limit.
+    pub fn publish(&self, path: &BroadcastPath, policy: Collision, now: Instant) -> Result<Producer, Error> {
+        let mut map = self.broadcasts.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(broadcast) = map.get(path).filter(|b| !b.is_ended()) {
+            if broadcast.is_published() && policy == Collision::Reject {
+                return Err(Error::Occupied);
+            }
+            return Ok(Producer::take_seat(broadcast, now));
+        }
+        if map.len() >= self.limits.broadcasts_max {
+            return Err(Error::TooManyBroadcasts(self.limits.broadcasts_max));
+        }
+        let broadcast = Arc::new(Broadcast::new(path.clone(), self.limits.log_bytes_max, now));
+        map.insert(path.clone(), Arc::clone(&broadcast));
+        Ok(Producer::take_seat(&broadcast, now))
+    }
+
+    /// The broadcast of that path, if it is live or within its grace window.
+    pub fn broadcast(&self, path: &BroadcastPath) -> Option<Arc<Broadcast>> {
+        let map = self.broadcasts.read().unwrap_or_else(PoisonError::into_inner);
+        map.get(path).filter(|b| !b.is_ended()).cloned()
+    }
+
+    /// A reader of that path, from its newest group on.
+    pub fn subscribe(&self, path: &BroadcastPath) -> Option<Consumer> {
+        self.broadcast(path).map(|b| b.consumer())
+    }
+
+    /// Says that somebody wants a path that nobody publishes here.
+    pub fn demand(&self, path: &BroadcastPath) -> Demand {
+        self.demands.add(path)
+    }
+
+    /// What is wanted and not here, with how many want it.
+    pub fn demands(&self) -> Vec<(BroadcastPath, usize)> {
+        self.demands.list().into_iter().filter(|(path, _)| self.broadcast(path).is_none()).collect()
+    }
+
+    /// All broadcasts, in no order.
+    pub fn broadcasts(&self) -> Vec<Arc<Broadcast>> {
+        self.broadcasts.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+    }
+
+    /// Ends broadcasts whose grace ran out and forgets those that are over. Called a few times a second.
+    pub fn expire(&self, now: Instant) {
+        let mut map = self.broadcasts.write().unwrap_or_else(PoisonError::into_inner);
+        map.retain(|_, broadcast| {
+            let state = broadcast.lock();
+            let expired = state
+                .vacant_since
+                .is_some_and(|since| now.saturating_duration_since(since) >= self.limits.grace);
+            let ended = state.ended;
+            drop(state);
+            if expired && !ended {
+                broadcast.end();
+            }
+            !expired && !ended
+        });
+    }
+
+    /// Ends all broadcasts, for shutdown.
+    pub fn end_all(&self) {
+        for (_, broadcast) in self.broadcasts.write().unwrap_or_else(PoisonError::into_inner).drain() {
+            broadcast.end();
+        }
+    }
+}
