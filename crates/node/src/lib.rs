@@ -1,1 +1,6 @@
 //! The running server: gateways, egress plane, configuration, metrics.
+
+mod egress;
+mod metrics;
+
+pub use egress::MergeWindow;

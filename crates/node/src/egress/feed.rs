@@ -1,0 +1,114 @@
+//! Frames to chunks, once per broadcast, format and worker.
+
+use super::inbox::{FeedWaker, Inbox};
+use super::log::ChunkLog;
+use super::{Format, Muxer};
+use bytes::{Bytes, BytesMut};
+use hub::{Batch, Broadcast, Catalog, Consumer, Item};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+/// One broadcast in one format on one worker.
+#[derive(Debug)]
+pub(crate) struct Feed {
+    pub(crate) broadcast: Arc<Broadcast>,
+    pub(crate) format: &'static dyn Format,
+    pub(crate) log: ChunkLog,
+    /// Slots of its viewers.
+    pub(crate) members: Vec<usize>,
+    /// When it was written out last.
+    pub(crate) flushed: Instant,
+    /// When it has to be written out, if it has something.
+    pub(crate) due: Option<Instant>,
+    /// When the frames of the open chunk came in.
+    pub(crate) arrivals: Vec<Instant>,
+    pub(crate) ended: bool,
+    /// Bytes sent to its viewers that the broadcast has not counted yet.
+    pub(crate) sent: u64,
+    consumer: Consumer,
+    waker: Waker,
+    muxer: Box<dyn Muxer>,
+    catalog: Option<Arc<Catalog>>,
+    head: Bytes,
+}
+
+impl Feed {
+    pub(crate) fn new(
+        number: usize,
+        inbox: &Arc<Inbox>,
+        broadcast: &Arc<Broadcast>,
+        format: &'static dyn Format,
+        now: Instant,
+    ) -> Feed {
+        Feed {
+            broadcast: Arc::clone(broadcast),
+            format,
+            log: ChunkLog::new(),
+            members: Vec::new(),
+            flushed: now,
+            due: None,
+            arrivals: Vec::new(),
+            ended: false,
+            sent: 0,
+            consumer: broadcast.consumer(),
+            waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
+            muxer: format.muxer(),
+            catalog: None,
+            head: Bytes::new(),
+        }
+    }
+
+    /// Whether viewers can join: the tracks are known.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.catalog.is_some()
+    }
+
+    /// What a joining viewer gets before the newest group.
+    pub(crate) fn head(&self) -> Bytes {
+        self.head.clone()
+    }
+
+    /// Muxes all that is new and readies the waker for what comes next.
+    pub(crate) fn drain(&mut self, batch: &mut Batch, now: Instant) {
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        while !self.ended && self.consumer.poll_batch(&mut cx, batch).is_ready() {
+            for item in batch.items.drain(..) {
+                self.mux(item);
+            }
+            if batch.ended {
+                self.ended = true;
+                self.muxer.end(self.log.buffer());
+                self.log.frame_written();
+            }
+        }
+        self.log.close_chunk(now);
+    }
+
+    fn mux(&mut self, item: Item) {
+        match item {
+            Item::Catalog(catalog) => {
+                if self.catalog.is_some() {
+                    self.muxer.catalog(&catalog, self.log.buffer());
+                    self.log.frame_written();
+                }
+                let mut head = BytesMut::new();
+                self.muxer.head(&catalog, &mut head);
+                self.head = head.freeze();
+                self.catalog = Some(catalog);
+            }
+            Item::Resumed => {}
+            Item::Frame { track, frame, starts_group, arrived } => {
+                if starts_group {
+                    self.log.group_starts();
+                }
+                if let Some(track) = self.catalog.as_ref().and_then(|c| c.track(track)) {
+                    self.muxer.frame(track, &frame, self.log.buffer());
+                    self.log.frame_written();
+                    self.arrivals.push(arrived);
+                }
+            }
+        }
+    }
+}
