@@ -85,7 +85,10 @@ mod tests {
 
     #[track_caller]
     fn check(path: &str, expect: Result<&str, PathError>) {
-        assert_eq!(BroadcastPath::parse(path).as_ref().map(BroadcastPath::as_str), expect.as_ref().map(|p| *p));
+        assert_eq!(
+            BroadcastPath::parse(path).as_ref().map(BroadcastPath::as_str),
+            expect.as_ref().map(|p| *p)
+        );
     }
 
     #[test]

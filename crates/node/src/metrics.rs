@@ -62,9 +62,8 @@ struct ReasonLabel {
 }
 
 /// 1 ms to 10 s, in steps that tell 10 ms from 20 ms.
-const LATENCY_BUCKETS: [f64; 16] = [
-    0.001, 0.002, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 10.0,
-];
+const LATENCY_BUCKETS: [f64; 16] =
+    [0.001, 0.002, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.2, 0.35, 0.5, 1.0, 2.5, 10.0];
 
 impl Metrics {
     pub(crate) fn new() -> Metrics {
@@ -94,7 +93,11 @@ impl Metrics {
         r.register("broadcasts", "Broadcasts live or within their grace window", self.broadcasts.clone());
         r.register_with_unit("egress", "Sent to viewers", Unit::Bytes, self.egress_bytes.clone());
         r.register_with_unit("ingest", "Frames taken in", Unit::Bytes, self.ingest_bytes.clone());
-        r.register("skipped_groups", "Skips of slow viewers to the newest group", self.skipped_groups.clone());
+        r.register(
+            "skipped_groups",
+            "Skips of slow viewers to the newest group",
+            self.skipped_groups.clone(),
+        );
         r.register_with_unit("queue", "Chunks kept for viewers", Unit::Bytes, self.queue_bytes.clone());
         r.register(
             "timestamp_repairs",
@@ -149,4 +152,3 @@ impl Metrics {
         text
     }
 }
-

@@ -1,1 +1,7 @@
-//! What tests share: seeded random, captured bytes, lossy links, a virtual clock.
+//! What tests share: seeded random bytes and mutations.
+//!
+//! Depends on none of our crates, so that every one of them can use it.
+
+mod random;
+
+pub use random::Random;

@@ -27,10 +27,9 @@ impl std::str::FromStr for MergeWindow {
             return Ok(MergeWindow::Adaptive);
         }
         let millis = text.strip_suffix("ms").unwrap_or(text).parse().ok().map(Duration::from_millis);
-        millis
-            .filter(|d| *d <= FIXED_MAX)
-            .map(MergeWindow::Fixed)
-            .ok_or_else(|| format!("{text:?} is no merge window: write \"adaptive\", or \"0ms\" to \"500ms\""))
+        millis.filter(|d| *d <= FIXED_MAX).map(MergeWindow::Fixed).ok_or_else(|| {
+            format!("{text:?} is no merge window: write \"adaptive\", or \"0ms\" to \"500ms\"")
+        })
     }
 }
 

@@ -1,11 +1,11 @@
 //! The loop of one thread of the plane.
 
+use super::Input;
 use super::feed::Feed;
 use super::inbox::{Contents, Inbox};
 use super::plane::{NewViewer, Settings};
 use super::viewer::{Progress, Viewer};
 use super::window::Pace;
-use super::Input;
 use crate::metrics::{CloseReason, Metrics};
 use hub::Batch;
 use mio::{Interest, Token};
@@ -47,7 +47,12 @@ const EVENTS_MAX: usize = 1024;
 const SCRATCH_BYTES: usize = 16 << 10;
 
 impl Worker {
-    pub(crate) fn new(poll: mio::Poll, inbox: Arc<Inbox>, settings: Settings, metrics: Arc<Metrics>) -> Worker {
+    pub(crate) fn new(
+        poll: mio::Poll,
+        inbox: Arc<Inbox>,
+        settings: Settings,
+        metrics: Arc<Metrics>,
+    ) -> Worker {
         Worker {
             poll,
             inbox,
@@ -314,9 +319,8 @@ impl Worker {
         let queued = i64::try_from(queued).unwrap_or(i64::MAX);
         self.metrics.queue_bytes.inc_by(queued - self.queued);
         self.queued = queued;
-        let stalled = |v: &Viewer| {
-            v.full && now.saturating_duration_since(v.progressed) > self.settings.stall_max
-        };
+        let stalled =
+            |v: &Viewer| v.full && now.saturating_duration_since(v.progressed) > self.settings.stall_max;
         for (slot, viewer) in self.viewers.iter().enumerate() {
             if viewer.as_ref().is_some_and(stalled) {
                 self.doomed.push((slot, CloseReason::Stalled));
