@@ -15,4 +15,4 @@ mod track;
 pub use codec::Codec;
 pub use frame::Frame;
 pub use timestamp::Timestamp;
-pub use track::{Kind, Track, TrackId};
+pub use track::{AudioFormat, Kind, Track, TrackId};

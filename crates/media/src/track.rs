@@ -1,6 +1,7 @@
 //! One coded sequence.
 
 use crate::Codec;
+use crate::codec::{aac, h264};
 use bytes::Bytes;
 
 /// Names a track within its broadcast.
@@ -40,4 +41,49 @@ pub struct Track {
     pub clock_hz: u32,
     /// Pictures or sound.
     pub kind: Kind,
+}
+
+/// What a sound track decodes to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AudioFormat {
+    /// Samples a second.
+    pub sample_rate: u32,
+    /// Channels.
+    pub channels: u8,
+}
+
+/// The clock of video in every container that has one.
+const VIDEO_CLOCK_HZ: u32 = 90_000;
+
+impl Track {
+    /// A track of that configuration; clock and kind follow from codec and configuration.
+    pub fn new(id: TrackId, codec: Codec, config: Bytes) -> Track {
+        let kind = codec.kind();
+        let mut track = Track { id, codec, config, clock_hz: VIDEO_CLOCK_HZ, kind };
+        if kind == Kind::Audio {
+            track.clock_hz = track.audio_format().sample_rate;
+        }
+        track
+    }
+
+    /// Width and height in pixels, where the configuration tells.
+    pub fn video_size(&self) -> Option<(u32, u32)> {
+        match self.codec {
+            Codec::H264 => h264::AvcConfig::parse(&self.config)?.size(),
+            _ => None,
+        }
+    }
+
+    /// What a sound track decodes to; 48 kHz stereo where the configuration doesn't tell.
+    pub fn audio_format(&self) -> AudioFormat {
+        let default = AudioFormat { sample_rate: 48_000, channels: 2 };
+        match self.codec {
+            Codec::Aac => aac::AudioSpecificConfig::parse(&self.config)
+                .map_or(default, |c| AudioFormat { sample_rate: c.sample_rate, channels: c.channels.max(1) }),
+            // Opus always decodes at 48 kHz; its head tells the channels (RFC 7845 §5.1).
+            Codec::Opus => AudioFormat { channels: self.config.get(9).map_or(2, |c| (*c).max(1)), ..default },
+            Codec::Mp3 => AudioFormat { sample_rate: 44_100, channels: 2 },
+            _ => default,
+        }
+    }
 }

@@ -1,5 +1,8 @@
 //! Codecs by name, and what is inside their decoder configurations.
 
+pub mod aac;
+pub mod h264;
+
 use crate::Kind;
 
 /// How a track is coded.

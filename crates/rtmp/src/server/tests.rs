@@ -5,7 +5,7 @@ use crate::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 use testkit::Random;
 
 fn server() -> ServerSession {
-    ServerSession::new(&ServerConfig::default(), Instant::now(), [7; PACKET_BYTES])
+    ServerSession::new(&ServerConfig::default(), testkit::epoch(), [7; PACKET_BYTES])
 }
 
 fn config(name: &str) -> ClientConfig {
@@ -117,7 +117,7 @@ fn a_refused_publisher_is_told_why() {
             match output {
                 Output::Send(bytes) => client.handle_input(&bytes).unwrap(),
                 Output::Event(Event::Publish(r)) => {
-                    server.reject(r.id, RejectCode::PublishDenied, "wrong key")
+                    server.reject(r.id, RejectCode::PublishDenied, "wrong key");
                 }
                 Output::Event(_) => {}
             }
@@ -203,7 +203,7 @@ fn aggregates_are_split_and_their_times_moved() {
 
 #[test]
 fn a_peer_that_says_nothing_times_out() {
-    let now = Instant::now();
+    let now = testkit::epoch();
     let mut server = ServerSession::new(&ServerConfig::default(), now, [0; PACKET_BYTES]);
     assert_eq!(server.handle_timeout(now), Ok(()));
     let deadline = server.poll_timeout().unwrap();
