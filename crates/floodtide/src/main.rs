@@ -1,2 +1,22 @@
-//! Live streaming for sudden crowds.
-fn main() {}
+//! Live streaming for sudden crowds: one binary that takes broadcasts in and fans them out.
+
+mod cli;
+mod clip;
+mod demo;
+mod serve;
+mod system;
+
+use clap::Parser;
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> std::process::ExitCode {
+    match cli::Cli::parse().run() {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("floodtide: {error:#}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}

@@ -22,6 +22,8 @@ pub(crate) struct Head {
     pub(crate) location: Option<String>,
     /// The server closes after this answer.
     pub(crate) close: bool,
+    /// The body is packed with gzip.
+    pub(crate) gzip: bool,
 }
 
 /// How a body ends (RFC 9112 §6.3).
@@ -77,12 +79,14 @@ fn parse_head(text: &str) -> Option<Head> {
         body: if status == 204 || status == 304 { BodyEnd::Length(0) } else { BodyEnd::Close },
         location: None,
         close: version == "HTTP/1.0",
+        gzip: false,
     };
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-length" if head.body == BodyEnd::Close => head.body = BodyEnd::Length(value.parse().ok()?),
             "transfer-encoding" if value.to_ascii_lowercase().contains("chunked") => head.body = BodyEnd::Chunked,
+            "content-encoding" => head.gzip = value.eq_ignore_ascii_case("gzip"),
             "location" => head.location = Some(value.to_owned()),
             "connection" => head.close = value.eq_ignore_ascii_case("close"),
             _ => {}
@@ -138,19 +142,6 @@ impl Chunks {
     /// True after the last chunk.
     pub(crate) fn is_done(&self) -> bool {
         matches!(self.state, ChunkState::Done)
-    }
-
-    /// Data bytes that are still to come in this chunk.
-    pub(crate) fn left_in_chunk(&self) -> u64 {
-        if let ChunkState::Data(left) = self.state { left } else { 0 }
-    }
-
-    /// Notes that `count` data bytes of this chunk were thrown away unread.
-    pub(crate) fn skip(&mut self, count: u64) {
-        if let ChunkState::Data(left) = self.state {
-            let left = left.saturating_sub(count);
-            self.state = if left == 0 { ChunkState::After } else { ChunkState::Data(left) };
-        }
     }
 }
 

@@ -1,6 +1,18 @@
 //! The running server: gateways, egress plane, configuration, metrics.
+//!
+//! - [`config`] what an operator can set
+//! - [`Node`] start and stop
 
+mod auth;
+pub mod config;
 mod egress;
+mod gateway;
 mod metrics;
+mod start;
+mod tls;
 
 pub use egress::MergeWindow;
+pub use start::{Addresses, Node};
+
+/// How the server names itself on the wire.
+const SERVER: &str = concat!("Floodtide/", env!("CARGO_PKG_VERSION"));

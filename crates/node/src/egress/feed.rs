@@ -24,8 +24,6 @@ pub(crate) struct Feed {
     /// When the frames of the open chunk came in.
     pub(crate) arrivals: Vec<Instant>,
     pub(crate) ended: bool,
-    /// Bytes sent to its viewers that the broadcast has not counted yet.
-    pub(crate) sent: u64,
     consumer: Consumer,
     waker: Waker,
     muxer: Box<dyn Muxer>,
@@ -50,7 +48,6 @@ impl Feed {
             due: None,
             arrivals: Vec::new(),
             ended: false,
-            sent: 0,
             consumer: broadcast.consumer(),
             waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
             muxer: format.muxer(),

@@ -27,6 +27,6 @@ mod window;
 mod worker;
 
 pub(crate) use format::{Format, Input, Muxer};
-pub(crate) use plane::{NewViewer, Plane, Settings};
+pub(crate) use plane::{NewViewer, Plane, Settings, Threads};
 pub(crate) use transport::Transport;
 pub use window::MergeWindow;

@@ -15,8 +15,8 @@ pub(crate) enum Transport {
 /// A TLS session whose handshake is over.
 #[derive(Debug)]
 pub(crate) struct Tls {
-    pub(crate) socket: TcpStream,
-    pub(crate) session: rustls::ServerConnection,
+    socket: TcpStream,
+    session: rustls::ServerConnection,
 }
 
 /// What became of a write.
@@ -29,6 +29,11 @@ pub(crate) enum Written {
 }
 
 impl Transport {
+    /// A TLS connection whose handshake is over.
+    pub(crate) fn tls(socket: TcpStream, session: rustls::ServerConnection) -> Transport {
+        Transport::Tls(Box::new(Tls { socket, session }))
+    }
+
     pub(crate) fn socket(&mut self) -> &mut TcpStream {
         match self {
             Transport::Plain(socket) => socket,

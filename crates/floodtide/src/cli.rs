@@ -1,0 +1,112 @@
+//! The command line.
+
+use crate::{demo, serve};
+use anyhow::Result;
+use clap::{Args, Parser, Subcommand};
+use node::config::{Config, Layers};
+use std::path::PathBuf;
+
+/// Live streaming for sudden crowds.
+#[derive(Debug, Parser)]
+#[command(version, about, after_help = "Examples:\n  \
+    floodtide demo                            a built-in broadcast and a page that plays it\n  \
+    floodtide serve --stream-key SECRET       a server that takes rtmp://host/live/NAME?key=SECRET\n  \
+    floodtide serve --config floodtide.toml")]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Publish a built-in clip and show a page that plays it; anyone on this machine may publish too.
+    #[command(after_help = "Then open http://127.0.0.1:8080/")]
+    Demo(demo::Options),
+    /// Run the server.
+    #[command(after_help = "Every setting is a TOML key, an environment variable (FLOODTIDE_HTTP__LISTEN) and,\n\
+        for the common ones, a flag; flags win over the environment, the environment over the file.")]
+    Serve(ServeOptions),
+}
+
+#[derive(Debug, Args)]
+struct ServeOptions {
+    /// Configuration file (TOML).
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Secret that publishers present as ?key=… (publish.stream_key).
+    #[arg(long, value_name = "SECRET")]
+    stream_key: Option<String>,
+    #[command(flatten)]
+    common: Common,
+}
+
+/// Flags of every command that runs a server.
+#[derive(Debug, Args)]
+pub(crate) struct Common {
+    /// Where RTMP is served (rtmp.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    rtmp: Option<String>,
+    /// Where HTTP and WebSocket are served (http.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<String>,
+    /// Where metrics and health are served (admin.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    admin: Option<String>,
+    /// How long frames may wait to share a write: adaptive, or 0ms to 500ms (egress.merge_window).
+    #[arg(long, value_name = "WINDOW")]
+    merge_window: Option<String>,
+    /// Threads that write to viewers; 0 is one per core (egress.workers).
+    #[arg(long, value_name = "N")]
+    egress_workers: Option<String>,
+}
+
+impl Common {
+    fn lay_on(&self, layers: &mut Layers) {
+        let flags = [
+            ("rtmp", "listen", &self.rtmp),
+            ("http", "listen", &self.http),
+            ("admin", "listen", &self.admin),
+            ("egress", "merge_window", &self.merge_window),
+            ("egress", "workers", &self.egress_workers),
+        ];
+        for (section, key, value) in flags {
+            if let Some(value) = value {
+                layers.put(section, key, value);
+            }
+        }
+    }
+}
+
+impl Cli {
+    pub(crate) fn run(self) -> Result<()> {
+        match self.command {
+            Command::Demo(options) => {
+                let config = demo_config(&options.common)?;
+                demo::run(&config, &options)
+            }
+            Command::Serve(options) => serve::run(&serve_config(&options)?),
+        }
+    }
+}
+
+fn serve_config(options: &ServeOptions) -> Result<Config> {
+    let layers = options.config.as_deref().map_or(Ok(Layers::default()), Layers::file)?;
+    let mut layers = layers.environment(std::env::vars());
+    options.common.lay_on(&mut layers);
+    if let Some(key) = &options.stream_key {
+        layers.put("publish", "stream_key", key);
+    }
+    Ok(layers.finish()?)
+}
+
+/// The demo is open to this machine only, and needs no file.
+fn demo_config(common: &Common) -> Result<Config> {
+    let mut layers = Layers::default();
+    layers.put("rtmp", "listen", "127.0.0.1:1935");
+    layers.put("http", "listen", "127.0.0.1:8080");
+    let mut layers = layers.environment(std::env::vars());
+    common.lay_on(&mut layers);
+    let mut config = layers.finish()?;
+    config.publish.anyone = true;
+    Ok(config)
+}

@@ -1,0 +1,127 @@
+//! `floodtide demo`: a server, and a broadcast published through its real RTMP port.
+
+use crate::cli::Common;
+use crate::clip::Clip;
+use crate::system;
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use node::config::Config;
+use node::{Addresses, Node};
+use rtmp::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::Instant;
+
+/// Flags of `floodtide demo`.
+#[derive(Debug, Args)]
+pub(crate) struct Options {
+    /// Don't publish the built-in clip; only take what others publish.
+    #[arg(long)]
+    no_clip: bool,
+    #[command(flatten)]
+    pub(crate) common: Common,
+}
+
+pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
+    system::run(async {
+        let node = Node::start(config).await?;
+        explain(node.addresses(), options.no_clip);
+        let ended = if options.no_clip {
+            system::asked_to_stop().await
+        } else {
+            tokio::select! {
+                stopped = system::asked_to_stop() => stopped,
+                failed = publish(node.addresses().rtmp) => failed.context("the demo broadcast ended"),
+            }
+        };
+        node.stop().await;
+        ended
+    })
+}
+
+fn explain(at: Addresses, no_clip: bool) {
+    let (rtmp, http) = (at.rtmp, at.http);
+    println!("Floodtide demo\n");
+    if !no_clip {
+        println!("  Watch      http://{http}/?path=live/demo");
+        println!("  HTTP-FLV   http://{http}/live/demo.flv");
+        println!("  WS-FLV     ws://{http}/live/demo.flv");
+        println!("  RTMP       rtmp://{rtmp}/live/demo\n");
+    }
+    println!("  Publish with ffmpeg:");
+    println!("    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -bf 0 -g 60 -c:a aac -f flv rtmp://{rtmp}/live/mine");
+    println!("  Publish with OBS (Settings > Stream): service Custom, server rtmp://{rtmp}/live, stream key mine;");
+    println!("    Settings > Output: keyframe interval 2 s\n");
+    println!("  Metrics    http://{}/metrics", at.admin);
+    println!("  Stop with Ctrl-C");
+}
+
+/// Publishes the clip as `live/demo` in a loop with continuous timestamps.
+async fn publish(server: SocketAddr) -> Result<()> {
+    let clip = Clip::built_in()?;
+    let mut socket = TcpStream::connect(server).await?;
+    socket.set_nodelay(true)?;
+    let config =
+        ClientConfig { app: "live".into(), name: "demo".into(), tc_url: format!("rtmp://{server}/live") };
+    let mut session = ClientSession::publish(config, &[0x5a; rtmp::handshake::PACKET_BYTES]);
+    let mut buffer = vec![0; 4096];
+    while !send(&mut session, &mut socket).await? {
+        let count = socket.read(&mut buffer).await?;
+        if count == 0 {
+            bail!("the server closed the connection");
+        }
+        session.handle_input(&buffer[..count])?;
+    }
+    let (mut reader, mut writer) = socket.split();
+    let write = loop_clip(&clip, &mut session, &mut writer);
+    let read = async {
+        // Acknowledgements come in; they must be read, or the server's socket fills up.
+        while reader.read(&mut buffer).await? > 0 {}
+        bail!("the server closed the connection")
+    };
+    tokio::select! {
+        ended = write => ended,
+        ended = read => ended,
+    }
+}
+
+/// Sends what the session has; true once media may flow.
+async fn send(session: &mut ClientSession, socket: &mut TcpStream) -> Result<bool> {
+    let mut ready = false;
+    while let Some(output) = session.poll_output() {
+        match output {
+            ClientOutput::Send(bytes) => socket.write_all(&bytes).await?,
+            ClientOutput::Event(ClientEvent::Ready) => ready = true,
+            ClientOutput::Event(ClientEvent::Rejected(code, why)) => bail!("refused: {code}: {why}"),
+            ClientOutput::Event(_) => {}
+        }
+    }
+    Ok(ready)
+}
+
+async fn loop_clip(
+    clip: &Clip,
+    session: &mut ClientSession,
+    writer: &mut (impl AsyncWriteExt + Unpin),
+) -> Result<()> {
+    let start = Instant::now();
+    for tag in &clip.headers {
+        session.send_media(tag.kind, 0, &[&tag.body]);
+    }
+    let mut base = 0u32;
+    loop {
+        for tag in &clip.frames {
+            let time = base.wrapping_add(tag.time_ms);
+            tokio::time::sleep_until(start + Duration::from_millis(u64::from(time))).await;
+            session.send_media(tag.kind, time, &[&tag.body]);
+            while let Some(output) = session.poll_output() {
+                if let ClientOutput::Send(bytes) = output {
+                    writer.write_all(&bytes).await?;
+                }
+            }
+        }
+        base = base.wrapping_add(clip.loop_ms);
+    }
+}

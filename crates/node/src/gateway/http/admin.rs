@@ -1,0 +1,75 @@
+//! The administrators' listener: metrics and health.
+
+use super::service::{Answer, full, json, text};
+use crate::gateway::accept_each;
+use crate::metrics::Metrics;
+use http::header::{CONTENT_TYPE, HeaderValue};
+use http::{Request, Response, StatusCode};
+use hub::Hub;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use serde::Serialize;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+#[derive(Serialize)]
+struct Health {
+    status: &'static str,
+    version: &'static str,
+}
+
+/// How long a peer has to send the head of a request.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
+
+/// Accepts until shutdown.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    metrics: Arc<Metrics>,
+    hub: Hub,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            socket = accept_each(&listener) => {
+                let (metrics, hub) = (Arc::clone(&metrics), hub.clone());
+                let service = service_fn(move |request| {
+                    let answer = answer(&request, &metrics, &hub);
+                    std::future::ready(Ok::<_, Infallible>(answer))
+                });
+                connections.spawn(async move {
+                    let served = http1::Builder::new()
+                        .timer(TokioTimer::new())
+                        .header_read_timeout(HEAD_TIME_MAX)
+                        .serve_connection(TokioIo::new(socket), service)
+                        .await;
+                    if let Err(error) = served {
+                        tracing::debug!(%error, "admin connection ended");
+                    }
+                });
+            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            _ = shutdown.changed() => return,
+        }
+    }
+}
+
+fn answer(request: &Request<Incoming>, metrics: &Metrics, hub: &Hub) -> Answer {
+    match request.uri().path() {
+        "/metrics" => {
+            metrics.broadcasts.set(i64::try_from(hub.broadcasts().len()).unwrap_or(i64::MAX));
+            let mut answer = Response::new(full(metrics.text()));
+            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            answer
+        }
+        "/healthz" | "/readyz" => json(&Health { status: "ok", version: env!("CARGO_PKG_VERSION") }),
+        _ => text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n"),
+    }
+}

@@ -1,0 +1,77 @@
+//! FLV as a hyper body: for HTTP/2, and for connections that carried another request before.
+//!
+//! Each viewer muxes for itself here, which costs more than the egress plane; a viewer that is slow loses
+//! whole groups in the hub, since hyper asks for no more than it can send.
+
+use super::flv::FlvMuxer;
+use crate::egress::Muxer;
+use bytes::{Bytes, BytesMut};
+use http_body::{Body, Frame};
+use hub::{Batch, Broadcast, Catalog, Consumer, Item, ViewerGuard};
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+/// An endless FLV body.
+#[derive(Debug)]
+pub(super) struct FlvBody {
+    consumer: Consumer,
+    muxer: FlvMuxer,
+    catalog: Option<Arc<Catalog>>,
+    batch: Batch,
+    ended: bool,
+    _guard: ViewerGuard,
+}
+
+impl FlvBody {
+    pub(super) fn new(broadcast: &Arc<Broadcast>) -> FlvBody {
+        FlvBody {
+            consumer: broadcast.consumer(),
+            muxer: FlvMuxer,
+            catalog: None,
+            batch: Batch::default(),
+            ended: false,
+            _guard: broadcast.count_viewer(),
+        }
+    }
+}
+
+impl Body for FlvBody {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let me = &mut *self;
+        while !me.ended {
+            ready!(me.consumer.poll_batch(cx, &mut me.batch));
+            me.ended = me.batch.ended;
+            let mut out = BytesMut::new();
+            for item in me.batch.items.drain(..) {
+                match item {
+                    Item::Catalog(catalog) => {
+                        match me.catalog {
+                            None => me.muxer.head(&catalog, &mut out),
+                            Some(_) => me.muxer.catalog(&catalog, &mut out),
+                        }
+                        me.catalog = Some(catalog);
+                    }
+                    Item::Resumed => {}
+                    Item::Frame { track, frame, .. } => {
+                        if let Some(track) = me.catalog.as_ref().and_then(|c| c.track(track)) {
+                            me.muxer.frame(track, &frame, &mut out);
+                        }
+                    }
+                }
+            }
+            if !out.is_empty() {
+                me.consumer.broadcast().add_egress_bytes(out.len() as u64);
+                return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
+            }
+        }
+        Poll::Ready(None)
+    }
+}

@@ -1,0 +1,126 @@
+//! The first request of a connection, read without consuming it.
+
+use hub::BroadcastPath;
+
+/// Longest request head that is looked at. Larger ones are refused.
+pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
+/// Header lines of one request.
+const HEADERS_MAX: usize = 64;
+
+/// What a connection's first bytes are.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// The head isn't all here.
+    Incomplete,
+    /// A long-lived play request.
+    Play(Play),
+    /// Anything else: hyper's work.
+    Other,
+}
+
+/// A request for a long-lived response.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Play {
+    pub(super) path: BroadcastPath,
+    pub(super) query: String,
+    /// `Sec-WebSocket-Key`, when the client asks for a WebSocket.
+    pub(super) websocket_key: Option<String>,
+    /// Bytes of the head.
+    pub(super) head_bytes: usize,
+}
+
+/// Looks at the first bytes of a connection.
+pub(super) fn look(bytes: &[u8]) -> First {
+    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut headers);
+    match request.parse(bytes) {
+        Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => First::Incomplete,
+        Ok(httparse::Status::Complete(head_bytes)) => play(&request, head_bytes).map_or(First::Other, First::Play),
+        // HTTP/2 prefaces end here too; hyper answers what is broken.
+        _ => First::Other,
+    }
+}
+
+fn play(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<Play> {
+    if request.method != Some("GET") {
+        return None;
+    }
+    let (path, query) = split_target(request.path?);
+    let path = flv_path(path)?;
+    let header = |name: &str| {
+        let found = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
+        std::str::from_utf8(found.value).ok()
+    };
+    let upgrade = header("upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
+    let websocket_key = if upgrade { Some(header("sec-websocket-key")?.to_owned()) } else { None };
+    Some(Play { path, query: query.to_owned(), websocket_key, head_bytes })
+}
+
+/// `/live/x.flv` is the broadcast `live/x`.
+pub(super) fn flv_path(path: &str) -> Option<BroadcastPath> {
+    broadcast_path(path.strip_suffix(".flv")?)
+}
+
+/// `/live/x` is the broadcast `live/x`; percent-encoding is decoded.
+pub(super) fn broadcast_path(path: &str) -> Option<BroadcastPath> {
+    BroadcastPath::parse(&decode(path.strip_prefix('/')?)?).ok()
+}
+
+/// Path and query of a request target, which may be in absolute form (RFC 9112 §3.2.2).
+fn split_target(target: &str) -> (&str, &str) {
+    let target = match target.split_once("://") {
+        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+        None => target,
+    };
+    target.split_once('?').unwrap_or((target, ""))
+}
+
+/// Percent-decodes. RFC 3986 §2.1.
+fn decode(text: &str) -> Option<String> {
+    if !text.contains('%') {
+        return Some(text.to_owned());
+    }
+    let mut out = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        if byte == b'%' {
+            let digit = |b: u8| char::from(b).to_digit(16);
+            let (high, low) = (digit(bytes.next()?)?, digit(bytes.next()?)?);
+            out.push((high << 4 | low) as u8);
+        } else {
+            out.push(byte);
+        }
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn play_requests_are_told_from_others() {
+        let play = |target: &str| match look(format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n").as_bytes()) {
+            First::Play(play) => Some(play.path.as_str().to_owned()),
+            _ => None,
+        };
+        assert_eq!(play("/live/x.flv").as_deref(), Some("live/x"));
+        assert_eq!(play("http://host:1/live/x.flv?token=1").as_deref(), Some("live/x"));
+        assert_eq!(play("/live/%E7%9B%B4.flv").as_deref(), Some("live/直"));
+        assert_eq!(play("/live/%2e%2e.flv"), None);
+        assert_eq!(play("/live/x/index.m3u8"), None);
+        assert_eq!(look(b"GET /live/x.flv HTT"), First::Incomplete);
+        assert_eq!(look(b"POST /live/x.flv HTTP/1.1\r\n\r\n"), First::Other);
+        assert_eq!(look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), First::Other);
+        assert_eq!(look(&[b'a'; HEAD_BYTES_MAX]), First::Other);
+    }
+
+    #[test]
+    fn fuzz_heads_never_panic() {
+        let mut random = testkit::Random::seeded(5);
+        let good = b"GET http://h/live/x%20y.flv?a=b HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n";
+        for _ in 0..5000 {
+            look(&random.mutate(good));
+        }
+    }
+}

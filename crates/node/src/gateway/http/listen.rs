@@ -1,0 +1,135 @@
+//! Accepts connections and looks at their first request.
+
+use super::head::{self, First, HEAD_BYTES_MAX, Play};
+use super::service::Service;
+use super::{flv, websocket};
+use crate::auth::{Ask, Auth};
+use crate::egress::{NewViewer, Plane};
+use crate::gateway::{Io, accept_each};
+use bytes::{Buf, Bytes, BytesMut};
+use hub::Hub;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use std::io::{Error, ErrorKind};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+/// What every connection needs.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) auth: Auth,
+    pub(crate) hub: Hub,
+    pub(crate) plane: Plane,
+}
+
+/// How long a peer has to send the head of a request.
+const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+/// Streams that one HTTP/2 connection may have open; a page with a player needs a dozen.
+const STREAMS_MAX: u32 = 128;
+
+/// Accepts until shutdown.
+pub(crate) async fn serve(
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    gateway: Arc<Gateway>,
+    mut shutdown: watch::Receiver<bool>,
+) {
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            socket = accept_each(&listener) => {
+                let (gateway, tls, mut shutdown) = (Arc::clone(&gateway), tls.clone(), shutdown.clone());
+                connections.spawn(async move {
+                    let work = async {
+                        let io = Io::open(socket, tls.as_ref()).await?;
+                        first_request(io, gateway).await
+                    };
+                    tokio::select! {
+                        ended = work => if let Err(error) = ended {
+                            tracing::debug!(%error, "HTTP connection ended");
+                        },
+                        _ = shutdown.changed() => {}
+                    }
+                });
+            }
+            Some(ended) = connections.join_next(), if !connections.is_empty() => {
+                if ended.is_err() {
+                    tracing::error!("an HTTP connection panicked");
+                }
+            }
+            _ = shutdown.changed() => break,
+        }
+    }
+    while connections.join_next().await.is_some() {}
+}
+
+async fn first_request(mut io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
+    let mut bytes = BytesMut::with_capacity(1024);
+    let read_head = async {
+        loop {
+            if io.read_buf(&mut bytes).await? == 0 {
+                return Err(Error::from(ErrorKind::UnexpectedEof));
+            }
+            match head::look(&bytes) {
+                First::Incomplete if bytes.len() < HEAD_BYTES_MAX => {}
+                first => return Ok(first),
+            }
+        }
+    };
+    let first = tokio::time::timeout(HEAD_TIME_MAX, read_head).await.map_err(|_| ErrorKind::TimedOut)??;
+    match first {
+        First::Play(play) => {
+            bytes.advance(play.head_bytes);
+            start_play(io, play, &gateway).await
+        }
+        _ => {
+            io.unread(bytes);
+            serve_hyper(io, gateway).await
+        }
+    }
+}
+
+async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Error> {
+    let asked = Instant::now();
+    let ask = Ask { path: play.path, query: play.query };
+    let broadcast = match gateway.auth.decide_play(&ask).play() {
+        Ok(broadcast) => broadcast,
+        Err(demand) => return refuse(&mut io, "404 Not Found", &format!("nobody publishes {}\n", demand.path())).await,
+    };
+    let (format, preface): (&'static dyn crate::egress::Format, Bytes) = match &play.websocket_key {
+        Some(key) => (&websocket::MESSAGES, websocket::response_head(key)),
+        None => (&flv::FLV, flv::response_head()),
+    };
+    let guard = broadcast.count_viewer();
+    let transport = io.into_transport()?;
+    let viewer = NewViewer { transport, broadcast, format, preface, guard, asked };
+    gateway.plane.hand_over(viewer).map_err(|_| Error::other("the egress plane is overloaded"))
+}
+
+async fn refuse(io: &mut Io, status: &str, reason: &str) -> Result<(), Error> {
+    let head = format!(
+        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
+         Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{reason}",
+        reason.len()
+    );
+    io.write_all(head.as_bytes()).await?;
+    io.shutdown().await
+}
+
+async fn serve_hyper(io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
+    let mut server = auto::Builder::new(TokioExecutor::new());
+    server
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIME_MAX)
+        .max_buf_size(64 << 10)
+        .half_close(false);
+    server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
+    let service = Service::new(gateway);
+    server.serve_connection(TokioIo::new(io), service).await.map_err(Error::other)
+}

@@ -1,0 +1,159 @@
+//! Requests that hyper reads: pages, lists, and FLV where the egress plane can't take the connection.
+
+use super::body::FlvBody;
+use super::listen::Gateway;
+use super::{head, pages};
+use crate::auth::Ask;
+use bytes::Bytes;
+use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SERVER};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use serde::Serialize;
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+
+/// What hyper is answered with.
+pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+
+/// The service of one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Service {
+    gateway: Arc<Gateway>,
+}
+
+impl Service {
+    pub(super) fn new(gateway: Arc<Gateway>) -> Service {
+        Service { gateway }
+    }
+
+    fn answer(&self, request: &Request<Incoming>) -> Answer {
+        let path = request.uri().path();
+        if request.method() == Method::OPTIONS {
+            return preflight();
+        }
+        if request.method() != Method::GET && request.method() != Method::HEAD {
+            let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, "GET and HEAD are answered here\n");
+            answer.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD, OPTIONS"));
+            return answer;
+        }
+        if path == "/api/broadcasts" {
+            return json(&self.broadcasts());
+        }
+        if let Some(path) = head::flv_path(path) {
+            let query = request.uri().query().unwrap_or_default().to_owned();
+            return self.flv(Ask { path, query }, request.method() == Method::HEAD);
+        }
+        pages::answer(path)
+    }
+
+    fn flv(&self, ask: Ask, head_only: bool) -> Answer {
+        match self.gateway.auth.decide_play(&ask).play() {
+            Err(demand) => text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path())),
+            Ok(broadcast) => {
+                let body = if head_only { empty() } else { FlvBody::new(&broadcast).boxed_unsync() };
+                let mut answer = Response::new(body);
+                let headers = answer.headers_mut();
+                headers.insert(CONTENT_TYPE, HeaderValue::from_static("video/x-flv"));
+                headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+                answer
+            }
+        }
+    }
+
+    fn broadcasts(&self) -> BroadcastList {
+        let mut broadcasts: Vec<_> = self.gateway.hub.broadcasts().iter().filter_map(BroadcastEntry::of).collect();
+        broadcasts.sort_by(|a, b| a.path.cmp(&b.path));
+        BroadcastList { broadcasts }
+    }
+}
+
+impl hyper::service::Service<Request<Incoming>> for Service {
+    type Response = Answer;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        let mut answer = self.answer(&request);
+        let headers = answer.headers_mut();
+        headers.insert(SERVER, HeaderValue::from_static(crate::SERVER));
+        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+        Box::pin(std::future::ready(Ok(answer)))
+    }
+}
+
+/// The public list of what is live.
+#[derive(Debug, Serialize)]
+struct BroadcastList {
+    broadcasts: Vec<BroadcastEntry>,
+}
+
+#[derive(Debug, Serialize)]
+struct BroadcastEntry {
+    path: String,
+    viewers: u64,
+    /// Mean bitrate since it began.
+    kbit_s: u64,
+    video: Option<String>,
+    audio: Option<String>,
+    since_s: u64,
+}
+
+impl BroadcastEntry {
+    fn of(broadcast: &Arc<hub::Broadcast>) -> Option<BroadcastEntry> {
+        let catalog = broadcast.catalog()?;
+        let since = broadcast.created().elapsed();
+        let name = |kind| catalog.first(kind).map(|track| format!("{:?}", track.codec).to_uppercase());
+        let size = catalog.first(media::Kind::Video).and_then(media::Track::video_size);
+        let video = name(media::Kind::Video).map(|n| size.map_or(n.clone(), |(w, h)| format!("{n} {w}x{h}")));
+        let rate = catalog.first(media::Kind::Audio).map(|t| t.audio_format().sample_rate / 1000);
+        let audio = name(media::Kind::Audio).zip(rate).map(|(n, r)| format!("{n} {r} kHz"));
+        Some(BroadcastEntry {
+            path: broadcast.path().to_string(),
+            viewers: broadcast.viewers(),
+            kbit_s: (broadcast.ingest_totals().1 as f64 * 8.0 / 1000.0 / since.as_secs_f64().max(0.5)) as u64,
+            video,
+            audio,
+            since_s: since.as_secs(),
+        })
+    }
+}
+
+/// Anything, as JSON.
+pub(super) fn json(value: &impl Serialize) -> Answer {
+    let body = serde_json::to_vec(value).unwrap_or_default();
+    let mut answer = Response::new(full(body));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    answer.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}
+
+/// A short text for a person.
+pub(super) fn text(status: StatusCode, text: &str) -> Answer {
+    let mut answer = Response::new(full(text.to_owned()));
+    *answer.status_mut() = status;
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+pub(super) fn full(bytes: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {
+    Full::new(bytes.into()).boxed_unsync()
+}
+
+fn empty() -> UnsyncBoxBody<Bytes, Infallible> {
+    full(Bytes::new())
+}
+
+/// Everybody may play from any page. Fetch standard, §3.2.
+fn preflight() -> Answer {
+    let mut answer = Response::new(empty());
+    *answer.status_mut() = StatusCode::NO_CONTENT;
+    let headers = answer.headers_mut();
+    headers.insert("access-control-allow-methods", HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    headers.insert("access-control-allow-headers", HeaderValue::from_static("*"));
+    headers.insert("access-control-max-age", HeaderValue::from_static("86400"));
+    answer
+}

@@ -1,0 +1,80 @@
+//! What players are sent: the same chunks for everybody.
+
+use crate::egress::{Format, Input, Muxer};
+use bytes::BytesMut;
+use hub::Catalog;
+use media::{Frame, Track};
+use mux::flv::{self, TagBody, TagType};
+use rtmp::{
+    AUDIO_CHUNK_STREAM, DATA_CHUNK_STREAM, MessageKind, OUT_CHUNK_BYTES, PLAY_MESSAGE_STREAM, VIDEO_CHUNK_STREAM,
+    write_message,
+};
+
+/// The format of all players.
+pub(super) static PLAY_FORMAT: PlayFormat = PlayFormat;
+
+/// Chunks with absolute times and whole headers, so that a player can join before any message.
+#[derive(Debug)]
+pub(super) struct PlayFormat;
+
+#[derive(Debug)]
+struct PlayMuxer;
+
+/// User control: the message stream is over. RTMP 1.0 §7.1.7.
+const STREAM_EOF: [u8; 2] = [0, 1];
+/// Chunk stream of protocol control.
+const CONTROL_CHUNK_STREAM: u8 = 2;
+
+impl Format for PlayFormat {
+    fn name(&self) -> &'static str {
+        "rtmp"
+    }
+
+    fn muxer(&self) -> Box<dyn Muxer> {
+        Box::new(PlayMuxer)
+    }
+
+    /// Acknowledgements and statistics of a player need no answer; it leaves by closing the connection.
+    fn input(&self, _bytes: &[u8]) -> Input {
+        Input::Ignore
+    }
+}
+
+impl Muxer for PlayMuxer {
+    fn head(&mut self, catalog: &Catalog, out: &mut BytesMut) {
+        put(&flv::metadata(&catalog.tracks, crate::SERVER), out);
+        self.catalog(catalog, out);
+    }
+
+    fn catalog(&mut self, catalog: &Catalog, out: &mut BytesMut) {
+        catalog.tracks.iter().filter_map(flv::sequence_header).for_each(|body| put(&body, out));
+    }
+
+    fn frame(&mut self, track: &Track, frame: &Frame, out: &mut BytesMut) {
+        if let Some(body) = flv::frame(track, frame) {
+            put(&body, out);
+        }
+    }
+
+    fn end(&mut self, out: &mut BytesMut) {
+        let body = [&STREAM_EOF[..], &PLAY_MESSAGE_STREAM.to_be_bytes()].concat();
+        write_message(out, CONTROL_CHUNK_STREAM, MessageKind::UserControl, 0, 0, OUT_CHUNK_BYTES, &[&body]);
+    }
+}
+
+fn put(body: &TagBody, out: &mut BytesMut) {
+    let (kind, chunk_stream) = match body.tag {
+        TagType::Audio => (MessageKind::Audio, AUDIO_CHUNK_STREAM),
+        TagType::Video => (MessageKind::Video, VIDEO_CHUNK_STREAM),
+        TagType::Script => (MessageKind::DataAmf0, DATA_CHUNK_STREAM),
+    };
+    write_message(
+        out,
+        chunk_stream,
+        kind,
+        PLAY_MESSAGE_STREAM,
+        body.timestamp_ms,
+        OUT_CHUNK_BYTES,
+        &body.parts(),
+    );
+}

@@ -1,0 +1,119 @@
+//! A publisher's media to the hub.
+
+use crate::metrics::Metrics;
+use bytes::Bytes;
+use hub::Producer;
+use media::{Kind, Timestamp};
+use mux::flv::{Demuxer, Event, TagType};
+use rtmp::MediaKind;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One publisher that was accepted.
+#[derive(Debug)]
+pub(super) struct Publishing {
+    producer: Producer,
+    demuxer: Demuxer,
+    metrics: Arc<Metrics>,
+    opening: Opening,
+    repairs_counted: u64,
+    ignored_logged: bool,
+}
+
+/// When the tracks count as known.
+#[derive(Debug)]
+struct Opening {
+    /// What `onMetaData` promises: video, audio.
+    promised: Option<(bool, bool)>,
+    video: bool,
+    audio: bool,
+    first_frame: Option<Instant>,
+    done: bool,
+}
+
+/// A broadcast with one track goes live this long after its first frame; the other track may still come.
+const SECOND_TRACK_WAIT: Duration = Duration::from_millis(1000);
+
+impl Publishing {
+    pub(super) fn new(producer: Producer, metrics: Arc<Metrics>) -> Publishing {
+        let start = producer.resumes_at().unwrap_or(Timestamp::ZERO);
+        let opening =
+            Opening { promised: None, video: false, audio: false, first_frame: None, done: false };
+        let demuxer = Demuxer::new(start);
+        Publishing { producer, demuxer, metrics, opening, repairs_counted: 0, ignored_logged: false }
+    }
+
+    pub(super) fn path(&self) -> hub::BroadcastPath {
+        self.producer.broadcast().path().clone()
+    }
+
+    /// Leaves the seat; the broadcast waits for a while.
+    pub(super) fn leave(self, now: Instant) {
+        self.producer.leave(now);
+    }
+
+    /// Takes one media message in.
+    pub(super) fn media(
+        &mut self,
+        kind: MediaKind,
+        time_ms: u32,
+        body: &Bytes,
+        now: Instant,
+    ) -> Result<(), super::listen::End> {
+        let tag = match kind {
+            MediaKind::Audio => TagType::Audio,
+            MediaKind::Video => TagType::Video,
+            MediaKind::Data => TagType::Script,
+        };
+        self.metrics.ingest_bytes.inc_by(body.len() as u64);
+        match self.demuxer.push(tag, time_ms, body, now)? {
+            Some(Event::Track(track)) => {
+                match track.kind {
+                    Kind::Video => self.opening.video = true,
+                    Kind::Audio => self.opening.audio = true,
+                }
+                self.producer.track(track)?;
+            }
+            Some(Event::Frame { track, frame }) => {
+                self.opening.first_frame.get_or_insert(now);
+                self.producer.write(track, frame, now)?;
+            }
+            Some(Event::Metadata(m)) => self.opening.promised = Some((m.has_video, m.has_audio)),
+            None => self.note_ignored(),
+        }
+        if !self.opening.done && self.opening.is_over(now) {
+            self.opening.done = true;
+            self.producer.ready();
+        }
+        self.count_repairs();
+        Ok(())
+    }
+
+    fn count_repairs(&mut self) {
+        let repairs = self.demuxer.repairs().total();
+        if repairs > self.repairs_counted {
+            self.metrics.timestamp_repairs.inc_by(repairs - self.repairs_counted);
+            self.repairs_counted = repairs;
+        }
+    }
+
+    fn note_ignored(&mut self) {
+        if self.demuxer.ignored() > 0 && !self.ignored_logged {
+            self.ignored_logged = true;
+            tracing::info!(path = %self.path(), "the publisher sends tags that are not taken in");
+        }
+    }
+}
+
+impl Opening {
+    fn is_over(&self, now: Instant) -> bool {
+        let Some(first) = self.first_frame else { return false };
+        let promised = match self.promised {
+            Some((video, audio)) if video || audio => {
+                (self.video || !video) && (self.audio || !audio)
+            }
+            _ => self.video && self.audio,
+        };
+        promised || now.saturating_duration_since(first) >= SECOND_TRACK_WAIT
+    }
+}

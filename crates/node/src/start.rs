@@ -1,0 +1,139 @@
+//! Start-up and shutdown, in the order that matters.
+
+use crate::auth::Auth;
+use crate::config::Config;
+use crate::egress::{Plane, Settings};
+use crate::gateway::{http, rtmp};
+use crate::metrics::Metrics;
+use crate::tls;
+use anyhow::{Context, Result};
+use hub::{Hub, Limits};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+use tokio::net::{TcpListener, TcpSocket};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// A running server. Dropping it does not stop it; [`Node::stop`] does.
+#[derive(Debug)]
+pub struct Node {
+    hub: Hub,
+    plane: Plane,
+    threads: crate::egress::Threads,
+    tasks: JoinSet<()>,
+    shutdown: watch::Sender<bool>,
+    addresses: Addresses,
+}
+
+/// Where a server listens, after port 0 was replaced by what the system gave.
+#[derive(Clone, Copy, Debug)]
+pub struct Addresses {
+    /// RTMP.
+    pub rtmp: SocketAddr,
+    /// HTTP and WebSocket.
+    pub http: SocketAddr,
+    /// Metrics and health.
+    pub admin: SocketAddr,
+}
+
+/// How often broadcasts whose grace ran out are looked for.
+const EXPIRE_EVERY: Duration = Duration::from_millis(250);
+/// Connections that the system holds for us while we are busy.
+const BACKLOG: u32 = 4096;
+
+impl Node {
+    /// Starts a server: listeners first, so that a busy port is told before anything runs.
+    ///
+    /// # Errors
+    /// When a port is taken, a certificate can't be read, or the system gives no threads.
+    pub async fn start(config: &Config) -> Result<Node> {
+        let rtmp = listen("rtmp.listen", config.rtmp.listen)?;
+        let http = listen("http.listen", config.http.listen)?;
+        let admin = listen("admin.listen", config.admin.listen)?;
+        let addresses =
+            Addresses { rtmp: rtmp.local_addr()?, http: http.local_addr()?, admin: admin.local_addr()? };
+        let metrics = Arc::new(Metrics::new());
+        let hub = Hub::new(Limits {
+            broadcasts_max: config.publish.broadcasts_max,
+            log_bytes_max: config.publish.log.0,
+            grace: config.publish.grace.0,
+        });
+        let (plane, threads) = Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
+        let (shutdown, stopped) = watch::channel(false);
+        let auth = || Auth::new(&hub, &config.publish, &metrics);
+        let rtmp_gateway = Arc::new(rtmp::Gateway {
+            auth: auth(),
+            plane: plane.clone(),
+            metrics: Arc::clone(&metrics),
+            idle: config.publish.idle.0,
+        });
+        let http_gateway = Arc::new(http::Gateway {
+            auth: auth(),
+            hub: hub.clone(),
+            plane: plane.clone(),
+        });
+        let mut tasks = JoinSet::new();
+        if let Some(server) = tls::server(&config.tls)? {
+            let rtmps = listen("rtmp.tls_listen", config.rtmp.tls_listen)?;
+            let https = listen("http.tls_listen", config.http.tls_listen)?;
+            let acceptor = Some(server.acceptor(&[]));
+            tasks.spawn(rtmp::serve(rtmps, acceptor, Arc::clone(&rtmp_gateway), stopped.clone()));
+            let acceptor = Some(server.acceptor(&[b"h2", b"http/1.1"]));
+            tasks.spawn(http::serve(https, acceptor, Arc::clone(&http_gateway), stopped.clone()));
+        }
+        tasks.spawn(rtmp::serve(rtmp, None, rtmp_gateway, stopped.clone()));
+        tasks.spawn(http::serve(http, None, http_gateway, stopped.clone()));
+        tasks.spawn(http::serve_admin(admin, metrics, hub.clone(), stopped.clone()));
+        tasks.spawn(expire(hub.clone(), stopped));
+        Ok(Node { hub, plane, threads, tasks, shutdown, addresses })
+    }
+
+    /// Where it listens.
+    pub fn addresses(&self) -> Addresses {
+        self.addresses
+    }
+
+    /// Ends all broadcasts and sessions, then returns.
+    pub async fn stop(mut self) {
+        self.hub.end_all();
+        // Nobody may be listening any more; then there is nobody to tell.
+        let _ = self.shutdown.send(true);
+        while self.tasks.join_next().await.is_some() {}
+        self.plane.shutdown();
+        self.threads.join();
+    }
+}
+
+fn egress_settings(config: &Config) -> Settings {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    Settings {
+        workers: if config.egress.workers == 0 { cores } else { config.egress.workers },
+        merge_window: config.egress.merge_window,
+        lag_max: config.egress.lag_max.0,
+        stall_max: config.egress.stall_max.0,
+        feed_bytes_max: config.egress.queue.0,
+    }
+}
+
+async fn expire(hub: Hub, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(EXPIRE_EVERY);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => hub.expire(Instant::now()),
+            _ = stopped.changed() => return,
+        }
+    }
+}
+
+fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let open = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        socket.listen(BACKLOG)
+    };
+    open().with_context(|| {
+        format!("can't listen on {address}: is another program using the port? Choose another with {key}")
+    })
+}
