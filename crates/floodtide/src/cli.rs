@@ -8,10 +8,14 @@ use std::path::PathBuf;
 
 /// Live streaming for sudden crowds.
 #[derive(Debug, Parser)]
-#[command(version, about, after_help = "Examples:\n  \
+#[command(
+    version,
+    about,
+    after_help = "Examples:\n  \
     floodtide demo                            a built-in broadcast and a page that plays it\n  \
     floodtide serve --stream-key SECRET       a server that takes rtmp://host/live/NAME?key=SECRET\n  \
-    floodtide serve --config floodtide.toml")]
+    floodtide serve --config floodtide.toml"
+)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -23,8 +27,10 @@ enum Command {
     #[command(after_help = "Then open http://127.0.0.1:8080/")]
     Demo(demo::Options),
     /// Run the server.
-    #[command(after_help = "Every setting is a TOML key, an environment variable (FLOODTIDE_HTTP__LISTEN) and,\n\
-        for the common ones, a flag; flags win over the environment, the environment over the file.")]
+    #[command(
+        after_help = "Every setting is a TOML key, an environment variable (FLOODTIDE_HTTP__LISTEN) and,\n\
+        for the common ones, a flag; flags win over the environment, the environment over the file."
+    )]
     Serve(ServeOptions),
 }
 

@@ -51,8 +51,12 @@ fn explain(at: Addresses, no_clip: bool) {
         println!("  RTMP       rtmp://{rtmp}/live/demo\n");
     }
     println!("  Publish with ffmpeg:");
-    println!("    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -bf 0 -g 60 -c:a aac -f flv rtmp://{rtmp}/live/mine");
-    println!("  Publish with OBS (Settings > Stream): service Custom, server rtmp://{rtmp}/live, stream key mine;");
+    println!(
+        "    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -bf 0 -g 60 -c:a aac -f flv rtmp://{rtmp}/live/mine"
+    );
+    println!(
+        "  Publish with OBS (Settings > Stream): service Custom, server rtmp://{rtmp}/live, stream key mine;"
+    );
     println!("    Settings > Output: keyframe interval 2 s\n");
     println!("  Metrics    http://{}/metrics", at.admin);
     println!("  Stop with Ctrl-C");

@@ -83,11 +83,9 @@ impl Auth {
             },
         };
         match decision {
-            Ok(()) => Ok(PublishGrant {
-                hub: self.hub.clone(),
-                path: ask.path.clone(),
-                collision: self.collision,
-            }),
+            Ok(()) => {
+                Ok(PublishGrant { hub: self.hub.clone(), path: ask.path.clone(), collision: self.collision })
+            }
             Err(refusal) => {
                 self.metrics.refusals.inc();
                 Err(refusal)

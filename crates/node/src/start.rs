@@ -59,7 +59,8 @@ impl Node {
             log_bytes_max: config.publish.log.0,
             grace: config.publish.grace.0,
         });
-        let (plane, threads) = Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
+        let (plane, threads) =
+            Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (shutdown, stopped) = watch::channel(false);
         let auth = || Auth::new(&hub, &config.publish, &metrics);
         let rtmp_gateway = Arc::new(rtmp::Gateway {
@@ -68,11 +69,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             idle: config.publish.idle.0,
         });
-        let http_gateway = Arc::new(http::Gateway {
-            auth: auth(),
-            hub: hub.clone(),
-            plane: plane.clone(),
-        });
+        let http_gateway = Arc::new(http::Gateway { auth: auth(), hub: hub.clone(), plane: plane.clone() });
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
             let rtmps = listen("rtmp.tls_listen", config.rtmp.tls_listen)?;

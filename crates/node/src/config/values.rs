@@ -17,12 +17,12 @@ const SIZES: [(&str, usize); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1
 impl std::str::FromStr for Span {
     type Err = String;
     fn from_str(text: &str) -> Result<Self, String> {
-        let found = SPANS.iter().find_map(|(unit, ms)| {
-            text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*ms)
-        });
-        found
-            .map(|ms| Span(Duration::from_millis(ms)))
-            .ok_or_else(|| format!("{text:?} is no length of time: write a number and ms, s, m or h, as in \"10s\""))
+        let found = SPANS
+            .iter()
+            .find_map(|(unit, ms)| text.strip_suffix(unit)?.trim().parse::<u64>().ok()?.checked_mul(*ms));
+        found.map(|ms| Span(Duration::from_millis(ms))).ok_or_else(|| {
+            format!("{text:?} is no length of time: write a number and ms, s, m or h, as in \"10s\"")
+        })
     }
 }
 
@@ -41,14 +41,16 @@ impl std::str::FromStr for Size {
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ms = self.0.as_millis();
-        let (unit, size) = SPANS.iter().rev().find(|(_, n)| ms.is_multiple_of(u128::from(*n))).unwrap_or(&SPANS[0]);
+        let (unit, size) =
+            SPANS.iter().rev().find(|(_, n)| ms.is_multiple_of(u128::from(*n))).unwrap_or(&SPANS[0]);
         write!(f, "{}{unit}", ms / u128::from(*size))
     }
 }
 
 impl std::fmt::Display for Size {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let (unit, size) = SIZES[..3].iter().rev().find(|(_, n)| self.0.is_multiple_of(*n)).unwrap_or(&SIZES[3]);
+        let (unit, size) =
+            SIZES[..3].iter().rev().find(|(_, n)| self.0.is_multiple_of(*n)).unwrap_or(&SIZES[3]);
         write!(f, "{}{unit}", self.0 / size)
     }
 }

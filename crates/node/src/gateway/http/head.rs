@@ -35,7 +35,9 @@ pub(super) fn look(bytes: &[u8]) -> First {
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => First::Incomplete,
-        Ok(httparse::Status::Complete(head_bytes)) => play(&request, head_bytes).map_or(First::Other, First::Play),
+        Ok(httparse::Status::Complete(head_bytes)) => {
+            play(&request, head_bytes).map_or(First::Other, First::Play)
+        }
         // HTTP/2 prefaces end here too; hyper answers what is broken.
         _ => First::Other,
     }
@@ -118,7 +120,8 @@ mod tests {
     #[test]
     fn fuzz_heads_never_panic() {
         let mut random = testkit::Random::seeded(5);
-        let good = b"GET http://h/live/x%20y.flv?a=b HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n";
+        let good =
+            b"GET http://h/live/x%20y.flv?a=b HTTP/1.1\r\nUpgrade: websocket\r\nSec-WebSocket-Key: k\r\n\r\n";
         for _ in 0..5000 {
             look(&random.mutate(good));
         }

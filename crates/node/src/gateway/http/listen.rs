@@ -99,7 +99,9 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
     let ask = Ask { path: play.path, query: play.query };
     let broadcast = match gateway.auth.decide_play(&ask).play() {
         Ok(broadcast) => broadcast,
-        Err(demand) => return refuse(&mut io, "404 Not Found", &format!("nobody publishes {}\n", demand.path())).await,
+        Err(demand) => {
+            return refuse(&mut io, "404 Not Found", &format!("nobody publishes {}\n", demand.path())).await;
+        }
     };
     let (format, preface): (&'static dyn crate::egress::Format, Bytes) = match &play.websocket_key {
         Some(key) => (&websocket::MESSAGES, websocket::response_head(key)),

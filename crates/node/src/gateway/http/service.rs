@@ -65,7 +65,8 @@ impl Service {
     }
 
     fn broadcasts(&self) -> BroadcastList {
-        let mut broadcasts: Vec<_> = self.gateway.hub.broadcasts().iter().filter_map(BroadcastEntry::of).collect();
+        let mut broadcasts: Vec<_> =
+            self.gateway.hub.broadcasts().iter().filter_map(BroadcastEntry::of).collect();
         broadcasts.sort_by(|a, b| a.path.cmp(&b.path));
         BroadcastList { broadcasts }
     }

@@ -6,8 +6,8 @@ use hub::Catalog;
 use media::{Frame, Track};
 use mux::flv::{self, TagBody, TagType};
 use rtmp::{
-    AUDIO_CHUNK_STREAM, DATA_CHUNK_STREAM, MessageKind, OUT_CHUNK_BYTES, PLAY_MESSAGE_STREAM, VIDEO_CHUNK_STREAM,
-    write_message,
+    AUDIO_CHUNK_STREAM, DATA_CHUNK_STREAM, MessageKind, OUT_CHUNK_BYTES, PLAY_MESSAGE_STREAM,
+    VIDEO_CHUNK_STREAM, write_message,
 };
 
 /// The format of all players.

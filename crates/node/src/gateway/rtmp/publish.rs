@@ -37,8 +37,7 @@ const SECOND_TRACK_WAIT: Duration = Duration::from_millis(1000);
 impl Publishing {
     pub(super) fn new(producer: Producer, metrics: Arc<Metrics>) -> Publishing {
         let start = producer.resumes_at().unwrap_or(Timestamp::ZERO);
-        let opening =
-            Opening { promised: None, video: false, audio: false, first_frame: None, done: false };
+        let opening = Opening { promised: None, video: false, audio: false, first_frame: None, done: false };
         let demuxer = Demuxer::new(start);
         Publishing { producer, demuxer, metrics, opening, repairs_counted: 0, ignored_logged: false }
     }
@@ -109,9 +108,7 @@ impl Opening {
     fn is_over(&self, now: Instant) -> bool {
         let Some(first) = self.first_frame else { return false };
         let promised = match self.promised {
-            Some((video, audio)) if video || audio => {
-                (self.video || !video) && (self.audio || !audio)
-            }
+            Some((video, audio)) if video || audio => (self.video || !video) && (self.audio || !audio),
             _ => self.video && self.audio,
         };
         promised || now.saturating_duration_since(first) >= SECOND_TRACK_WAIT
