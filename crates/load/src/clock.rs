@@ -27,8 +27,7 @@ pub(crate) fn own_cpu_seconds() -> f64 {
 
 /// Sleeps until `deadline`, or a little longer. Returns at once when it has passed.
 pub(crate) fn sleep_until(deadline: Nanos) {
-    let request =
-        Timespec { tv_sec: (deadline / SECONDS) as i64, tv_nsec: (deadline % SECONDS) as _ };
+    let request = Timespec { tv_sec: (deadline / SECONDS) as i64, tv_nsec: (deadline % SECONDS) as _ };
     // A signal ends the sleep early; every caller looks at the clock again anyway.
     let _ = clock_nanosleep_absolute(ClockId::Monotonic, &request);
 }

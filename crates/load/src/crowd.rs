@@ -168,7 +168,7 @@ impl<'a> Crowd<'a> {
         })
     }
 
-    /// Runs to the end of the window. `report` is asked once a second what to do with the progress.
+    /// Runs to the end of the window and shows its progress once a second.
     ///
     /// # Errors
     /// When the kernel refuses to wait.
@@ -231,7 +231,9 @@ impl<'a> Crowd<'a> {
             // Thousands at once take a while: each has its own beginning.
             let began = clock::now();
             self.viewers.push(match profile.target.protocol {
-                Protocol::Hls => Viewer::Hls(Box::new(HlsViewer::join(seat, token, profile, &mut self.shared, began))),
+                Protocol::Hls => {
+                    Viewer::Hls(Box::new(HlsViewer::join(seat, token, profile, &mut self.shared, began)))
+                }
                 _ => Viewer::Flow(Flow::join(seat, token, profile, &self.shared, began)),
             });
             if clock::now() > now + JOIN_AT_ONCE {

@@ -104,11 +104,12 @@ impl Floor {
                     continue;
                 }
             }
+            let began = clock::now();
             self.append_due();
             for index in 0..self.viewers.len() {
                 self.flush(index);
             }
-            next_flush = clock::now().max(wake) + self.window;
+            next_flush = began + self.window;
         }
         Ok(())
     }

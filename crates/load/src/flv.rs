@@ -46,7 +46,8 @@ impl Clip {
     pub(crate) fn parse(bytes: &[u8]) -> anyhow::Result<Self> {
         ensure!(bytes.starts_with(b"FLV"), "it does not start with `FLV`");
         let mut scanner = TagScanner::new(TAG_BYTES_MAX);
-        let mut clip = Self { metadata: None, headers: vec![], frames: vec![], span_ms: 0, nal_length_size: None };
+        let mut clip =
+            Self { metadata: None, headers: vec![], frames: vec![], span_ms: 0, nal_length_size: None };
         let mut rest = bytes;
         while let Some(seen) = scanner.next(&mut rest) {
             match seen? {
@@ -83,7 +84,8 @@ impl Clip {
         let start = first.timestamp;
         let main = if self.frames.iter().any(|frame| frame.kind == VIDEO) { VIDEO } else { AUDIO };
         let times: Vec<u32> = self.frames.iter().filter(|f| f.kind == main).map(|f| f.timestamp).collect();
-        let (gaps, length) = (times.len().saturating_sub(1), times.last().unwrap_or(&0) - times.first().unwrap_or(&0));
+        let (gaps, length) =
+            (times.len().saturating_sub(1), times.last().unwrap_or(&0) - times.first().unwrap_or(&0));
         let gap = if gaps > 0 { (f64::from(length) / gaps as f64).round() as u32 } else { FRAME_MS_DEFAULT };
         self.span_ms = (last.timestamp - start).saturating_add(gap.max(1));
         for frame in &mut self.frames {
@@ -149,7 +151,12 @@ impl Start {
         Some(match kind {
             VIDEO if first & 0x80 != 0 => {
                 let frame = matches!(first & 15, 1 | 3);
-                Self { frame, keyframe: frame && (first >> 4) & 7 == 1, configuration: first & 15 == 0, ..plain }
+                Self {
+                    frame,
+                    keyframe: frame && (first >> 4) & 7 == 1,
+                    configuration: first & 15 == 0,
+                    ..plain
+                }
             }
             // H.264, and H.265 under the number that Chinese players use.
             VIDEO if matches!(first & 15, 7 | 12) => {
@@ -157,7 +164,9 @@ impl Start {
                 Self { frame, keyframe: frame && first >> 4 == 1, configuration: second == 0, ..plain }
             }
             VIDEO => Self { frame: true, keyframe: first >> 4 == 1, ..plain },
-            AUDIO if first >> 4 == 9 => Self { frame: first & 15 == 1, configuration: first & 15 == 0, ..plain },
+            AUDIO if first >> 4 == 9 => {
+                Self { frame: first & 15 == 1, configuration: first & 15 == 0, ..plain }
+            }
             AUDIO if first >> 4 == 10 => Self { frame: second != 0, configuration: second == 0, ..plain },
             AUDIO => Self { frame: true, ..plain },
             _ => plain,

@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 /// A GET as a player sends it.
 pub(crate) fn get(host: &str, path: &str, extra: &str) -> Vec<u8> {
-    let mut text = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: floodtide-load\r\nAccept: */*\r\n");
+    let mut text =
+        format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nUser-Agent: floodtide-load\r\nAccept: */*\r\n");
     let _ = write!(text, "{extra}Connection: keep-alive\r\n\r\n");
     text.into_bytes()
 }
@@ -84,8 +85,12 @@ fn parse_head(text: &str) -> Option<Head> {
     for (name, value) in lines.filter_map(|line| line.split_once(':')) {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
-            "content-length" if head.body == BodyEnd::Close => head.body = BodyEnd::Length(value.parse().ok()?),
-            "transfer-encoding" if value.to_ascii_lowercase().contains("chunked") => head.body = BodyEnd::Chunked,
+            "content-length" if head.body == BodyEnd::Close => {
+                head.body = BodyEnd::Length(value.parse().ok()?)
+            }
+            "transfer-encoding" if value.to_ascii_lowercase().contains("chunked") => {
+                head.body = BodyEnd::Chunked
+            }
             "content-encoding" => head.gzip = value.eq_ignore_ascii_case("gzip"),
             "location" => head.location = Some(value.to_owned()),
             "connection" => head.close = value.eq_ignore_ascii_case("close"),
@@ -149,9 +154,7 @@ impl ChunkState {
     fn step(self, byte: u8) -> Result<Self, &'static str> {
         const BROKEN: &str = "broken chunked encoding";
         Ok(match (self, byte) {
-            (Self::Start, byte) => {
-                Self::Size(u64::from(char::from(byte).to_digit(16).ok_or(BROKEN)?), false)
-            }
+            (Self::Start, byte) => Self::Size(u64::from(char::from(byte).to_digit(16).ok_or(BROKEN)?), false),
             (Self::Size(0, _), b'\n') => Self::Trailer(true),
             (Self::Size(size, _), b'\n') => Self::Data(size),
             (Self::Size(size, true), _) => Self::Size(size, true),
@@ -184,7 +187,8 @@ mod tests {
 
     #[test]
     fn a_head_in_pieces_leaves_the_body_alone() {
-        let bytes = b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
+        let bytes =
+            b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 3\r\nConnection: close\r\n\r\nabc";
         for step in 1..bytes.len() {
             let mut reader = HeadReader::default();
             let mut body = vec![];
@@ -229,7 +233,8 @@ mod tests {
         let mut random = Seeded(3);
         for _ in 0..5000 {
             let alphabet = b"HTTP/1.1 2050\r\n:;aF-Content-Length";
-            let bytes: Vec<u8> = (0..random.below(80)).map(|_| alphabet[random.below(alphabet.len())]).collect();
+            let bytes: Vec<u8> =
+                (0..random.below(80)).map(|_| alphabet[random.below(alphabet.len())]).collect();
             let _ = HeadReader::default().read(&mut &bytes[..]);
             let (mut chunks, mut rest) = (Chunks::default(), &bytes[..]);
             while let Ok(Some(_)) = chunks.next(&mut rest) {}

@@ -114,7 +114,10 @@ pub(crate) fn profiles(
     mix: Option<&str>,
     rtmp_port: u16,
 ) -> anyhow::Result<Vec<Profile>> {
-    ensure!(!urls.is_empty(), "no --url: say what to watch, for example --url http://127.0.0.1:8080/live/demo.flv");
+    ensure!(
+        !urls.is_empty(),
+        "no --url: say what to watch, for example --url http://127.0.0.1:8080/live/demo.flv"
+    );
     if let Some(mix) = mix {
         ensure!(urls.len() == 1 && shares.is_empty(), "--mix wants exactly one --url and no --share");
         return mixed(&urls[0], mix, rtmp_port);
@@ -137,7 +140,8 @@ pub(crate) fn profiles(
 /// `70% flv, 20% ws, 10% hls` over one broadcast's URL, with the paths of this server.
 fn mixed(url: &str, mix: &str, rtmp_port: u16) -> anyhow::Result<Vec<Profile>> {
     let parts = Url::split(url)?;
-    let (path, query) = parts.path.split_once('?').map_or((parts.path, String::new()), |(p, q)| (p, format!("?{q}")));
+    let (path, query) =
+        parts.path.split_once('?').map_or((parts.path, String::new()), |(p, q)| (p, format!("?{q}")));
     let base = ["/ts/index.m3u8", "/index.m3u8", ".m3u8", ".flv"]
         .iter()
         .find_map(|ending| path.strip_suffix(ending))
@@ -152,7 +156,8 @@ fn mixed(url: &str, mix: &str, rtmp_port: u16) -> anyhow::Result<Vec<Profile>> {
                 .split_once(char::is_whitespace)
                 .with_context(|| format!("--mix: `{}` should read like `70% flv`", entry.trim()))?;
             let share = Share::from_str(share).map_err(anyhow::Error::msg).context("--mix")?;
-            let protocol = Protocol::from_str(protocol.trim()).map_err(anyhow::Error::msg).context("--mix")?;
+            let protocol =
+                Protocol::from_str(protocol.trim()).map_err(anyhow::Error::msg).context("--mix")?;
             let url = match protocol {
                 Protocol::Flv => format!("http://{}{base}.flv{query}", parts.host),
                 Protocol::Ws => format!("ws://{}{base}.flv{query}", parts.host),
@@ -168,7 +173,10 @@ fn mixed(url: &str, mix: &str, rtmp_port: u16) -> anyhow::Result<Vec<Profile>> {
 }
 
 fn checked(profiles: Vec<Profile>) -> anyhow::Result<Vec<Profile>> {
-    ensure!(profiles.iter().all(|profile| profile.weight >= 0.0 && profile.weight.is_finite()), "a share is negative");
+    ensure!(
+        profiles.iter().all(|profile| profile.weight >= 0.0 && profile.weight.is_finite()),
+        "a share is negative"
+    );
     ensure!(profiles.iter().any(|profile| profile.weight > 0.0), "all shares are zero");
     ensure!(profiles.len() <= PROFILES_MAX, "more than {PROFILES_MAX} profiles");
     Ok(profiles)
@@ -218,12 +226,16 @@ pub(crate) fn seats(makeup: Makeup, profiles: &[Profile]) -> Vec<Seat> {
     let (mut slow, mut stopped) = (0usize, 0usize);
     (0..makeup.viewers)
         .map(|number| {
-            let due = |index: usize| (number + 1) as f64 * profiles[index].weight / total - taken[index] as f64;
-            let profile = (0..profiles.len()).max_by(|a, b| due(*a).total_cmp(&due(*b)).then(b.cmp(a))).unwrap_or(0);
+            let due =
+                |index: usize| (number + 1) as f64 * profiles[index].weight / total - taken[index] as f64;
+            let profile =
+                (0..profiles.len()).max_by(|a, b| due(*a).total_cmp(&due(*b)).then(b.cmp(a))).unwrap_or(0);
             let place = taken[profile];
             taken[profile] += 1;
             let probe = place < makeup.probes;
-            let behind = |share: Share, count: usize| share.0 * (number + 1) as f64 - count as f64 >= 1.0 - 1e-9;
+            // Half a viewer early: round shares of both kinds then seldom ask for the same seat.
+            let behind =
+                |share: Share, count: usize| share.0 * (number + 1) as f64 - count as f64 >= 0.5 - 1e-9;
             // HTTP polling has no connection to be slow on.
             let bodied = !probe && profiles[profile].target.protocol != Protocol::Hls;
             let temper = if bodied && behind(makeup.stopped, stopped) {
@@ -286,9 +298,14 @@ mod tests {
         assert_eq!(protocol("ws://127.0.0.1:8080/live/x.flv").unwrap(), Protocol::Ws);
         assert_eq!(protocol("http://127.0.0.1:8080/live/x/index.m3u8").unwrap(), Protocol::Hls);
         let rtmp = Target::parse("rtmp://127.0.0.1/live/x{i}").unwrap();
-        assert_eq!((rtmp.protocol, rtmp.address.port(), rtmp.path_of(3)), (Protocol::Rtmp, 1935, "/live/x3".to_owned()));
+        assert_eq!(
+            (rtmp.protocol, rtmp.address.port(), rtmp.path_of(3)),
+            (Protocol::Rtmp, 1935, "/live/x3".to_owned())
+        );
         assert_eq!(Target::parse("ws://[::1]:81/a.flv").unwrap().address.to_string(), "[::1]:81");
-        for wrong in ["x", "http://127.0.0.1/live/x", "https://127.0.0.1/x.flv", "ftp://127.0.0.1/x", "http:///x.flv"] {
+        for wrong in
+            ["x", "http://127.0.0.1/live/x", "https://127.0.0.1/x.flv", "ftp://127.0.0.1/x", "http:///x.flv"]
+        {
             assert!(protocol(wrong).is_err(), "{wrong}");
         }
     }

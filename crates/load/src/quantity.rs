@@ -50,7 +50,8 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(format!("`{text}` is not a duration; write `250ms`, `10s` or `2m`")),
     };
     let value: f64 = number.trim().parse().map_err(|_| format!("`{text}` is not a duration; write `10s`"))?;
-    Duration::try_from_secs_f64(value * seconds_per_unit).map_err(|_| format!("`{text}` is too long or negative"))
+    Duration::try_from_secs_f64(value * seconds_per_unit)
+        .map_err(|_| format!("`{text}` is too long or negative"))
 }
 
 /// Reads a rate per second: above zero.

@@ -92,7 +92,10 @@ mod tests {
 
     #[test]
     fn a_lying_length_does_not_panic() {
-        assert_eq!(find(&stamped(&[0x17, 1, 0, 0, 0, 255, 255, 255, 255, 9], 4, 5)).map(|found| found.0), Some(5));
+        assert_eq!(
+            find(&stamped(&[0x17, 1, 0, 0, 0, 255, 255, 255, 255, 9], 4, 5)).map(|found| found.0),
+            Some(5)
+        );
         assert_eq!(find(&stamped(&[0x17, 1, 0, 0, 0], 4, 5)).map(|found| found.0), Some(5));
     }
 }

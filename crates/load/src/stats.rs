@@ -137,9 +137,15 @@ fn add_counts(counts: &mut BTreeMap<String, u64>, other: &BTreeMap<String, u64>)
 }
 
 /// A histogram with three significant digits that can go through JSON.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(from = "Vec<(u64, u64)>", into = "Vec<(u64, u64)>")]
 pub(crate) struct Distribution(Option<Histogram<u64>>);
+
+impl std::fmt::Debug for Distribution {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} values, P50 {}, max {}", self.len(), self.percentile(50.0), self.max())
+    }
+}
 
 impl Default for Distribution {
     fn default() -> Self {
@@ -176,7 +182,8 @@ impl Distribution {
         self.0.as_ref().map_or(0, Histogram::max)
     }
 
-    fn add(&mut self, other: &Self) {
+    /// Adds another one's values.
+    pub(crate) fn add(&mut self, other: &Self) {
         if let (Some(histogram), Some(other)) = (&mut self.0, &other.0) {
             // Fails only for histograms of fixed size.
             let _ = histogram.add(other);

@@ -217,7 +217,8 @@ impl Flow {
 
     fn lose(&mut self, reason: &str) {
         let when = if self.record.first_media > 0 { "" } else { " before any media" };
-        let reason: Cow<'_, str> = if when.is_empty() { reason.into() } else { format!("{reason}{when}").into() };
+        let reason: Cow<'_, str> =
+            if when.is_empty() { reason.into() } else { format!("{reason}{when}").into() };
         self.record.end = Some(reason.into());
         self.stream = None;
         self.wire = None;

@@ -4,7 +4,7 @@ mod flow;
 mod flv;
 mod hls;
 mod record;
-mod rtmp;
+pub(crate) mod rtmp;
 mod ws;
 
 pub(crate) use flow::Flow;
@@ -36,7 +36,13 @@ pub(crate) enum Wire {
 
 impl Wire {
     /// A viewer that is about to connect, and the bytes it sends first.
-    pub(crate) fn open(target: &Target, path: &str, number: usize, probe: bool, now: Nanos) -> (Self, Vec<u8>) {
+    pub(crate) fn open(
+        target: &Target,
+        path: &str,
+        number: usize,
+        probe: bool,
+        now: Nanos,
+    ) -> (Self, Vec<u8>) {
         match target.protocol {
             Protocol::Ws => (Self::Ws(ws::WsViewer::new(probe)), ws::request(&target.host, path, number)),
             Protocol::Rtmp => {

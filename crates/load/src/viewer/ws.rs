@@ -1,7 +1,7 @@
 //! A WebSocket viewer's bytes (RFC 6455): FLV in binary messages, cut anywhere.
 
-use super::flv::{ENDED, Tags};
 use super::Seen;
+use super::flv::{ENDED, Tags};
 use crate::http::HeadReader;
 
 /// Reads the answer to the upgrade, then frames.
@@ -19,7 +19,11 @@ enum State {
     /// Payload of a data frame that is still to come.
     Data(u64),
     /// A control frame's payload so far.
-    Control { opcode: u8, length: usize, payload: Vec<u8> },
+    Control {
+        opcode: u8,
+        length: usize,
+        payload: Vec<u8>,
+    },
 }
 
 /// The upgrade request. Any 16 bytes make a key; it only has to be answered.
@@ -45,7 +49,12 @@ impl WsViewer {
         Self { state: State::Head(HeadReader::default()), tags: Tags::new(probe) }
     }
 
-    pub(super) fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>, seen: &mut Vec<Seen>) -> Result<(), String> {
+    pub(super) fn feed(
+        &mut self,
+        bytes: &[u8],
+        out: &mut Vec<u8>,
+        seen: &mut Vec<Seen>,
+    ) -> Result<(), String> {
         let mut rest = bytes;
         if let State::Head(reader) = &mut self.state {
             let Some(head) = reader.read(&mut rest)? else { return Ok(()) };

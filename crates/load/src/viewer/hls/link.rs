@@ -110,7 +110,13 @@ impl Link {
     }
 
     /// Reads what has come. `media` marks the viewer's first media with the first byte of the body.
-    pub(super) fn read(&mut self, media: bool, record: &mut Record, shared: &mut Shared, now: Nanos) -> Outcome {
+    pub(super) fn read(
+        &mut self,
+        media: bool,
+        record: &mut Record,
+        shared: &mut Shared,
+        now: Nanos,
+    ) -> Outcome {
         if !self.out.is_empty() && self.stream.is_some() && !self.flush() {
             return self.broken("connection reset", shared);
         }
@@ -212,7 +218,11 @@ impl Link {
 
     fn broken(&mut self, reason: &'static str, shared: &Shared) -> Outcome {
         self.stream = None;
-        if matches!(self.state, State::Idle) || self.again(shared) { Outcome::Waiting } else { self.fail(reason) }
+        if matches!(self.state, State::Idle) || self.again(shared) {
+            Outcome::Waiting
+        } else {
+            self.fail(reason)
+        }
     }
 
     /// Gives the answer up, and the connection with it.

@@ -59,7 +59,9 @@ impl HlsViewer {
                     self.buffered_until = from + (seconds * SECONDS as f64) as Nanos;
                 }
                 Some(News::Loaded { .. }) => {}
-                Some(News::Trouble(reason)) => count(&mut shared.tallies[self.seat.profile].hls.errors, &reason),
+                Some(News::Trouble(reason)) => {
+                    count(&mut shared.tallies[self.seat.profile].hls.errors, &reason)
+                }
             }
         }
     }

@@ -4,7 +4,10 @@
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Playlist {
     /// The first variant, and the audio that belongs to it when that is apart.
-    Multivariant { video: String, audio: Option<String> },
+    Multivariant {
+        video: String,
+        audio: Option<String>,
+    },
     Media(MediaPlaylist),
 }
 
@@ -56,7 +59,11 @@ impl Position {
 
     /// The entry behind this one, as far as it can be known.
     pub(crate) fn after(self) -> Self {
-        if self.whole { Self::part(self.segment.saturating_add(1), 0) } else { Self::part(self.segment, self.part + 1) }
+        if self.whole {
+            Self::part(self.segment.saturating_add(1), 0)
+        } else {
+            Self::part(self.segment, self.part + 1)
+        }
     }
 }
 
@@ -77,7 +84,8 @@ fn multivariant(text: &str) -> Result<Playlist, &'static str> {
     let video = lines.find(|line| !line.starts_with('#')).ok_or("a variant without URI")?;
     let audio = attribute(variant, "AUDIO").and_then(|group| {
         text.lines().filter_map(|line| line.strip_prefix("#EXT-X-MEDIA:")).find_map(|media| {
-            let ours = attribute(media, "TYPE") == Some("AUDIO") && attribute(media, "GROUP-ID") == Some(group);
+            let ours =
+                attribute(media, "TYPE") == Some("AUDIO") && attribute(media, "GROUP-ID") == Some(group);
             attribute(media, "URI").filter(|_| ours)
         })
     });
@@ -102,7 +110,8 @@ fn media(text: &str) -> Result<MediaPlaylist, &'static str> {
             }
             "#EXT-X-MEDIA-SEQUENCE" => segment = value.parse().map_err(|_| "broken EXT-X-MEDIA-SEQUENCE")?,
             "#EXT-X-SKIP" => {
-                let skipped = attribute(value, "SKIPPED-SEGMENTS").and_then(|count| count.parse::<u32>().ok());
+                let skipped =
+                    attribute(value, "SKIPPED-SEGMENTS").and_then(|count| count.parse::<u32>().ok());
                 segment = segment.saturating_add(skipped.ok_or("broken EXT-X-SKIP")?.into());
                 list.delta = true;
             }
@@ -140,7 +149,8 @@ fn part_entry(attributes: &str, at: Position, range_end: &mut u64) -> Option<Ent
     let range = match attribute(attributes, "BYTERANGE") {
         None => None,
         Some(text) => {
-            let (length, offset) = text.split_once('@').map_or((text, None), |(length, offset)| (length, Some(offset)));
+            let (length, offset) =
+                text.split_once('@').map_or((text, None), |(length, offset)| (length, Some(offset)));
             let length: u64 = length.parse().ok().filter(|length| *length > 0)?;
             let offset = offset.map_or(Some(*range_end), |offset| offset.parse().ok())?;
             *range_end = offset.checked_add(length)?;
@@ -240,7 +250,8 @@ mod tests {
         assert_eq!(places[..5], expected);
         assert_eq!((list.next.segment, list.next.part), (9, 2));
         assert!(list.can_block && list.can_skip);
-        let ranges: Vec<_> = list.entries[5..].iter().map(|entry| (entry.uri.as_str(), entry.range)).collect();
+        let ranges: Vec<_> =
+            list.entries[5..].iter().map(|entry| (entry.uri.as_str(), entry.range)).collect();
         assert_eq!(ranges, [("a,b.mp4", Some((20, 10))), ("a,b.mp4", Some((30, 5)))]);
     }
 

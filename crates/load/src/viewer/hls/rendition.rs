@@ -64,7 +64,14 @@ pub(super) enum News {
 }
 
 impl Rendition {
-    pub(super) fn new(host: &str, url: String, address: SocketAddr, seat: Seat, token: usize, audio: bool) -> Self {
+    pub(super) fn new(
+        host: &str,
+        url: String,
+        address: SocketAddr,
+        seat: Seat,
+        token: usize,
+        audio: bool,
+    ) -> Self {
         Self {
             link: Link::new(address, seat.number, token, seat.probe),
             host: host.to_owned(),
@@ -189,8 +196,9 @@ impl Rendition {
             Some(next) => Some(next),
             None => list.start(self.audio),
         };
-        let fell_behind = self.next.is_some_and(|next| list.entries.first().is_some_and(|first| next < first.at))
-            && !list.delta;
+        let fell_behind =
+            self.next.is_some_and(|next| list.entries.first().is_some_and(|first| next < first.at))
+                && !list.delta;
         self.ended = list.ended;
         self.list = Some(Terms {
             target_duration: list.target_duration,
@@ -212,7 +220,10 @@ impl Rendition {
         }
         if early {
             self.pause_if_idle(now);
-            return Some(News::Trouble(format!("{}: a blocking request was answered too early", self.subject())));
+            return Some(News::Trouble(format!(
+                "{}: a blocking request was answered too early",
+                self.subject()
+            )));
         }
         fell_behind.then(|| News::Trouble("fell behind the playlist".to_owned()))
     }
