@@ -62,14 +62,13 @@ impl Clip {
     fn take(&mut self, tag: Tag) {
         match tag.kind {
             SCRIPT if self.metadata.is_none() => self.metadata = Some(tag),
-            _ if tag.is_configuration() => {
-                if !self.headers.iter().any(|header| header.kind == tag.kind) {
-                    if tag.kind == VIDEO && tag.body[0] & 0x8f == CODEC_H264 {
-                        // ISO/IEC 14496-15 §5.3.3.1: lengthSizeMinusOne ends the fifth byte of the record.
-                        self.nal_length_size = tag.body.get(5 + 4).map(|byte| usize::from(byte & 3) + 1);
-                    }
-                    self.headers.push(tag);
+            // The first of each kind; repeated ones say the same.
+            _ if tag.is_configuration() && self.headers.iter().all(|header| header.kind != tag.kind) => {
+                if tag.kind == VIDEO && tag.body[0] & 0x8f == CODEC_H264 {
+                    // ISO/IEC 14496-15 §5.3.3.1: lengthSizeMinusOne ends the fifth byte of the record.
+                    self.nal_length_size = tag.body.get(5 + 4).map(|byte| usize::from(byte & 3) + 1);
                 }
+                self.headers.push(tag);
             }
             _ if tag.is_frame() => self.frames.push(tag),
             _ => {}

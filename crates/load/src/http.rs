@@ -86,10 +86,10 @@ fn parse_head(text: &str) -> Option<Head> {
         let value = value.trim();
         match name.to_ascii_lowercase().as_str() {
             "content-length" if head.body == BodyEnd::Close => {
-                head.body = BodyEnd::Length(value.parse().ok()?)
+                head.body = BodyEnd::Length(value.parse().ok()?);
             }
             "transfer-encoding" if value.to_ascii_lowercase().contains("chunked") => {
-                head.body = BodyEnd::Chunked
+                head.body = BodyEnd::Chunked;
             }
             "content-encoding" => head.gzip = value.eq_ignore_ascii_case("gzip"),
             "location" => head.location = Some(value.to_owned()),

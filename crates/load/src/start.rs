@@ -237,7 +237,7 @@ impl ViewPlan<'_> {
         let ramp_time = (f64::from(audience.viewers) / audience.ramp * SECONDS as f64) as Nanos;
         let window_from = start + ramp_time + clock::nanos(audience.warmup);
         let connections = audience.viewers as usize * 2;
-        let enough = (connections / PORTS_PER_SOURCE + 1).max(SOURCES_DEFAULT).min(socket::SOURCES_MAX);
+        let enough = (connections / PORTS_PER_SOURCE + 1).clamp(SOURCES_DEFAULT, socket::SOURCES_MAX);
         Schedule {
             start,
             ramp: audience.ramp,

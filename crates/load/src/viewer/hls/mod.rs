@@ -60,7 +60,7 @@ impl HlsViewer {
                 }
                 Some(News::Loaded { .. }) => {}
                 Some(News::Trouble(reason)) => {
-                    count(&mut shared.tallies[self.seat.profile].hls.errors, &reason)
+                    count(&mut shared.tallies[self.seat.profile].hls.errors, &reason);
                 }
             }
         }
