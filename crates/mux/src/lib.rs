@@ -1,10 +1,12 @@
 //! Containers to frames and back.
 //!
 //! - [`flv`] FLV tags and the tag bodies that RTMP carries, legacy and enhanced
+//! - [`fmp4`] CMAF init segments and fragments
 //! - [`timeline`] a publisher's 32-bit milliseconds to the broadcast's own timeline
 
 mod error;
 pub mod flv;
+pub mod fmp4;
 pub mod timeline;
 
 pub use error::{Error, Fault};

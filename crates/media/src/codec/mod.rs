@@ -2,6 +2,7 @@
 
 pub mod aac;
 pub mod h264;
+mod names;
 
 use crate::Kind;
 
