@@ -212,18 +212,23 @@ pub struct OutputArgs {
 const EXAMPLES: &str = "\
 Examples:
   A thousand FLV viewers of the demo; fails when more than one in a thousand stalls:
-    floodtide load view --url http://127.0.0.1:8080/live/demo.flv --viewers 1000 --max-stall-rate 0.1%
+    floodtide load view --url http://127.0.0.1:8080/live/demo.flv -n 1000 \\
+      --max-stall-rate 0.1%
 
   A mixed crowd of 4,000 that joins within 2 s:
-    floodtide load view --url http://127.0.0.1:8080/live/demo --mix \"70% flv, 20% ws, 10% hls\" -n 4000 --ramp 2000
+    floodtide load view --url http://127.0.0.1:8080/live/demo -n 4000 --ramp 2000 \\
+      --mix '70% flv, 20% ws, 10% hls'
 
   Ten stamped broadcasts, a hundred viewers each, and what the server pays:
-    floodtide load run --publish-url rtmp://127.0.0.1/live/x{i} --file clip.flv --broadcasts 10 \\
-        --url http://127.0.0.1:8080/live/x{i}.flv --viewers 1000 --sample-pid $(pidof floodtide) --json result.json
+    floodtide load run --publish-url rtmp://127.0.0.1/live/x{i} --file clip.flv \\
+      --url http://127.0.0.1:8080/live/x{i}.flv --broadcasts 10 -n 1000 \\
+      --sample-pid $(pidof floodtide) --json result.json
 
   The floor that every server is compared with, and the same crowd before it:
     floodtide load floor --listen 127.0.0.1:8090 --file clip.flv --window 40ms
-    floodtide load view --url http://127.0.0.1:8090/x.flv --viewers 1000";
+    floodtide load view --url http://127.0.0.1:8090/x.flv -n 1000
+
+Exit code: 0 when all gates pass, 1 when one fails or the run could not take place.";
 
 #[cfg(test)]
 mod tests {

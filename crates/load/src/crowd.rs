@@ -1,8 +1,8 @@
 //! The crowd: one thread that joins viewers along the ramp, wakes on a tick, and reads what has come.
 //!
 //! A tick, because a generator that wakes for every packet makes the server pay for waking it (on loopback the sender's
-//! system call does the receiver's work) and measures itself. Probes alone are read at once, so that frame age is the
-//! server's and not the tick's.
+//! system call does the receiver's work) and measures itself. Read at once are only probes, so that frame age is the
+//! server's and not the tick's, and viewers that have no media yet, as a join takes several round trips.
 
 use crate::clock::{self, MICROS, MILLIS, Nanos, SECONDS};
 use crate::profile::{Profile, Protocol, Seat, Temper};
@@ -49,18 +49,29 @@ pub(crate) struct Shared {
     pub(crate) sources: usize,
     pub(crate) late_after: Nanos,
     pub(crate) appearances: Appearances,
+    /// Read on the tick.
     steady: Registry,
-    probes: Registry,
+    /// Read at once.
+    prompt: Registry,
 }
 
 impl Shared {
-    /// Has the socket's events come under `token`.
+    /// Has the socket's events come under `token`: at once, or on the tick.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn watch(&self, stream: &mut TcpStream, token: usize, probe: bool) -> io::Result<()> {
-        let registry = if probe { &self.probes } else { &self.steady };
+    pub(crate) fn watch(&self, stream: &mut TcpStream, token: usize, prompt: bool) -> io::Result<()> {
+        let registry = if prompt { &self.prompt } else { &self.steady };
         registry.register(stream, Token(token), Interest::READABLE | Interest::WRITABLE)
+    }
+
+    /// From now on the tick is enough for this socket. What has arrived meanwhile is announced anew.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub(crate) fn calm(&self, stream: &mut TcpStream, token: usize) -> io::Result<()> {
+        self.prompt.deregister(stream)?;
+        self.watch(stream, token, false)
     }
 }
 
@@ -80,9 +91,8 @@ pub(crate) struct Crowd<'a> {
     viewers: Vec<Viewer>,
     shared: Shared,
     poll: Poll,
-    probe_poll: Poll,
+    prompt_poll: Poll,
     events: Events,
-    has_probes: bool,
     next_look: Nanos,
     next_slow: Nanos,
     lag: Distribution,
@@ -139,7 +149,7 @@ impl<'a> Crowd<'a> {
     /// # Errors
     /// When the kernel refuses an epoll instance.
     pub(crate) fn new(profiles: &'a [Profile], seats: Vec<Seat>, schedule: Schedule) -> io::Result<Self> {
-        let (poll, probe_poll) = (Poll::new()?, Poll::new()?);
+        let (poll, prompt_poll) = (Poll::new()?, Poll::new()?);
         let shared = Shared {
             tallies: vec![Tally::default(); profiles.len()],
             window_open: false,
@@ -148,9 +158,8 @@ impl<'a> Crowd<'a> {
             late_after: schedule.late_after,
             appearances: Appearances::default(),
             steady: poll.registry().try_clone()?,
-            probes: probe_poll.registry().try_clone()?,
+            prompt: prompt_poll.registry().try_clone()?,
         };
-        let has_probes = seats.iter().any(|seat| seat.probe);
         Ok(Self {
             profiles,
             viewers: Vec::with_capacity(seats.len()),
@@ -158,9 +167,8 @@ impl<'a> Crowd<'a> {
             schedule,
             shared,
             poll,
-            probe_poll,
+            prompt_poll,
             events: Events::with_capacity(EVENTS_PER_CALL),
-            has_probes,
             next_look: 0,
             next_slow: 0,
             lag: Distribution::default(),
@@ -203,7 +211,7 @@ impl<'a> Crowd<'a> {
         }
     }
 
-    /// Sleeps until the tick, and reads probes meanwhile.
+    /// Sleeps until the tick, and reads meanwhile what is read at once.
     fn wait_until(&mut self, wake: Nanos) -> io::Result<Nanos> {
         loop {
             let now = clock::now();
@@ -212,11 +220,11 @@ impl<'a> Crowd<'a> {
             }
             // epoll waits whole milliseconds; the rest is slept.
             let whole_ms = (wake - now) / MILLIS;
-            if !self.has_probes || whole_ms == 0 {
+            if whole_ms == 0 {
                 clock::sleep_until(wake);
                 continue;
             }
-            poll_once(&mut self.probe_poll, &mut self.events, Duration::from_millis(whole_ms))?;
+            poll_once(&mut self.prompt_poll, &mut self.events, Duration::from_millis(whole_ms))?;
             dispatch(&self.events, &mut self.viewers, &mut self.shared);
         }
     }
@@ -251,10 +259,8 @@ impl<'a> Crowd<'a> {
                 break;
             }
         }
-        if self.has_probes {
-            poll_once(&mut self.probe_poll, &mut self.events, Duration::ZERO)?;
-            dispatch(&self.events, &mut self.viewers, &mut self.shared);
-        }
+        poll_once(&mut self.prompt_poll, &mut self.events, Duration::ZERO)?;
+        dispatch(&self.events, &mut self.viewers, &mut self.shared);
         Ok(())
     }
 

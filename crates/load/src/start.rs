@@ -264,7 +264,7 @@ fn conclude(
     report.gates = gates::judge(gate_args, &total, cpu_per_gib);
     report.passed = report.gates.iter().all(|gate| gate.passed);
     let failures: Vec<String> = report.gates.iter().filter(|g| !g.passed).map(gates::Gate::line).collect();
-    output(&report.to_string(), &serde_json::to_value(&report)?, output_args)?;
+    output(&report.to_string(), &report, output_args)?;
     // Where the table is not shown, the reason for the exit code still is.
     if output_args.json.as_deref() == Some(Path::new("-")) {
         failures.iter().for_each(|failure| eprintln!("{failure}"));
@@ -308,7 +308,7 @@ fn reach(target: &Target) -> anyhow::Result<()> {
     })
 }
 
-fn output(table: &str, value: &serde_json::Value, args: &OutputArgs) -> anyhow::Result<()> {
+fn output(table: &str, value: &impl serde::Serialize, args: &OutputArgs) -> anyhow::Result<()> {
     let json = serde_json::to_string_pretty(value)?;
     match args.json.as_deref() {
         Some(path) if path == Path::new("-") => println!("{json}"),

@@ -195,3 +195,5 @@ fn parse(words: &[String]) -> crate::Args {
     }
     Line::try_parse_from(words).unwrap().args
 }
+
+mod low_latency;

@@ -50,7 +50,7 @@ impl Flow {
         let source = socket::source_address(target.address, self.seat.number, shared.sources);
         let buffer = (self.seat.temper != Temper::Steady).then_some(SLOW_RECEIVE_BYTES);
         match socket::connect(target.address, source, buffer) {
-            Ok(mut stream) => match shared.watch(&mut stream, self.token, self.seat.probe) {
+            Ok(mut stream) => match shared.watch(&mut stream, self.token, true) {
                 Ok(()) => self.stream = Some(stream),
                 Err(error) => return self.lose(&error.kind().to_string()),
             },
@@ -135,6 +135,11 @@ impl Flow {
         if self.record.first_media > 0 && !self.seat.probe {
             self.upkeep = self.wire.take().map_or(Upkeep::Nothing, |wire| wire.upkeep());
             self.kept_up = if self.upkeep == Upkeep::Pong { now } else { self.record.bytes };
+            if let Some(stream) = &mut self.stream
+                && shared.calm(stream, self.token).is_err()
+            {
+                self.lose("epoll refused");
+            }
         }
     }
 

@@ -17,7 +17,8 @@ pub(super) struct Link {
     /// Its viewer's number, which chooses the source address.
     number: usize,
     token: usize,
-    probe: bool,
+    /// Read at once rather than on the tick.
+    prompt: bool,
     stream: Option<TcpStream>,
     out: Vec<u8>,
     state: State,
@@ -56,12 +57,12 @@ pub(super) struct Answer {
 }
 
 impl Link {
-    pub(super) fn new(address: SocketAddr, number: usize, token: usize, probe: bool) -> Self {
+    pub(super) fn new(address: SocketAddr, number: usize, token: usize) -> Self {
         Self {
             address,
             number,
             token,
-            probe,
+            prompt: true,
             stream: None,
             out: Vec::new(),
             state: State::Idle,
@@ -89,7 +90,7 @@ impl Link {
     fn connect(&mut self, shared: &Shared) -> bool {
         let source = socket::source_address(self.address, self.number, shared.sources);
         self.stream = socket::connect(self.address, source, None)
-            .and_then(|mut stream| shared.watch(&mut stream, self.token, self.probe).map(|()| stream))
+            .and_then(|mut stream| shared.watch(&mut stream, self.token, self.prompt).map(|()| stream))
             .ok();
         self.stream.is_some()
     }
@@ -233,6 +234,17 @@ impl Link {
         self.kept = None;
         self.out.clear();
         Outcome::Failed(reason)
+    }
+
+    /// From now on the tick is enough.
+    pub(super) fn calm(&mut self, shared: &Shared) {
+        if std::mem::take(&mut self.prompt)
+            && let Some(stream) = &mut self.stream
+            && shared.calm(stream, self.token).is_err()
+        {
+            // Like any lost connection: the next request opens a new one, or the answer times out.
+            self.stream = None;
+        }
     }
 
     /// Why the connection did not come up, if it did not.

@@ -84,8 +84,14 @@ impl HlsViewer {
         }
     }
 
-    /// Now and then: is the buffer empty? A player that has nothing to show has stalled.
+    /// Now and then: it has begun, so the tick is enough; and is the buffer empty? A player that has nothing to show has stalled.
     pub(crate) fn look(&mut self, shared: &Shared, now: Nanos) {
+        if self.buffered_until > 0 && !self.seat.probe {
+            self.main.calm(shared);
+            if let Some(audio) = &mut self.audio {
+                audio.calm(shared);
+            }
+        }
         if shared.window_open && self.buffered_until > 0 && !self.main.has_ended() {
             self.record.judge_stall(now > self.buffered_until + STALL_TOLERANCE);
         }

@@ -73,7 +73,7 @@ impl Rendition {
         audio: bool,
     ) -> Self {
         Self {
-            link: Link::new(address, seat.number, token, seat.probe),
+            link: Link::new(address, seat.number, token),
             host: host.to_owned(),
             address,
             url,
@@ -96,6 +96,11 @@ impl Rendition {
 
     pub(super) fn has_ended(&self) -> bool {
         self.ended
+    }
+
+    /// From now on the tick is enough.
+    pub(super) fn calm(&mut self, shared: &Shared) {
+        self.link.calm(shared);
     }
 
     /// Asks for the playlist.
