@@ -1,1 +1,22 @@
-//! Frames to HLS and LL-HLS segments, parts and playlists.
+//! Frames to HLS and LL-HLS (RFC 8216bis): segments, parts, playlists, and which request waits for what.
+//!
+//! ```text
+//! Packager ─ frames → Rendition (video, audio) ─ parts, segments → Snapshot ─ Request → Answer
+//! ```
+//!
+//! A [`Packager`] belongs to one broadcast. After every part it gives a new [`Snapshot`], which is immutable and
+//! answers requests without allocating: playlists are rendered once per part, not once per viewer. Video and
+//! sound are separate CMAF renditions with the same media sequence numbers.
+
+mod clock;
+mod multivariant;
+mod packager;
+mod playlist;
+mod rendition;
+mod request;
+mod snapshot;
+
+pub use packager::{Config, Packager};
+pub use rendition::Role;
+pub use request::{BadRequest, Position, Request};
+pub use snapshot::{Answer, Snapshot, Text};

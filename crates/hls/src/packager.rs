@@ -1,0 +1,225 @@
+//! A broadcast's frames to all its renditions.
+//!
+//! Where segments are cut: the lead rendition (video, or sound alone) cuts at the first keyframe at or after the
+//! segment target. The other one cuts at its first frame at or after that time, so that both have the same media
+//! sequence numbers. If no keyframe comes before the announced target duration is over, the segment is cut
+//! without one as a last resort: RFC 8216bis §4.4.3.1 allows no longer segment.
+
+use crate::clock::WallAnchor;
+use crate::rendition::{Rendition, Role};
+use crate::snapshot::Snapshot;
+use media::{Frame, Kind, Timestamp, Track, TrackId};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+/// How a broadcast is cut.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Target duration of a part, 200 ms to 1 s.
+    pub part_target: Duration,
+    /// Shortest duration of a segment.
+    pub segment_target: Duration,
+    /// Complete segments that a playlist lists.
+    pub segments: usize,
+    /// Bytes of segments kept per rendition.
+    pub bytes_max: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            part_target: Duration::from_millis(500),
+            segment_target: Duration::from_secs(2),
+            segments: 12,
+            bytes_max: 32 << 20,
+        }
+    }
+}
+
+/// Longest segment, if the publisher sends no keyframe.
+const SEGMENT_MAX: Duration = Duration::from_secs(10);
+
+/// Packages one broadcast.
+#[derive(Debug)]
+pub struct Packager {
+    config: Config,
+    video: Option<Rendition>,
+    audio: Option<Rendition>,
+    anchor: Option<WallAnchor>,
+    /// Announced once the first segment is complete; never changes then.
+    target: Option<Duration>,
+    /// Where the lead rendition cut and the other has yet to.
+    cuts: VecDeque<Timestamp>,
+    ended: bool,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Packager {
+    /// A packager that has seen nothing.
+    pub fn new(config: Config) -> Packager {
+        Packager {
+            config,
+            video: None,
+            audio: None,
+            anchor: None,
+            target: None,
+            cuts: VecDeque::new(),
+            ended: false,
+            snapshot: Arc::new(Snapshot::empty()),
+        }
+    }
+
+    /// What players can load now.
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        Arc::clone(&self.snapshot)
+    }
+
+    /// The tracks from here on. A changed decoder configuration makes a discontinuity.
+    pub fn tracks(&mut self, tracks: &[Track]) {
+        let changed = tracks.iter().any(|t| self.rendition(t.kind).as_ref().is_some_and(|r| r.track != *t));
+        if changed {
+            self.restart(tracks);
+        }
+        let first_msn = self.lead().map_or(0, Rendition::next_msn);
+        for track in tracks {
+            let slot = self.rendition(track.kind);
+            if slot.is_none() {
+                *slot = Some(Rendition::new(track.clone(), first_msn));
+            }
+        }
+    }
+
+    /// The publisher came back after a break: time goes on, decoders start anew.
+    pub fn resumed(&mut self) {
+        self.restart(&[]);
+    }
+
+    fn restart(&mut self, tracks: &[Track]) {
+        self.cuts.clear();
+        for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
+            rendition.close_at_last_frame();
+            let track = tracks.iter().find(|t| t.kind == rendition.track.kind && **t != rendition.track);
+            rendition.restart(track.cloned());
+        }
+        self.align();
+        self.render();
+    }
+
+    /// Both renditions have the same number of segments after a restart: the one that is behind gets the next
+    /// number of the other.
+    fn align(&mut self) {
+        let (Some(video), Some(audio)) = (&mut self.video, &mut self.audio) else { return };
+        let next = video.next_msn().max(audio.next_msn());
+        for rendition in [video, audio] {
+            if rendition.next_msn() < next && rendition.segments.is_empty() {
+                rendition.first_msn = next;
+            }
+        }
+    }
+
+    /// Adds a frame that was seen at `wall`. True when something new can be loaded.
+    pub fn frame(&mut self, track: TrackId, frame: &Frame, wall: SystemTime) -> bool {
+        let Some(kind) = self.kind_of(track) else { return false };
+        self.anchor.get_or_insert_with(|| WallAnchor::new(wall, frame.dts));
+        let leads = kind == Kind::Video || self.video.is_none();
+        let cut = if leads { self.cut_lead(kind, frame) } else { self.cut_follower(frame) };
+        let part_target = self.config.part_target;
+        let part = match self.rendition(kind) {
+            // Pictures before the first keyframe can't be shown.
+            Some(r) if r.growing.is_none() && r.segments.is_empty() && !frame.keyframe => return false,
+            Some(rendition) => rendition.push(frame.clone(), part_target),
+            None => false,
+        };
+        if cut || part {
+            self.render();
+        }
+        cut || part
+    }
+
+    /// The broadcast is over.
+    pub fn end(&mut self) {
+        for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
+            rendition.close_at_last_frame();
+        }
+        self.ended = true;
+        self.render();
+    }
+
+    /// Cuts the lead rendition before `frame`, if it is time.
+    fn cut_lead(&mut self, kind: Kind, frame: &Frame) -> bool {
+        let longest = self.target.unwrap_or(SEGMENT_MAX);
+        let shortest = self.config.segment_target.saturating_sub(CUT_SLACK);
+        let Some(lead) = self.rendition(kind) else { return false };
+        let age = lead.age(frame.dts);
+        let by_keyframe = frame.keyframe && age >= shortest;
+        if !by_keyframe && age < longest {
+            return false;
+        }
+        lead.close_segment(frame.dts);
+        let duration = lead.segments.back().map_or(Duration::ZERO, |s| s.duration);
+        if self.target.is_none() {
+            let seconds = duration.max(self.config.segment_target).as_secs_f64().round().max(1.0);
+            self.target = Some(Duration::from_secs(seconds as u64));
+        }
+        if kind == Kind::Video && self.audio.is_some() {
+            self.cuts.push_back(frame.dts);
+        }
+        self.trim();
+        true
+    }
+
+    /// Cuts sound where the pictures were cut.
+    fn cut_follower(&mut self, frame: &Frame) -> bool {
+        let Some(cut) = self.cuts.front().copied() else { return false };
+        if frame.dts < cut {
+            return false;
+        }
+        self.cuts.pop_front();
+        if let Some(audio) = &mut self.audio {
+            audio.close_segment(frame.dts);
+        }
+        self.trim();
+        true
+    }
+
+    fn trim(&mut self) {
+        let Config { segments, bytes_max, .. } = self.config;
+        for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
+            rendition.trim(segments, bytes_max);
+        }
+    }
+
+    fn render(&mut self) {
+        if let (Some(target), Some(anchor)) = (self.target, self.anchor) {
+            let renditions = [(Role::Video, &self.video), (Role::Audio, &self.audio)];
+            let present = renditions.into_iter().filter_map(|(role, r)| Some((role, r.as_ref()?)));
+            let present: Vec<_> = present.collect();
+            self.snapshot =
+                Arc::new(Snapshot::render(&present, target, self.config.part_target, anchor, self.ended));
+        }
+    }
+
+    fn rendition(&mut self, kind: Kind) -> &mut Option<Rendition> {
+        match kind {
+            Kind::Video => &mut self.video,
+            Kind::Audio => &mut self.audio,
+        }
+    }
+
+    fn lead(&self) -> Option<&Rendition> {
+        self.video.as_ref().or(self.audio.as_ref())
+    }
+
+    fn kind_of(&self, track: TrackId) -> Option<Kind> {
+        let renditions = [&self.video, &self.audio].into_iter().flatten();
+        renditions.map(|r| &r.track).find(|t| t.id == track).map(|t| t.kind)
+    }
+}
+
+/// A group that is this much shorter than the target still makes a segment of its own: a 2 s group of a 29.97 fps
+/// encoder may last 1.96 s.
+const CUT_SLACK: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,309 @@
+//! The points of the LL-HLS server profile, each as a test, over broadcasts of several shapes.
+
+use super::*;
+use crate::{Answer, Position, Request};
+use bytes::Bytes;
+use media::Codec;
+use quick_m3u8::config::ParsingOptions;
+use std::time::UNIX_EPOCH;
+
+/// 640x360, Main.
+const AVCC: &[u8] = &[1, 0x4d, 0x40, 0x1e, 0xff, 0xe1, 0, 2, 0x67, 0x4d, 1, 0, 2, 0x68, 0xeb];
+
+fn video() -> Track {
+    Track::new(TrackId::VIDEO, Codec::H264, Bytes::from_static(AVCC))
+}
+
+fn audio() -> Track {
+    Track::new(TrackId::AUDIO, Codec::Aac, Bytes::from_static(&[0x11, 0x90]))
+}
+
+/// A broadcast of `fps` frames a second with a keyframe every `group` of them, and sound.
+struct Show {
+    packager: Packager,
+    fps: i64,
+    group: i64,
+    next_video: i64,
+    next_audio: i64,
+    snapshots: Vec<Arc<Snapshot>>,
+}
+
+impl Show {
+    fn new(fps: i64, group: i64) -> Show {
+        let mut packager = Packager::new(Config::default());
+        packager.tracks(&[video(), audio()]);
+        Show { packager, fps, group, next_video: 0, next_audio: 0, snapshots: Vec::new() }
+    }
+
+    /// Goes on until the video has the time `until`, in seconds; keeps every snapshot.
+    fn play(mut self, until: i64) -> Show {
+        loop {
+            // Times have milliseconds, as RTMP gives them.
+            let video_at = Timestamp::from_millis(self.next_video * 1000 / self.fps);
+            let audio_at = Timestamp::from_millis(self.next_audio * 1024 * 1000 / 48_000);
+            let wall = UNIX_EPOCH + Duration::from_secs(1_795_392_000);
+            if video_at.as_millis() >= until * 1000 {
+                return self;
+            }
+            let news = if audio_at < video_at {
+                self.next_audio += 1;
+                let payload = Bytes::from_static(&[7; 100]);
+                let frame = Frame { dts: audio_at, pts: audio_at, keyframe: true, payload };
+                self.packager.frame(TrackId::AUDIO, &frame, wall)
+            } else {
+                let keyframe = self.next_video % self.group == 0;
+                self.next_video += 1;
+                let payload = Bytes::from(vec![3; if keyframe { 5000 } else { 900 }]);
+                self.packager.frame(
+                    TrackId::VIDEO,
+                    &Frame { dts: video_at, pts: video_at, keyframe, payload },
+                    wall,
+                )
+            };
+            if news {
+                self.snapshots.push(self.packager.snapshot());
+            }
+        }
+    }
+}
+
+fn playlist(snapshot: &Snapshot, role: Role, skip: bool) -> String {
+    match snapshot.answer(&Request::Playlist { role, block: None, skip }) {
+        Answer::Playlist { text, .. } => String::from_utf8(text.plain.to_vec()).unwrap(),
+        other => panic!("no playlist: {other:?}"),
+    }
+}
+
+fn attribute(line: &str, name: &str) -> f64 {
+    let rest = line.split(&format!("{name}=")).nth(1).unwrap_or_else(|| panic!("no {name} in {line}"));
+    rest.split(',').next().unwrap().parse().unwrap()
+}
+
+/// All (duration, independent) of parts by URI, over all snapshots.
+fn parts_of(show: &Show, role: Role) -> Vec<(String, f64, bool)> {
+    let mut parts: Vec<(String, f64, bool)> = Vec::new();
+    for snapshot in
+        show.snapshots.iter().filter(|s| matches!(s.answer(&Request::Multivariant), Answer::Playlist { .. }))
+    {
+        for line in playlist(snapshot, role, false).lines().filter(|l| l.starts_with("#EXT-X-PART:")) {
+            let uri = line.split('"').nth(1).unwrap().to_owned();
+            if parts.iter().all(|p| p.0 != uri) {
+                parts.push((uri, attribute(line, "DURATION"), line.contains("INDEPENDENT=YES")));
+            }
+        }
+    }
+    parts
+}
+
+#[test]
+fn point_1_version_and_server_control() {
+    let show = Show::new(30, 60).play(30);
+    let text = playlist(&show.packager.snapshot(), Role::Video, false);
+    let line = |prefix: &str| text.lines().find(|l| l.starts_with(prefix)).unwrap().to_owned();
+    assert!(line("#EXT-X-VERSION:")["#EXT-X-VERSION:".len()..].parse::<u32>().unwrap() >= 9);
+    let control = line("#EXT-X-SERVER-CONTROL:");
+    assert!(control.contains("CAN-BLOCK-RELOAD=YES"));
+    let part_target = attribute(&line("#EXT-X-PART-INF:"), "PART-TARGET");
+    assert!(attribute(&control, "PART-HOLD-BACK") >= 3.0 * part_target);
+    let target: f64 = line("#EXT-X-TARGETDURATION:")["#EXT-X-TARGETDURATION:".len()..].parse().unwrap();
+    assert!(attribute(&control, "CAN-SKIP-UNTIL") >= 6.0 * target);
+    for extinf in text.lines().filter_map(|l| l.strip_prefix("#EXTINF:")) {
+        assert!(extinf.trim_end_matches(',').parse::<f64>().unwrap().round() <= target);
+    }
+}
+
+#[test]
+fn point_2_parts_have_the_target_duration_and_tell_where_they_are_independent() {
+    for (fps, group) in [(30, 60), (30, 45), (25, 50), (15, 30), (60, 120), (24, 240)] {
+        let show = Show::new(fps, group).play(40);
+        for role in [Role::Video, Role::Audio] {
+            let parts = parts_of(&show, role);
+            assert!(parts.len() > 50, "{fps} fps: {} parts", parts.len());
+            for pair in parts.windows(2) {
+                let (uri, duration, _) = &pair[0];
+                let last_of_segment = pair[1].0.ends_with("-0.m4s");
+                assert!(*duration <= 0.5 + 0.0015, "{fps} fps {uri}: {duration}");
+                assert!(last_of_segment || *duration >= 0.85 * 0.5, "{fps} fps {uri}: {duration}");
+            }
+            for (uri, _, independent) in &parts {
+                // A group of 1.5 s has its second keyframe at the start of the fourth part, too.
+                let keyframe_inside = group == 45 && uri.ends_with("-3.m4s");
+                let expected = role == Role::Audio || uri.ends_with("-0.m4s") || keyframe_inside;
+                assert_eq!(*independent, expected, "{fps} fps {uri}");
+            }
+        }
+    }
+}
+
+#[test]
+fn point_3_blocking_requests_wait_and_absurd_ones_are_refused() {
+    let show = Show::new(30, 60).play(9);
+    let snapshot = show.packager.snapshot();
+    let ask = |msn, part| {
+        let block = Some(Position { msn, part });
+        snapshot.answer(&Request::Playlist { role: Role::Video, block, skip: false })
+    };
+    // Segments 0 to 3 are complete; of segment 4, some parts.
+    assert!(matches!(ask(3, None), Answer::Playlist { blocked: true, .. }));
+    assert!(matches!(ask(4, None), Answer::Wait));
+    assert!(matches!(ask(4, Some(0)), Answer::Playlist { .. }));
+    assert!(matches!(ask(4, Some(3)), Answer::Wait));
+    assert!(
+        matches!(ask(3, Some(99)), Answer::Playlist { .. }),
+        "a part beyond the end is the next segment's first"
+    );
+    assert!(matches!(ask(6, Some(0)), Answer::Wait));
+    assert!(matches!(ask(7, None), Answer::BadRequest(_)));
+    assert_eq!(snapshot.hold_max(), Duration::from_secs(6));
+}
+
+#[test]
+fn point_3_skipping_leaves_old_segments_out() {
+    let show = Show::new(30, 60).play(40);
+    let snapshot = show.packager.snapshot();
+    let (full, delta) = (playlist(&snapshot, Role::Video, false), playlist(&snapshot, Role::Video, true));
+    let skipped = delta.lines().find_map(|l| l.strip_prefix("#EXT-X-SKIP:SKIPPED-SEGMENTS=")).unwrap();
+    let count = |text: &str| text.matches("#EXTINF:").count();
+    assert_eq!(count(&full), count(&delta) + skipped.parse::<usize>().unwrap());
+    assert!(skipped.parse::<usize>().unwrap() > 0);
+}
+
+#[test]
+fn point_4_the_hinted_part_waits_and_is_the_part_that_is_listed_later() {
+    let show = Show::new(30, 60).play(20);
+    let mut hinted = 0;
+    for pair in show.snapshots.windows(2) {
+        let Answer::Playlist { .. } = pair[0].answer(&Request::Multivariant) else { continue };
+        let text = playlist(&pair[0], Role::Video, false);
+        let hint = text.lines().find(|l| l.starts_with("#EXT-X-PRELOAD-HINT")).unwrap();
+        let uri = format!("video/{}", hint.split('"').nth(1).unwrap());
+        let request = Request::parse(&uri, None).unwrap();
+        assert!(matches!(pair[0].answer(&request), Answer::Wait), "{uri} must wait");
+        if let Answer::Media(first) = pair[1].answer(&request) {
+            let Answer::Media(later) = show.packager.snapshot().answer(&request) else { continue };
+            assert_eq!(first, later, "{uri}");
+            hinted += 1;
+        }
+    }
+    assert!(hinted > 10);
+}
+
+#[test]
+fn point_4_a_segment_is_its_parts_one_after_another() {
+    let show = Show::new(30, 60).play(12);
+    let snapshot = show.packager.snapshot();
+    let Answer::Media(segment) = snapshot.answer(&Request::Segment { role: Role::Video, msn: 4 }) else {
+        panic!()
+    };
+    let parts: Vec<Bytes> = (0..4)
+        .map(|part| match snapshot.answer(&Request::Part { role: Role::Video, msn: 4, part }) {
+            Answer::Media(bytes) => bytes,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(segment, parts.concat());
+}
+
+#[test]
+fn point_5_renditions_report_each_other_and_share_numbers_and_dates() {
+    let show = Show::new(30, 60).play(21);
+    let snapshot = show.packager.snapshot();
+    let (video, audio) = (playlist(&snapshot, Role::Video, false), playlist(&snapshot, Role::Audio, false));
+    assert!(video.contains("#EXT-X-RENDITION-REPORT:URI=\"../audio/index.m3u8\",LAST-MSN=10,LAST-PART="));
+    assert!(audio.contains("#EXT-X-RENDITION-REPORT:URI=\"../video/index.m3u8\",LAST-MSN=10,LAST-PART="));
+    let line = |text: &str, prefix: &str| text.lines().find(|l| l.starts_with(prefix)).unwrap().to_owned();
+    assert_eq!(line(&video, "#EXT-X-MEDIA-SEQUENCE"), line(&audio, "#EXT-X-MEDIA-SEQUENCE"));
+    assert!(
+        line(&video, "#EXT-X-PROGRAM-DATE-TIME").starts_with("#EXT-X-PROGRAM-DATE-TIME:2026-11-23T00:00:0")
+    );
+    assert_eq!(video.matches("#EXT-X-PROGRAM-DATE-TIME").count(), video.matches("#EXTINF").count() + 1);
+}
+
+#[test]
+fn point_6_old_parts_leave_the_list_and_playlists_are_compressed() {
+    let show = Show::new(30, 60).play(40);
+    let snapshot = show.packager.snapshot();
+    let text = playlist(&snapshot, Role::Video, false);
+    let parts = text.matches("#EXT-X-PART:").count();
+    assert!(
+        (12..=20).contains(&parts),
+        "{parts} parts of 0.5 s in 3 target durations of 2 s and a growing segment"
+    );
+    let request = Request::Playlist { role: Role::Video, block: None, skip: false };
+    let Answer::Playlist { text, .. } = snapshot.answer(&request) else { panic!() };
+    assert!(text.gzip.len() * 2 < text.plain.len());
+}
+
+#[test]
+fn point_7_a_changed_decoder_makes_a_discontinuity_and_a_new_init_segment() {
+    let mut show = Show::new(30, 60).play(9);
+    let mut changed = video();
+    changed.config =
+        Bytes::from_static(&[1, 0x64, 0, 0x1f, 0xff, 0xe1, 0, 2, 0x67, 0x64, 1, 0, 2, 0x68, 0xeb]);
+    show.packager.tracks(&[changed, audio()]);
+    show.next_video = (show.next_video + 59) / 60 * 60;
+    let show = show.play(16);
+    let text = playlist(&show.packager.snapshot(), Role::Video, false);
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert!(text.contains("init-0.mp4") && text.contains("init-1.mp4"));
+    let audio = playlist(&show.packager.snapshot(), Role::Audio, false);
+    assert_eq!(audio.matches("#EXT-X-DISCONTINUITY\n").count(), 1, "both renditions start anew together");
+    let sequence =
+        |text: &str| text.lines().find(|l| l.starts_with("#EXT-X-MEDIA-SEQUENCE")).map(str::to_owned);
+    assert_eq!(sequence(&text), sequence(&audio));
+}
+
+#[test]
+fn a_strict_parser_takes_every_playlist() {
+    for (fps, group) in [(30, 60), (25, 250)] {
+        let show = Show::new(fps, group).play(30);
+        for snapshot in &show.snapshots {
+            let Answer::Playlist { .. } = snapshot.answer(&Request::Multivariant) else { continue };
+            for role in [Role::Video, Role::Audio] {
+                for skip in [false, true] {
+                    let text = playlist(snapshot, role, skip);
+                    let options = ParsingOptions::default();
+                    let mut reader = quick_m3u8::Reader::from_str(&text, options);
+                    while let Some(line) = reader.read_line().expect("a playlist that parses") {
+                        assert!(!format!("{line:?}").contains("Unknown"), "{line:?}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn the_end_is_told() {
+    let mut show = Show::new(30, 60).play(9);
+    show.packager.end();
+    assert!(playlist(&show.packager.snapshot(), Role::Video, false).ends_with("#EXT-X-ENDLIST\n"));
+}
+
+#[test]
+fn fuzz_wild_frames_never_panic() {
+    let mut random = testkit::Random::seeded(8);
+    for _ in 0..200 {
+        let mut packager = Packager::new(Config::default());
+        packager.tracks(&[video(), audio()]);
+        let mut at = 0;
+        for _ in 0..200 {
+            let step_max = if random.below(20) == 0 { 20_000 } else { 60 };
+            at += random.below(step_max) as i64;
+            let dts = Timestamp::from_millis(at);
+            let payload = Bytes::from(vec![0; 1 + random.below(500)]);
+            let frame = Frame { dts, pts: dts, keyframe: random.below(10) == 0, payload };
+            packager.frame(TrackId(random.below(3) as u8), &frame, UNIX_EPOCH);
+            match random.below(100) {
+                0 => packager.resumed(),
+                1 => {
+                    let mut track = video();
+                    track.config = Bytes::from(random.mutate(AVCC));
+                    packager.tracks(&[track]);
+                }
+                _ => {}
+            }
+        }
+        packager.end();
+    }
+}

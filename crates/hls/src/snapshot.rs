@@ -1,0 +1,213 @@
+//! What players can load at one moment.
+
+use crate::clock::WallAnchor;
+use crate::playlist;
+use crate::rendition::{Rendition, Role, Segment};
+use crate::request::{Position, Request};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::io::Write;
+use std::time::Duration;
+
+/// A playlist, plain and compressed.
+#[derive(Clone, Debug, Default)]
+pub struct Text {
+    /// As it is.
+    pub plain: Bytes,
+    /// For clients that accept gzip.
+    pub gzip: Bytes,
+}
+
+/// The answer to a request.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// A playlist. `blocked` when it was asked for by position, so that it can be cached for long.
+    Playlist {
+        /// The text.
+        text: Text,
+        /// Whether the request named a position.
+        blocked: bool,
+    },
+    /// A segment, part or init segment; it never changes.
+    Media(Bytes),
+    /// Not yet: ask again when there is a newer snapshot, for at most [`Snapshot::hold_max`], then answer 503.
+    Wait,
+    /// Not here, or not any more: 404.
+    NotFound,
+    /// The request asks for what will not be: 400.
+    BadRequest(&'static str),
+}
+
+/// What players can load at one moment. Immutable; answering allocates nothing.
+#[derive(Debug)]
+pub struct Snapshot {
+    multivariant: Text,
+    renditions: Vec<Listed>,
+    target: Duration,
+    ended: bool,
+    ready: bool,
+}
+
+#[derive(Debug)]
+struct Listed {
+    role: Role,
+    full: Text,
+    delta: Text,
+    inits: Vec<(u32, Bytes)>,
+    first_msn: u64,
+    segments: Vec<Segment>,
+    growing: Vec<Bytes>,
+}
+
+/// A blocking request may be this many segments ahead. RFC 8216bis §6.2.5.2.
+const AHEAD_MAX: u64 = 2;
+/// A request is held for so many target durations. RFC 8216bis §6.2.5.2.
+const HOLD_TARGETS: u32 = 3;
+/// What a request is held for before the target duration is known.
+const FIRST_HOLD: Duration = Duration::from_secs(12);
+
+impl Snapshot {
+    pub(crate) fn empty() -> Snapshot {
+        Snapshot {
+            multivariant: Text::default(),
+            renditions: Vec::new(),
+            target: FIRST_HOLD / HOLD_TARGETS,
+            ended: false,
+            ready: false,
+        }
+    }
+
+    pub(crate) fn render(
+        renditions: &[(Role, &Rendition)],
+        target: Duration,
+        part_target: Duration,
+        anchor: WallAnchor,
+        ended: bool,
+    ) -> Snapshot {
+        let listed = renditions.iter().map(|(role, rendition)| {
+            let others: Vec<_> = renditions.iter().filter(|(r, _)| r != role).copied().collect();
+            let frame = playlist::Frame { target, part_target, anchor, ended, others: &others };
+            Listed {
+                role: *role,
+                full: compress(playlist::render(rendition, &frame, false)),
+                delta: compress(playlist::render(rendition, &frame, true)),
+                inits: rendition.inits.iter().cloned().collect(),
+                first_msn: rendition.first_msn,
+                segments: rendition.segments.iter().cloned().collect(),
+                growing: rendition
+                    .growing
+                    .as_ref()
+                    .map_or_else(Vec::new, |s| s.parts.iter().map(|p| p.bytes.clone()).collect()),
+            }
+        });
+        Snapshot {
+            renditions: listed.collect(),
+            multivariant: compress(crate::multivariant::render(renditions)),
+            target,
+            ended,
+            // All renditions have something to play.
+            ready: renditions.iter().all(|(_, r)| !r.segments.is_empty()),
+        }
+    }
+
+    /// How long a request may be held.
+    pub fn hold_max(&self) -> Duration {
+        self.target * HOLD_TARGETS
+    }
+
+    /// Answers a request, or says that it has to wait.
+    pub fn answer(&self, request: &Request) -> Answer {
+        if !self.ready {
+            return if self.ended { Answer::NotFound } else { Answer::Wait };
+        }
+        match *request {
+            Request::Multivariant => Answer::Playlist { text: self.multivariant.clone(), blocked: false },
+            Request::Playlist { role, block, skip } => {
+                self.listed(role).map_or(Answer::NotFound, |l| l.playlist(block, skip, self.ended))
+            }
+            Request::Init { role, revision } => {
+                let found = self.listed(role).and_then(|l| l.inits.iter().find(|(r, _)| *r == revision));
+                found.map_or(Answer::NotFound, |(_, bytes)| Answer::Media(bytes.clone()))
+            }
+            Request::Segment { role, msn } => self.listed(role).map_or(Answer::NotFound, |l| l.segment(msn)),
+            Request::Part { role, msn, part } => {
+                self.listed(role).map_or(Answer::NotFound, |l| l.part(msn, part, self.ended))
+            }
+        }
+    }
+
+    fn listed(&self, role: Role) -> Option<&Listed> {
+        self.renditions.iter().find(|l| l.role == role)
+    }
+}
+
+impl Listed {
+    /// The media sequence number that grows or comes next.
+    fn next_msn(&self) -> u64 {
+        self.first_msn + self.segments.len() as u64
+    }
+
+    fn playlist(&self, block: Option<Position>, skip: bool, ended: bool) -> Answer {
+        if let Some(at) = block.filter(|_| !ended) {
+            if at.msn > self.next_msn() + AHEAD_MAX {
+                return Answer::BadRequest("_HLS_msn is too far ahead");
+            }
+            if !self.has(at) {
+                return Answer::Wait;
+            }
+        }
+        let text = if skip { &self.delta } else { &self.full };
+        Answer::Playlist { text: text.clone(), blocked: block.is_some() }
+    }
+
+    /// Whether the playlist contains the position, or something later. A part beyond the end of its segment is
+    /// the first part of the next one (RFC 8216bis §6.2.5.2).
+    fn has(&self, at: Position) -> bool {
+        let next = self.next_msn();
+        match at.part {
+            None => at.msn < next,
+            Some(_) if at.msn + 1 < next => true,
+            Some(part) if at.msn + 1 == next => {
+                let parts = self.segments.last().map_or(0, |s| s.parts.len());
+                (part as usize) < parts || !self.growing.is_empty()
+            }
+            Some(part) => at.msn == next && (part as usize) < self.growing.len(),
+        }
+    }
+
+    fn segment(&self, msn: u64) -> Answer {
+        match self.at(msn) {
+            Some(segment) => Answer::Media(segment.bytes.clone()),
+            None => Answer::NotFound,
+        }
+    }
+
+    /// A part; the one that is hinted at is waited for. RFC 8216bis §4.4.5.3.
+    fn part(&self, msn: u64, part: u32, ended: bool) -> Answer {
+        let index = part as usize;
+        if let Some(segment) = self.at(msn) {
+            return segment.parts.get(index).map_or(Answer::NotFound, |p| Answer::Media(p.bytes.clone()));
+        }
+        if msn != self.next_msn() || ended {
+            return Answer::NotFound;
+        }
+        match self.growing.get(index) {
+            Some(bytes) => Answer::Media(bytes.clone()),
+            None if index == self.growing.len() => Answer::Wait,
+            None => Answer::NotFound,
+        }
+    }
+
+    fn at(&self, msn: u64) -> Option<&Segment> {
+        self.segments.get(usize::try_from(msn.checked_sub(self.first_msn)?).ok()?)
+    }
+}
+
+fn compress(text: String) -> Text {
+    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3), Compression::fast());
+    // Writing to a vector can't fail.
+    let _ = encoder.write_all(text.as_bytes());
+    let gzip = encoder.finish().unwrap_or_default();
+    Text { plain: text.into(), gzip: gzip.into() }
+}
