@@ -30,13 +30,13 @@ fn origin(manner: Manner) -> String {
     std::thread::spawn(move || {
         for (index, stream) in listener.incoming().enumerate() {
             let late = manner == Manner::Late && index % 4 == 3;
-            std::thread::spawn(move || serve(stream.unwrap(), manner, late, began));
+            std::thread::spawn(move || serve(&stream.unwrap(), manner, late, began));
         }
     });
     url
 }
 
-fn serve(stream: TcpStream, manner: Manner, late: bool, began: Instant) {
+fn serve(stream: &TcpStream, manner: Manner, late: bool, began: Instant) {
     let mut reader = BufReader::new(stream.try_clone().unwrap());
     loop {
         let mut head = String::new();
@@ -52,7 +52,7 @@ fn serve(stream: TcpStream, manner: Manner, late: bool, began: Instant) {
         let mut out =
             format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\n{close}\r\n", body.len()).into_bytes();
         out.extend(body);
-        if (&stream).write_all(&out).is_err() || manner == Manner::Plain {
+        if (&*stream).write_all(&out).is_err() || manner == Manner::Plain {
             return;
         }
     }
