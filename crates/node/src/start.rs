@@ -20,6 +20,7 @@ use tokio::task::JoinSet;
 pub struct Node {
     hub: Hub,
     plane: Plane,
+    packagings: Arc<http::Packagings>,
     threads: crate::egress::Threads,
     tasks: JoinSet<()>,
     shutdown: watch::Sender<bool>,
@@ -69,7 +70,13 @@ impl Node {
             metrics: Arc::clone(&metrics),
             idle: config.publish.idle.0,
         });
-        let http_gateway = Arc::new(http::Gateway { auth: auth(), hub: hub.clone(), plane: plane.clone() });
+        let packagings = Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), &metrics));
+        let http_gateway = Arc::new(http::Gateway {
+            auth: auth(),
+            hub: hub.clone(),
+            plane: plane.clone(),
+            packagings: Arc::clone(&packagings),
+        });
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
             let rtmps = listen("rtmp.tls_listen", config.rtmp.tls_listen)?;
@@ -83,7 +90,7 @@ impl Node {
         tasks.spawn(http::serve(http, None, http_gateway, stopped.clone()));
         tasks.spawn(http::serve_admin(admin, metrics, hub.clone(), stopped.clone()));
         tasks.spawn(expire(hub.clone(), stopped));
-        Ok(Node { hub, plane, threads, tasks, shutdown, addresses })
+        Ok(Node { hub, plane, packagings, threads, tasks, shutdown, addresses })
     }
 
     /// Where it listens.
@@ -97,6 +104,7 @@ impl Node {
         // Nobody may be listening any more; then there is nobody to tell.
         let _ = self.shutdown.send(true);
         while self.tasks.join_next().await.is_some() {}
+        self.packagings.stop();
         self.plane.shutdown();
         self.threads.join();
     }

@@ -79,11 +79,11 @@ impl Worker {
         let mut contents = Contents::default();
         while !contents.shutdown {
             let timeout = self.timeout(Instant::now());
-            if let Err(error) = self.poll.poll(&mut events, Some(timeout)) {
-                if error.kind() != std::io::ErrorKind::Interrupted {
-                    tracing::error!(%error, "the egress worker can't wait for events; it ends");
-                    return;
-                }
+            if let Err(error) = self.poll.poll(&mut events, Some(timeout))
+                && error.kind() != std::io::ErrorKind::Interrupted
+            {
+                tracing::error!(%error, "the egress worker can't wait for events; it ends");
+                return;
             }
             for event in &events {
                 if event.token() != WAKE {

@@ -1,6 +1,7 @@
 //! Accepts connections and looks at their first request.
 
 use super::head::{self, First, HEAD_BYTES_MAX, Play};
+use super::hls::Packagings;
 use super::service::Service;
 use super::{flv, websocket};
 use crate::auth::{Ask, Auth};
@@ -25,6 +26,7 @@ pub(crate) struct Gateway {
     pub(crate) auth: Auth,
     pub(crate) hub: Hub,
     pub(crate) plane: Plane,
+    pub(crate) packagings: Arc<Packagings>,
 }
 
 /// How long a peer has to send the head of a request.

@@ -1,11 +1,15 @@
-//! Requests that hyper reads: pages, lists, and FLV where the egress plane can't take the connection.
+//! Requests that hyper reads: pages, lists, files of broadcasts, and FLV where the egress plane can't take the
+//! connection.
 
 use super::body::FlvBody;
 use super::listen::Gateway;
-use super::{head, pages};
+use super::{head, hls, pages};
 use crate::auth::Ask;
 use bytes::Bytes;
-use http::header::{ACCESS_CONTROL_ALLOW_ORIGIN, ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue, SERVER};
+use http::header::{
+    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
+    HeaderMap, HeaderValue, SERVER,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
@@ -45,14 +49,37 @@ impl Service {
         }
         if let Some(path) = head::flv_path(path) {
             let query = request.uri().query().unwrap_or_default().to_owned();
-            return self.flv(Ask { path, query }, request.method() == Method::HEAD);
+            return self.flv(&Ask { path, query }, request.method() == Method::HEAD);
         }
         pages::answer(path)
     }
 
-    fn flv(&self, ask: Ask, head_only: bool) -> Answer {
-        match self.gateway.auth.decide_play(&ask).play() {
-            Err(demand) => text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path())),
+    /// A file below a broadcast, held until it exists; anything else is answered at once.
+    async fn answer_when_there(&self, request: &Request<Incoming>) -> Answer {
+        let uri = request.uri();
+        let playable = matches!(*request.method(), Method::GET | Method::HEAD);
+        match hls::target(uri.path()).filter(|_| playable) {
+            Some(target) => self.file(&target, uri.query(), request.headers()).await,
+            None => self.answer(request),
+        }
+    }
+
+    async fn file(&self, target: &hls::Target<'_>, query: Option<&str>, headers: &HeaderMap) -> Answer {
+        let packagings = &self.gateway.packagings;
+        let ask = Ask { path: target.path.clone(), query: query.unwrap_or_default().to_owned() };
+        let packaging = match self.gateway.auth.decide_play(&ask).play() {
+            Ok(broadcast) => packagings.of(&broadcast),
+            Err(demand) => match packagings.ended(demand.path()) {
+                Some(packaging) => packaging,
+                None => return absent(&demand),
+            },
+        };
+        hls::answer(packagings, &packaging, target.file, query, headers).await
+    }
+
+    fn flv(&self, ask: &Ask, head_only: bool) -> Answer {
+        match self.gateway.auth.decide_play(ask).play() {
+            Err(demand) => absent(&demand),
             Ok(broadcast) => {
                 let body = if head_only { empty() } else { FlvBody::new(&broadcast).boxed_unsync() };
                 let mut answer = Response::new(body);
@@ -72,17 +99,24 @@ impl Service {
     }
 }
 
+/// What pages of other origins may read, beside the headers that they always may (Fetch standard, §2.2.2).
+const EXPOSED: &str = "Age, Content-Encoding, Content-Length, Content-Range, Date, Server";
+
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Answer;
     type Error = Infallible;
     type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let mut answer = self.answer(&request);
-        let headers = answer.headers_mut();
-        headers.insert(SERVER, HeaderValue::from_static(crate::SERVER));
-        headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-        Box::pin(std::future::ready(Ok(answer)))
+        let service = self.clone();
+        Box::pin(async move {
+            let mut answer = service.answer_when_there(&request).await;
+            let headers = answer.headers_mut();
+            headers.insert(SERVER, HeaderValue::from_static(crate::SERVER));
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+            headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(EXPOSED));
+            Ok(answer)
+        })
     }
 }
 
@@ -138,6 +172,10 @@ pub(super) fn text(status: StatusCode, text: &str) -> Answer {
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     answer
+}
+
+fn absent(demand: &hub::Demand) -> Answer {
+    text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path()))
 }
 
 pub(super) fn full(bytes: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {

@@ -1,0 +1,13 @@
+//! HLS and LL-HLS: who packages a broadcast, and what a request is answered with.
+//!
+//! - [`target`] which broadcast and which file a URL means
+//! - [`packaging`] one task per broadcast that somebody watches by HLS
+//! - [`answer`] playlists, parts and segments as HTTP responses, held until they exist
+
+mod answer;
+mod packaging;
+mod target;
+
+pub(super) use answer::answer;
+pub(crate) use packaging::{Cutting, Packagings};
+pub(super) use target::{Target, target};

@@ -1,0 +1,185 @@
+//! One task per broadcast that somebody watches by HLS. It starts with the first request and stops when nobody
+//! asked for a while.
+
+use crate::config::Hls;
+use crate::metrics::Metrics;
+use hls::{Config, Packager, Snapshot};
+use hub::{Batch, Broadcast, BroadcastPath, Item};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+/// How broadcasts are cut, and for how long after the last request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cutting {
+    config: Config,
+    idle: Duration,
+}
+
+/// All packagings of a server.
+#[derive(Debug)]
+pub(crate) struct Packagings {
+    cutting: Cutting,
+    metrics: Arc<Metrics>,
+    began: Instant,
+    running: Mutex<Running>,
+}
+
+#[derive(Debug, Default)]
+struct Running {
+    by_path: HashMap<BroadcastPath, Arc<Packaging>>,
+    /// Dropped with the server, which ends them.
+    tasks: JoinSet<()>,
+}
+
+/// One broadcast's.
+#[derive(Debug)]
+pub(crate) struct Packaging {
+    broadcast: Arc<Broadcast>,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    /// When it was last asked for, in milliseconds of the server's life.
+    asked_ms: AtomicU64,
+}
+
+/// How often a packaging looks whether anybody still asks.
+const IDLE_EVERY: Duration = Duration::from_secs(1);
+
+impl Cutting {
+    pub(crate) fn new(hls: &Hls) -> Cutting {
+        // Video and sound each have half of the budget; sound never needs its own.
+        let config = Config {
+            part_target: hls.part.0,
+            segment_target: hls.segment.0,
+            bytes_max: hls.memory.0 / 2,
+            ..Config::default()
+        };
+        Cutting { config, idle: hls.idle.0 }
+    }
+}
+
+impl Packagings {
+    pub(crate) fn new(cutting: Cutting, metrics: &Arc<Metrics>) -> Packagings {
+        Packagings { cutting, metrics: Arc::clone(metrics), began: Instant::now(), running: Mutex::default() }
+    }
+
+    /// The packaging of a live broadcast; started if there is none.
+    pub(crate) fn of(self: &Arc<Self>, broadcast: &Arc<Broadcast>) -> Arc<Packaging> {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = running.by_path.get(broadcast.path()).filter(|p| Arc::ptr_eq(&p.broadcast, broadcast));
+        if let Some(packaging) = found {
+            self.touch(packaging);
+            return Arc::clone(packaging);
+        }
+        let packager = Packager::new(self.cutting.config);
+        let (sender, snapshots) = watch::channel(packager.snapshot());
+        let packaging =
+            Arc::new(Packaging { broadcast: Arc::clone(broadcast), snapshots, asked_ms: AtomicU64::new(0) });
+        self.touch(&packaging);
+        running.by_path.insert(broadcast.path().clone(), Arc::clone(&packaging));
+        while running.tasks.try_join_next().is_some() {}
+        running.tasks.spawn(package(Arc::clone(self), Arc::clone(&packaging), packager, sender));
+        packaging
+    }
+
+    /// The packaging of a broadcast that is over, as long as its last segments are kept.
+    pub(crate) fn ended(&self, path: &BroadcastPath) -> Option<Arc<Packaging>> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.by_path.get(path).cloned()
+    }
+
+    /// Counts bytes that go out.
+    pub(super) fn count_egress(&self, packaging: &Packaging, bytes: usize) {
+        self.metrics.egress_bytes.inc_by(bytes as u64);
+        packaging.broadcast.add_egress_bytes(bytes as u64);
+    }
+
+    /// Ends all tasks, for shutdown.
+    pub(crate) fn stop(&self) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.tasks.abort_all();
+        running.by_path.clear();
+    }
+
+    fn touch(&self, packaging: &Packaging) {
+        packaging.asked_ms.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn is_idle(&self, packaging: &Packaging) -> bool {
+        let asked = Duration::from_millis(packaging.asked_ms.load(Ordering::Relaxed));
+        self.began.elapsed().saturating_sub(asked) >= self.cutting.idle
+    }
+
+    fn forget(&self, packaging: &Arc<Packaging>) {
+        let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let path = packaging.broadcast.path();
+        if running.by_path.get(path).is_some_and(|p| Arc::ptr_eq(p, packaging)) {
+            running.by_path.remove(path);
+        }
+    }
+}
+
+impl Packaging {
+    /// A view of the newest snapshot that can be waited on.
+    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
+        self.snapshots.clone()
+    }
+}
+
+async fn package(
+    all: Arc<Packagings>,
+    packaging: Arc<Packaging>,
+    mut packager: Packager,
+    snapshots: watch::Sender<Arc<Snapshot>>,
+) {
+    let path = packaging.broadcast.path();
+    tracing::debug!(%path, "HLS packaging begins");
+    let mut consumer = packaging.broadcast.consumer();
+    let mut batch = Batch::default();
+    let mut idle = tokio::time::interval(IDLE_EVERY);
+    while !batch.ended {
+        tokio::select! {
+            () = consumer.batch(&mut batch) => {
+                if take(&mut packager, &batch) {
+                    snapshots.send_replace(packager.snapshot());
+                }
+            }
+            _ = idle.tick() => if all.is_idle(&packaging) {
+                break;
+            }
+        }
+    }
+    if batch.ended {
+        // The last segments stay for those who are still watching them.
+        packager.end();
+        snapshots.send_replace(packager.snapshot());
+        tokio::time::sleep(all.cutting.idle).await;
+    }
+    all.forget(&packaging);
+    tracing::debug!(%path, "HLS packaging ends");
+}
+
+/// Packages a batch; true when something new can be loaded.
+fn take(packager: &mut Packager, batch: &Batch) -> bool {
+    let mut changed = false;
+    if batch.lost > 0 {
+        packager.resumed();
+        changed = true;
+    }
+    let (wall, now) = (SystemTime::now(), Instant::now());
+    for item in &batch.items {
+        match item {
+            Item::Catalog(catalog) => packager.tracks(&catalog.tracks),
+            Item::Resumed => {
+                packager.resumed();
+                changed = true;
+            }
+            Item::Frame { track, frame, arrived, .. } => {
+                changed |= packager.frame(*track, frame, wall - now.saturating_duration_since(*arrived));
+            }
+        }
+    }
+    changed
+}
