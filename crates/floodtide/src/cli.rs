@@ -5,6 +5,7 @@ use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use node::config::{Config, Layers};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 /// Live streaming for sudden crowds.
 #[derive(Debug, Parser)]
@@ -32,6 +33,7 @@ enum Command {
         for the common ones, a flag; flags win over the environment, the environment over the file."
     )]
     Serve(ServeOptions),
+    Load(load::Args),
 }
 
 #[derive(Debug, Args)]
@@ -84,14 +86,17 @@ impl Common {
 }
 
 impl Cli {
-    pub(crate) fn run(self) -> Result<()> {
+    pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Demo(options) => {
                 let config = demo_config(&options.common)?;
-                demo::run(&config, &options)
+                demo::run(&config, &options)?;
             }
-            Command::Serve(options) => serve::run(&serve_config(&options)?),
+            Command::Serve(options) => serve::run(&serve_config(&options)?)?,
+            // Each gate that failed was shown with the result.
+            Command::Load(args) => return Ok(load::run(args)?.into()),
         }
+        Ok(ExitCode::SUCCESS)
     }
 }
 
