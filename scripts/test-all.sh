@@ -1,0 +1,22 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds everything, runs every check and test. `.ci/run` calls it.
+# On Debian with Rust and as root (or with sudo); about half an hour on two cores, most of it compile time.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+began=$SECONDS
+step() { printf '\n== %s (after %d s)\n' "$1" $((SECONDS - began)); }
+
+step "tools"
+scripts/install-test-tools.sh
+
+step "checks, unit and end-to-end tests"
+cargo xtask ci --e2e
+
+step "the pages in Chromium"
+(cd e2e/browser && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm test --silent)
+
+step "benchmarks run (short; the figures of docs/performance.md come from longer runs)"
+bench/smoke.sh
+
+step "everything passed"
