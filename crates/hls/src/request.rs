@@ -93,10 +93,10 @@ fn directives(role: Role, query: &str) -> Result<Request, BadRequest> {
         let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
         match name {
             "_HLS_msn" => {
-                msn = Some(value.parse().map_err(|_| BadRequest::Directives("_HLS_msn is no number"))?)
+                msn = Some(value.parse().map_err(|_| BadRequest::Directives("_HLS_msn is no number"))?);
             }
             "_HLS_part" => {
-                part = Some(value.parse().map_err(|_| BadRequest::Directives("_HLS_part is no number"))?)
+                part = Some(value.parse().map_err(|_| BadRequest::Directives("_HLS_part is no number"))?);
             }
             "_HLS_skip" => skip = matches!(value, "YES" | "v2"),
             _ => {}

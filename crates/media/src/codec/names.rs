@@ -12,7 +12,9 @@ impl Track {
         match self.codec {
             // ISO 14496-15 annex E.3.
             Codec::H264 => match c.get(1..4) {
-                Some([profile, constraints, level]) => format!("avc1.{profile:02x}{constraints:02x}{level:02x}"),
+                Some([profile, constraints, level]) => {
+                    format!("avc1.{profile:02x}{constraints:02x}{level:02x}")
+                }
                 _ => "avc1.42e01e".to_owned(),
             },
             Codec::H265 => hevc(c).unwrap_or_else(|| "hvc1.1.6.L93.B0".to_owned()),

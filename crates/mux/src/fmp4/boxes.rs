@@ -3,6 +3,7 @@
 use bytes::{BufMut, BytesMut};
 
 /// An open box; its size is filled in when it is closed.
+#[derive(Clone, Copy)]
 #[must_use]
 pub(super) struct Open(usize);
 
