@@ -1,7 +1,7 @@
 //! One coded sequence.
 
 use crate::Codec;
-use crate::codec::{aac, h264};
+use crate::codec::{aac, av1, h264, h265};
 use bytes::Bytes;
 
 /// Names a track within its broadcast.
@@ -66,10 +66,12 @@ impl Track {
         track
     }
 
-    /// Width and height in pixels, where the configuration tells.
+    /// Width and height in pixels, where the configuration tells; `vpcC` doesn't.
     pub fn video_size(&self) -> Option<(u32, u32)> {
         match self.codec {
             Codec::H264 => h264::AvcConfig::parse(&self.config)?.size(),
+            Codec::H265 => h265::HevcConfig::parse(&self.config)?.size(),
+            Codec::Av1 => av1::size(&self.config),
             _ => None,
         }
     }

@@ -1,5 +1,7 @@
 //! AAC: the AudioSpecificConfig. ISO 14496-3 §1.6.2.1.
 
+use super::bits::Bits;
+
 /// What an AudioSpecificConfig says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AudioSpecificConfig {
@@ -21,7 +23,7 @@ pub(crate) const RATES: [u32; 13] =
 impl AudioSpecificConfig {
     /// Reads it; `None` when it is too short or has a reserved sampling frequency.
     pub fn parse(bytes: &[u8]) -> Option<AudioSpecificConfig> {
-        let mut bits = Bits { bytes, at: 0 };
+        let mut bits = Bits::new(bytes);
         let mut object_type = bits.take(5)?;
         if object_type == 31 {
             object_type = 32 + bits.take(6)?;
@@ -55,23 +57,6 @@ impl AudioSpecificConfig {
     }
 }
 
-struct Bits<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl Bits<'_> {
-    fn take(&mut self, count: usize) -> Option<u32> {
-        let mut value = 0;
-        for _ in 0..count {
-            let byte = *self.bytes.get(self.at / 8)?;
-            value = value << 1 | u32::from(byte >> (7 - self.at % 8) & 1);
-            self.at += 1;
-        }
-        Some(value)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -92,5 +77,17 @@ mod tests {
     fn adts_carries_length_and_channels() {
         let config = AudioSpecificConfig { object_type: 2, sample_rate: 48_000, channels: 2 };
         assert_eq!(config.adts_header(100), [0xff, 0xf1, 0x4c, 0x80, 0x0d, 0x7f, 0xfc]);
+    }
+
+    #[test]
+    fn fuzz_configs_never_panic() {
+        let mut random = testkit::Random::seeded(22);
+        for _ in 0..10_000 {
+            let bytes = random.mutate(&[0x2b, 0x92, 0x08, 0x00]);
+            if let Some(config) = AudioSpecificConfig::parse(&bytes) {
+                assert!(config.sample_rate > 0);
+                assert_eq!(config.adts_header(random.below(10_000))[0], 0xff);
+            }
+        }
     }
 }

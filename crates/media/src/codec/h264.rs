@@ -85,10 +85,11 @@ pub fn nal_units(payload: &[u8]) -> impl Iterator<Item = &[u8]> {
 mod tests {
     use super::*;
 
-    /// 640x360, Main, level 3.0, as x264 writes it.
-    const AVCC: [u8; 41] = [
-        1, 0x4d, 0x40, 0x1e, 0xff, 0xe1, 0, 23, 0x67, 0x4d, 0x40, 0x1e, 0xe8, 0x80, 0x50, 0x17, 0xfc, 0xb8,
-        0x08, 0x80, 0, 0, 3, 0, 0x80, 0, 0, 0x1e, 7, 0x8b, 0x16, 1, 0, 5, 0x68, 0xeb, 0xef, 0x20, 0, 0, 0,
+    /// 640x360, Main, as x264 writes it.
+    const AVCC: [u8; 40] = [
+        0x01, 0x4d, 0x40, 0x1e, 0xff, 0xe1, 0x00, 0x18, 0x67, 0x4d, 0x40, 0x1e, 0xec, 0xa0, 0x50, 0x17, 0xfc,
+        0xb8, 0x08, 0x80, 0x00, 0x00, 0x03, 0x00, 0x80, 0x00, 0x00, 0x19, 0x07, 0x8b, 0x16, 0xcb, 0x01, 0x00,
+        0x05, 0x68, 0xeb, 0xe3, 0xcb, 0x20,
     ];
 
     #[test]
@@ -96,12 +97,30 @@ mod tests {
         let record = Bytes::copy_from_slice(&AVCC);
         let config = AvcConfig::parse(&record).unwrap();
         assert_eq!((config.profile, config.sps.len(), config.pps.len()), ([0x4d, 0x40, 0x1e], 1, 1));
-        assert!((0..36).all(|n| AvcConfig::parse(&record.slice(..n)).is_none()));
+        assert!((0..AVCC.len()).all(|n| AvcConfig::parse(&record.slice(..n)).is_none()));
     }
 
     #[test]
     fn units_end_where_a_length_overruns() {
         let payload = [0, 0, 0, 2, 0x65, 1, 0, 0, 0, 0, 0, 0, 0, 9, 1];
         assert_eq!(nal_units(&payload).collect::<Vec<_>>(), [&[0x65, 1][..]]);
+    }
+
+    #[test]
+    fn the_size_is_read() {
+        assert_eq!(AvcConfig::parse(&Bytes::copy_from_slice(&AVCC)).unwrap().size(), Some((640, 360)));
+    }
+
+    #[test]
+    fn fuzz_records_never_panic() {
+        let mut random = testkit::Random::seeded(23);
+        for _ in 0..10_000 {
+            let record = Bytes::from(random.mutate(&AVCC));
+            if let Some(config) = AvcConfig::parse(&record) {
+                assert!(config.sps.len() + config.pps.len() <= 2 * PARAMETER_SETS_MAX);
+                let _ = config.size();
+            }
+            let _ = nal_units(&record).count();
+        }
     }
 }

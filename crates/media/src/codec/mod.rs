@@ -1,7 +1,10 @@
 //! Codecs by name, and what is inside their decoder configurations.
 
 pub mod aac;
+pub mod av1;
+mod bits;
 pub mod h264;
+pub mod h265;
 mod names;
 
 use crate::Kind;
