@@ -48,6 +48,14 @@ impl Io {
         self.ahead = bytes;
     }
 
+    /// The socket, if nothing encrypts it.
+    pub(crate) fn plain(&self) -> Option<&TcpStream> {
+        match &self.inner {
+            Inner::Plain(socket) => Some(socket),
+            Inner::Tls(_) => None,
+        }
+    }
+
     /// Takes the connection out of the runtime, for the egress plane.
     pub(crate) fn into_transport(self) -> Result<Transport> {
         match self.inner {

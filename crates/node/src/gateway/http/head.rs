@@ -1,5 +1,6 @@
-//! The first request of a connection, read without consuming it.
+//! The next request of a connection, read without consuming it.
 
+use super::hls;
 use hub::BroadcastPath;
 
 /// Longest request head that is looked at. Larger ones are refused.
@@ -14,6 +15,8 @@ pub(super) enum First {
     Incomplete,
     /// A long-lived play request.
     Play(Play),
+    /// A request for a file of a broadcast.
+    File(FileRequest),
     /// Anything else: hyper's work.
     Other,
 }
@@ -29,14 +32,32 @@ pub(super) struct Play {
     pub(super) head_bytes: usize,
 }
 
-/// Looks at the first bytes of a connection.
+/// A request for a file of a broadcast, without a body.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct FileRequest {
+    /// Path of the URL.
+    pub(super) path: String,
+    pub(super) query: Option<String>,
+    pub(super) accept_encoding: Option<String>,
+    pub(super) range: Option<String>,
+    /// `HEAD`.
+    pub(super) head_only: bool,
+    /// The client wants no further request on this connection.
+    pub(super) close: bool,
+    /// Bytes of the head.
+    pub(super) head_bytes: usize,
+}
+
+/// Looks at the first bytes of a request.
 pub(super) fn look(bytes: &[u8]) -> First {
     let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
     let mut request = httparse::Request::new(&mut headers);
     match request.parse(bytes) {
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => First::Incomplete,
         Ok(httparse::Status::Complete(head_bytes)) => {
-            play(&request, head_bytes).map_or(First::Other, First::Play)
+            let play = || play(&request, head_bytes).map(First::Play);
+            let file = || file(&request, head_bytes).map(First::File);
+            play().or_else(file).unwrap_or(First::Other)
         }
         // HTTP/2 prefaces end here too; hyper answers what is broken.
         _ => First::Other,
@@ -49,13 +70,40 @@ fn play(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<Play> 
     }
     let (path, query) = split_target(request.path?);
     let path = flv_path(path)?;
-    let header = |name: &str| {
-        let found = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-        std::str::from_utf8(found.value).ok()
-    };
-    let upgrade = header("upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
-    let websocket_key = if upgrade { Some(header("sec-websocket-key")?.to_owned()) } else { None };
+    let upgrade = header(request, "upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
+    let websocket_key = if upgrade { Some(header(request, "sec-websocket-key")?.to_owned()) } else { None };
     Some(Play { path, query: query.to_owned(), websocket_key, head_bytes })
+}
+
+/// A file request that needs nothing but its head; anything unusual is hyper's work.
+fn file(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<FileRequest> {
+    let head_only = match request.method? {
+        "GET" => false,
+        "HEAD" => true,
+        _ => return None,
+    };
+    let unusual = ["content-length", "transfer-encoding", "expect", "upgrade"];
+    if request.version != Some(1) || unusual.iter().any(|name| header(request, name).is_some()) {
+        return None;
+    }
+    let target = request.path?;
+    let (path, query) = split_target(target);
+    hls::target(path)?;
+    let owned = |name| header(request, name).map(str::to_owned);
+    Some(FileRequest {
+        path: path.to_owned(),
+        query: target.contains('?').then(|| query.to_owned()),
+        accept_encoding: owned("accept-encoding"),
+        range: owned("range"),
+        head_only,
+        close: header(request, "connection").is_some_and(|c| c.eq_ignore_ascii_case("close")),
+        head_bytes,
+    })
+}
+
+fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
+    let found = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
+    std::str::from_utf8(found.value).ok()
 }
 
 /// `/live/x.flv` is the broadcast `live/x`.
@@ -115,6 +163,30 @@ mod tests {
         assert_eq!(look(b"POST /live/x.flv HTTP/1.1\r\n\r\n"), First::Other);
         assert_eq!(look(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), First::Other);
         assert_eq!(look(&[b'a'; HEAD_BYTES_MAX]), First::Other);
+    }
+
+    #[test]
+    fn files_of_broadcasts_are_read_whole_and_unusual_requests_left_to_hyper() {
+        let file = |head: &str| match look(head.as_bytes()) {
+            First::File(file) => Some(file),
+            _ => None,
+        };
+        let target = "/live/x/video/index.m3u8?_HLS_msn=7";
+        let found =
+            file(&format!("GET {target} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")).unwrap();
+        assert_eq!(
+            (found.path.as_str(), found.query.as_deref()),
+            ("/live/x/video/index.m3u8", Some("_HLS_msn=7"))
+        );
+        assert_eq!(
+            (found.accept_encoding.as_deref(), found.head_only, found.close),
+            (Some("gzip"), false, false)
+        );
+        assert!(file(&format!("HEAD {target} HTTP/1.1\r\nConnection: Close\r\n\r\n")).unwrap().close);
+        assert_eq!(file(&format!("GET {target} HTTP/1.0\r\n\r\n")), None);
+        assert_eq!(file(&format!("GET {target} HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")), None);
+        assert_eq!(file(&format!("POST {target} HTTP/1.1\r\n\r\n")), None);
+        assert_eq!(file("GET / HTTP/1.1\r\n\r\n"), None);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! Accepts connections and looks at their first request.
+//! Accepts connections and looks at their requests, until one takes the whole connection.
 
 use super::head::{self, First, HEAD_BYTES_MAX, Play};
-use super::hls::Packagings;
+use super::hls::{self, FileAnswer, Packagings, Target, Wishes};
 use super::service::Service;
-use super::{flv, websocket};
+use super::{direct, flv, websocket};
 use crate::auth::{Ask, Auth};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each};
@@ -29,8 +29,30 @@ pub(crate) struct Gateway {
     pub(crate) packagings: Arc<Packagings>,
 }
 
+impl Gateway {
+    /// The answer to a request for a file of a broadcast.
+    pub(super) async fn file(
+        &self,
+        target: &Target<'_>,
+        query: Option<&str>,
+        wishes: Wishes<'_>,
+    ) -> FileAnswer {
+        let ask = Ask { path: target.path.clone(), query: query.unwrap_or_default().to_owned() };
+        let packaging = match self.auth.decide_play(&ask).play() {
+            Ok(broadcast) => self.packagings.of(&broadcast),
+            Err(demand) => match self.packagings.ended(demand.path()) {
+                Some(packaging) => packaging,
+                None => return hls::absent(demand.path()),
+            },
+        };
+        hls::answer(&self.packagings, &packaging, target.file, query, wishes).await
+    }
+}
+
 /// How long a peer has to send the head of a request.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(10);
+const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
+/// Room for a usual head.
+const HEAD_BYTES_USUAL: usize = 1024;
 /// Streams that one HTTP/2 connection may have open; a page with a player needs a dozen.
 const STREAMS_MAX: u32 = 128;
 
@@ -49,7 +71,7 @@ pub(crate) async fn serve(
                 connections.spawn(async move {
                     let work = async {
                         let io = Io::open(socket, tls.as_ref()).await?;
-                        first_request(io, gateway).await
+                        requests(io, gateway).await
                     };
                     tokio::select! {
                         ended = work => if let Err(error) = ended {
@@ -70,30 +92,45 @@ pub(crate) async fn serve(
     while connections.join_next().await.is_some() {}
 }
 
-async fn first_request(mut io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
-    let mut bytes = BytesMut::with_capacity(1024);
+/// Reads requests until one takes the whole connection.
+async fn requests(mut io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
+    let mut bytes = BytesMut::new();
+    loop {
+        match next_request(&mut io, &mut bytes).await? {
+            First::Play(play) => {
+                bytes.advance(play.head_bytes);
+                return start_play(io, play, &gateway).await;
+            }
+            First::File(request) if io.plain().is_some() => {
+                bytes.advance(request.head_bytes);
+                direct::respond(&mut io, &request, &gateway).await?;
+                if request.close {
+                    return io.shutdown().await;
+                }
+            }
+            First::File(_) | First::Other | First::Incomplete => {
+                io.unread(bytes);
+                return serve_hyper(io, gateway).await;
+            }
+        }
+    }
+}
+
+/// The next request, whose head stays in `bytes`. One that doesn't end within [`HEAD_BYTES_MAX`] is hyper's to refuse.
+async fn next_request(io: &mut Io, bytes: &mut BytesMut) -> Result<First, Error> {
     let read_head = async {
         loop {
-            if io.read_buf(&mut bytes).await? == 0 {
-                return Err(Error::from(ErrorKind::UnexpectedEof));
-            }
-            match head::look(&bytes) {
+            match head::look(bytes) {
                 First::Incomplete if bytes.len() < HEAD_BYTES_MAX => {}
                 first => return Ok(first),
             }
+            bytes.reserve(HEAD_BYTES_USUAL);
+            if io.read_buf(bytes).await? == 0 {
+                return Err(Error::from(ErrorKind::UnexpectedEof));
+            }
         }
     };
-    let first = tokio::time::timeout(HEAD_TIME_MAX, read_head).await.map_err(|_| ErrorKind::TimedOut)??;
-    match first {
-        First::Play(play) => {
-            bytes.advance(play.head_bytes);
-            start_play(io, play, &gateway).await
-        }
-        _ => {
-            io.unread(bytes);
-            serve_hyper(io, gateway).await
-        }
-    }
+    tokio::time::timeout(HEAD_TIME_MAX, read_head).await.map_err(|_| ErrorKind::TimedOut)?
 }
 
 async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Error> {

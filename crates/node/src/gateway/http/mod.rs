@@ -1,9 +1,10 @@
 //! HTTP, HTTPS and WebSocket.
 //!
-//! - [`listen`] accepts; looks at the first request of a connection
-//! - [`head`] reads that request without consuming it
+//! - [`listen`] accepts; looks at the requests of a connection, until one takes it
+//! - [`head`] reads a request without consuming it
 //! - [`flv`] long-lived responses, handed to the egress plane
 //! - [`websocket`] the same in WebSocket messages
+//! - [`direct`] files of broadcasts over plain HTTP/1.1
 //! - [`service`] everything else, by hyper
 //! - [`hls`] playlists, parts and segments
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
@@ -12,6 +13,7 @@
 
 mod admin;
 mod body;
+mod direct;
 mod flv;
 mod head;
 mod hls;

@@ -7,8 +7,8 @@ use super::{head, hls, pages};
 use crate::auth::Ask;
 use bytes::Bytes;
 use http::header::{
-    ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL, CONTENT_TYPE,
-    HeaderMap, HeaderValue, SERVER,
+    ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
+    CONTENT_TYPE, HeaderValue, RANGE, SERVER,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -59,27 +59,22 @@ impl Service {
         let uri = request.uri();
         let playable = matches!(*request.method(), Method::GET | Method::HEAD);
         match hls::target(uri.path()).filter(|_| playable) {
-            Some(target) => self.file(&target, uri.query(), request.headers()).await,
+            Some(target) => {
+                let header = |name| request.headers().get(name).and_then(|v: &HeaderValue| v.to_str().ok());
+                let wishes = hls::Wishes {
+                    accept_encoding: header(ACCEPT_ENCODING),
+                    range: header(RANGE),
+                    file: false,
+                };
+                self.gateway.file(&target, uri.query(), wishes).await.map(body)
+            }
             None => self.answer(request),
         }
     }
 
-    async fn file(&self, target: &hls::Target<'_>, query: Option<&str>, headers: &HeaderMap) -> Answer {
-        let packagings = &self.gateway.packagings;
-        let ask = Ask { path: target.path.clone(), query: query.unwrap_or_default().to_owned() };
-        let packaging = match self.gateway.auth.decide_play(&ask).play() {
-            Ok(broadcast) => packagings.of(&broadcast),
-            Err(demand) => match packagings.ended(demand.path()) {
-                Some(packaging) => packaging,
-                None => return absent(&demand),
-            },
-        };
-        hls::answer(packagings, &packaging, target.file, query, headers).await
-    }
-
     fn flv(&self, ask: &Ask, head_only: bool) -> Answer {
         match self.gateway.auth.decide_play(ask).play() {
-            Err(demand) => absent(&demand),
+            Err(demand) => text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path())),
             Ok(broadcast) => {
                 let body = if head_only { empty() } else { FlvBody::new(&broadcast).boxed_unsync() };
                 let mut answer = Response::new(body);
@@ -100,7 +95,7 @@ impl Service {
 }
 
 /// What pages of other origins may read, beside the headers that they always may (Fetch standard, §2.2.2).
-const EXPOSED: &str = "Age, Content-Encoding, Content-Length, Content-Range, Date, Server";
+pub(super) const EXPOSED: &str = "Age, Content-Encoding, Content-Length, Content-Range, Date, Server";
 
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Answer;
@@ -174,8 +169,12 @@ pub(super) fn text(status: StatusCode, text: &str) -> Answer {
     answer
 }
 
-fn absent(demand: &hub::Demand) -> Answer {
-    text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path()))
+/// Memory files are only asked for where hyper isn't.
+fn body(content: hls::Content) -> UnsyncBoxBody<Bytes, Infallible> {
+    match content {
+        hls::Content::Bytes(bytes) => full(bytes),
+        hls::Content::File { .. } => empty(),
+    }
 }
 
 pub(super) fn full(bytes: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> {

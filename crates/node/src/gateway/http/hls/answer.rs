@@ -1,16 +1,40 @@
 //! Playlists, parts and segments as HTTP responses.
 
-use super::super::service::{Answer, full, text};
+use super::files::MemoryFile;
 use super::packaging::{Packaging, Packagings};
 use bytes::Bytes;
 use hls::{BadRequest, Request};
 use http::header::{
-    ACCEPT_ENCODING, ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
-    CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue, RANGE, VARY,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
+    HeaderValue, VARY,
 };
 use http::{Response, StatusCode};
 use std::ops::Range;
+use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
+
+/// A response to be sent by hyper, or by [`super::super::direct`].
+pub(in super::super) type FileAnswer = Response<Content>;
+
+/// The body of a response.
+#[derive(Debug)]
+pub(in super::super) enum Content {
+    /// From memory.
+    Bytes(Bytes),
+    /// From a memory file.
+    File { file: Arc<MemoryFile>, range: Range<usize> },
+}
+
+/// What of a request's head matters here.
+#[derive(Clone, Copy, Debug, Default)]
+pub(in super::super) struct Wishes<'a> {
+    /// `Accept-Encoding`.
+    pub(in super::super) accept_encoding: Option<&'a str>,
+    /// `Range`.
+    pub(in super::super) range: Option<&'a str>,
+    /// Whether a body may be a file.
+    pub(in super::super) file: bool,
+}
 
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 /// A live playlist is stale after a part; a second keeps a cache in front useful without adding latency to players,
@@ -26,26 +50,28 @@ pub(in super::super) async fn answer(
     packaging: &Packaging,
     file: &str,
     query: Option<&str>,
-    headers: &HeaderMap,
-) -> Answer {
+    wishes: Wishes<'_>,
+) -> FileAnswer {
     let request = match Request::parse(file, query) {
         Ok(request) => request,
         Err(BadRequest::Unknown) => return missing(),
-        Err(BadRequest::Directives(why)) => return text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+        Err(BadRequest::Directives(why)) => return bad(why),
     };
     let answer = match wait(packaging, &request).await {
         hls::Answer::Playlist { text, .. } => {
-            let gzip = accepts_gzip(headers);
+            let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
             let cache = if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
             playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
         }
-        hls::Answer::Media(bytes) => media(bytes, media_type(file), headers),
+        hls::Answer::Media(bytes) => {
+            let stored = if wishes.file { packaging.files().file(file, &bytes) } else { None };
+            media(&bytes, stored, media_type(file), wishes.range)
+        }
         hls::Answer::NotFound => return missing(),
-        hls::Answer::BadRequest(why) => return text(StatusCode::BAD_REQUEST, &format!("{why}\n")),
+        hls::Answer::BadRequest(why) => return bad(why),
         hls::Answer::Wait => return late(),
     };
-    let bytes = answer.headers().get(CONTENT_LENGTH).and_then(|l| l.to_str().ok()?.parse().ok());
-    packagings.count_egress(packaging, bytes.unwrap_or(0));
+    packagings.count_egress(packaging, answer.body().len());
     answer
 }
 
@@ -71,8 +97,8 @@ async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
     }
 }
 
-fn playlist(body: Bytes, gzip: bool, cache: &'static str) -> Answer {
-    let mut answer = with_length(body);
+fn playlist(body: Bytes, gzip: bool, cache: &'static str) -> FileAnswer {
+    let mut answer = with_length(Content::Bytes(body));
     put(&mut answer, CONTENT_TYPE, PLAYLIST_TYPE);
     put(&mut answer, CACHE_CONTROL, cache);
     put(&mut answer, VARY, "accept-encoding");
@@ -83,28 +109,36 @@ fn playlist(body: Bytes, gzip: bool, cache: &'static str) -> Answer {
 }
 
 /// The whole or the asked range. RFC 9110 §14.
-fn media(bytes: Bytes, media_type: &'static str, headers: &HeaderMap) -> Answer {
+fn media(
+    bytes: &Bytes,
+    stored: Option<Arc<MemoryFile>>,
+    media_type: &'static str,
+    asked: Option<&str>,
+) -> FileAnswer {
     let size = bytes.len();
-    let wanted = headers.get(RANGE).and_then(|r| r.to_str().ok()).and_then(|r| range(r, size));
-    let mut answer = match wanted {
-        None => with_length(bytes),
+    let wanted = asked.and_then(|r| range(r, size));
+    let (status, shown, range) = match wanted {
+        None => (StatusCode::OK, None, 0..size),
         Some(Wanted::Part(range)) => {
             let shown = format!("bytes {}-{}/{size}", range.start, range.end - 1);
-            let mut answer = with_length(bytes.slice(range));
-            *answer.status_mut() = StatusCode::PARTIAL_CONTENT;
-            put_text(&mut answer, CONTENT_RANGE, &shown);
-            answer
+            (StatusCode::PARTIAL_CONTENT, Some(shown), range)
         }
-        Some(Wanted::Outside) => {
-            let mut answer = with_length(Bytes::new());
-            *answer.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-            put_text(&mut answer, CONTENT_RANGE, &format!("bytes */{size}"));
-            return answer;
-        }
+        Some(Wanted::Outside) => (StatusCode::RANGE_NOT_SATISFIABLE, Some(format!("bytes */{size}")), 0..0),
     };
-    put(&mut answer, CONTENT_TYPE, media_type);
-    put(&mut answer, CACHE_CONTROL, MEDIA_CACHE);
-    put(&mut answer, ACCEPT_RANGES, "bytes");
+    let content = match stored {
+        Some(file) => Content::File { file, range },
+        None => Content::Bytes(bytes.slice(range)),
+    };
+    let mut answer = with_length(content);
+    *answer.status_mut() = status;
+    if let Some(value) = shown.and_then(|s| HeaderValue::from_str(&s).ok()) {
+        answer.headers_mut().insert(CONTENT_RANGE, value);
+    }
+    if status != StatusCode::RANGE_NOT_SATISFIABLE {
+        put(&mut answer, CONTENT_TYPE, media_type);
+        put(&mut answer, CACHE_CONTROL, MEDIA_CACHE);
+        put(&mut answer, ACCEPT_RANGES, "bytes");
+    }
     answer
 }
 
@@ -135,44 +169,59 @@ fn media_type(file: &str) -> &'static str {
     if file.ends_with(".ts") { "video/mp2t" } else { "video/mp4" }
 }
 
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let accepted = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    accepted.flat_map(|v| v.split(',')).any(|coding| {
+fn accepts_gzip(accepted: &str) -> bool {
+    accepted.split(',').any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim().eq_ignore_ascii_case("gzip")
             && !matches!(weight.trim(), "q=0" | "q=0.0" | "q=0.00" | "q=0.000")
     })
 }
 
-fn missing() -> Answer {
-    no_store(text(StatusCode::NOT_FOUND, "no such playlist or segment, or it is gone already\n"))
+impl Content {
+    /// Bytes of the body.
+    pub(in super::super) fn len(&self) -> usize {
+        match self {
+            Content::Bytes(bytes) => bytes.len(),
+            Content::File { range, .. } => range.len(),
+        }
+    }
+}
+
+/// Nobody publishes that path.
+pub(in super::super) fn absent(path: &hub::BroadcastPath) -> FileAnswer {
+    refusal(StatusCode::NOT_FOUND, format!("nobody publishes {path}\n"))
+}
+
+fn missing() -> FileAnswer {
+    refusal(StatusCode::NOT_FOUND, "no such playlist or segment, or it is gone already\n")
+}
+
+fn bad(why: &str) -> FileAnswer {
+    refusal(StatusCode::BAD_REQUEST, format!("{why}\n"))
 }
 
 /// RFC 8216bis §6.2.5.2: what did not come in three target durations.
-fn late() -> Answer {
-    no_store(text(StatusCode::SERVICE_UNAVAILABLE, "the publisher sent nothing in time; ask again\n"))
+fn late() -> FileAnswer {
+    refusal(StatusCode::SERVICE_UNAVAILABLE, "the publisher sent nothing in time; ask again\n")
 }
 
-fn no_store(mut answer: Answer) -> Answer {
+fn refusal(status: StatusCode, why: impl Into<Bytes>) -> FileAnswer {
+    let mut answer = with_length(Content::Bytes(why.into()));
+    *answer.status_mut() = status;
+    put(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
     put(&mut answer, CACHE_CONTROL, "no-store");
     answer
 }
 
-fn with_length(body: Bytes) -> Answer {
-    let length = HeaderValue::from(body.len());
-    let mut answer = Response::new(full(body));
+fn with_length(content: Content) -> FileAnswer {
+    let length = HeaderValue::from(content.len());
+    let mut answer = Response::new(content);
     answer.headers_mut().insert(CONTENT_LENGTH, length);
     answer
 }
 
-fn put(answer: &mut Answer, name: HeaderName, value: &'static str) {
+fn put(answer: &mut FileAnswer, name: HeaderName, value: &'static str) {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
-}
-
-fn put_text(answer: &mut Answer, name: HeaderName, value: &str) {
-    if let Ok(value) = HeaderValue::from_str(value) {
-        answer.headers_mut().insert(name, value);
-    }
 }
 
 #[cfg(test)]
@@ -198,9 +247,8 @@ mod tests {
 
     #[test]
     fn gzip_is_sent_only_to_those_who_take_it() {
-        let check = |value: &'static str, expect| {
-            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
-            assert_eq!(accepts_gzip(&headers), expect, "{value}");
+        let check = |value, expect| {
+            assert_eq!(accepts_gzip(value), expect, "{value}");
         };
         check("gzip, deflate, br", true);
         check("br;q=1.0, GZIP;q=0.8", true);

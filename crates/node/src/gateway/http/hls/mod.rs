@@ -2,12 +2,14 @@
 //!
 //! - [`target`] which broadcast and which file a URL means
 //! - [`packaging`] one task per broadcast that somebody watches by HLS
+//! - [`files`] segments that a crowd loads, sent without a copy
 //! - [`answer`] playlists, parts and segments as HTTP responses, held until they exist
 
 mod answer;
+mod files;
 mod packaging;
 mod target;
 
-pub(super) use answer::answer;
+pub(super) use answer::{Content, FileAnswer, Wishes, absent, answer};
 pub(crate) use packaging::{Cutting, Packagings};
 pub(super) use target::{Target, target};

@@ -1,6 +1,7 @@
 //! One task per broadcast that somebody watches by HLS. It starts with the first request and stops when nobody
 //! asked for a while.
 
+use super::files::Files;
 use crate::config::Hls;
 use crate::metrics::Metrics;
 use hls::{Config, Packager, Snapshot};
@@ -42,6 +43,7 @@ pub(crate) struct Packaging {
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// When it was last asked for, in milliseconds of the server's life.
     asked_ms: AtomicU64,
+    files: Files,
 }
 
 /// How often a packaging looks whether anybody still asks.
@@ -49,7 +51,7 @@ const IDLE_EVERY: Duration = Duration::from_secs(1);
 
 impl Cutting {
     pub(crate) fn new(hls: &Hls) -> Cutting {
-        // Video and sound each have half of the budget; sound never needs its own.
+        // Video and sound may each use half of the budget; sound leaves most of its half to memory files.
         let config = Config {
             part_target: hls.part.0,
             segment_target: hls.segment.0,
@@ -75,8 +77,12 @@ impl Packagings {
         }
         let packager = Packager::new(self.cutting.config);
         let (sender, snapshots) = watch::channel(packager.snapshot());
-        let packaging =
-            Arc::new(Packaging { broadcast: Arc::clone(broadcast), snapshots, asked_ms: AtomicU64::new(0) });
+        let packaging = Arc::new(Packaging {
+            broadcast: Arc::clone(broadcast),
+            snapshots,
+            asked_ms: AtomicU64::new(0),
+            files: Files::default(),
+        });
         self.touch(&packaging);
         running.by_path.insert(broadcast.path().clone(), Arc::clone(&packaging));
         while running.tasks.try_join_next().is_some() {}
@@ -122,6 +128,11 @@ impl Packagings {
 }
 
 impl Packaging {
+    /// Its segments that a crowd loads.
+    pub(super) fn files(&self) -> &Files {
+        &self.files
+    }
+
     /// A view of the newest snapshot that can be waited on.
     pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
         self.snapshots.clone()

@@ -1,0 +1,119 @@
+//! Files of broadcasts over plain HTTP/1.1, without hyper: heads are written in one piece, and bodies that a crowd
+//! loads go from a memory file to the socket without a copy. RFC 9112.
+
+use super::head::FileRequest;
+use super::hls::{self, Content, FileAnswer, Wishes};
+use super::listen::Gateway;
+use super::service::EXPOSED;
+use crate::gateway::Io;
+use bytes::Buf;
+use http::StatusCode;
+use rustix::fs::sendfile;
+use rustix::net::{SendFlags, send};
+use std::fmt::Write;
+use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::ops::Range;
+use std::time::{Duration, SystemTime};
+use tokio::io::Interest;
+use tokio::net::TcpStream;
+
+/// A peer that takes nothing for so long is given up.
+const STALL_MAX: Duration = Duration::from_secs(20);
+
+/// Answers a request.
+pub(super) async fn respond(io: &mut Io, request: &FileRequest, gateway: &Gateway) -> Result<()> {
+    let wishes = Wishes {
+        accept_encoding: request.accept_encoding.as_deref(),
+        range: request.range.as_deref(),
+        file: true,
+    };
+    // The path was a target when the head was read.
+    let target = hls::target(&request.path).ok_or(ErrorKind::InvalidInput)?;
+    let answer = gateway.file(&target, request.query.as_deref(), wishes).await;
+    let head = head(&answer, request.close);
+    let socket = io.plain().ok_or(ErrorKind::Unsupported)?;
+    match answer.into_body() {
+        _ if request.head_only => send_bytes(socket, head.as_bytes(), &[]).await,
+        Content::Bytes(bytes) => send_bytes(socket, head.as_bytes(), &bytes).await,
+        Content::File { file, range } => {
+            send_head(socket, head.as_bytes()).await?;
+            send_file(socket, file.descriptor(), range).await
+        }
+    }
+}
+
+fn head(answer: &FileAnswer, close: bool) -> String {
+    let mut head = String::with_capacity(512);
+    let status = answer.status();
+    let reason = status.canonical_reason().unwrap_or_default();
+    let date = httpdate::fmt_http_date(SystemTime::now());
+    // Writing to a String can't fail.
+    let _ = write!(
+        head,
+        "HTTP/1.1 {} {reason}\r\nServer: {}\r\nDate: {date}\r\nAccess-Control-Allow-Origin: *\r\n\
+         Access-Control-Expose-Headers: {EXPOSED}\r\n",
+        status.as_u16(),
+        crate::SERVER
+    );
+    for (name, value) in answer.headers() {
+        let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+    }
+    if close {
+        head.push_str("Connection: close\r\n");
+    }
+    head.push_str("\r\n");
+    debug_assert!(status != StatusCode::SWITCHING_PROTOCOLS, "files never upgrade");
+    head
+}
+
+async fn send_bytes(socket: &TcpStream, head: &[u8], body: &[u8]) -> Result<()> {
+    let mut left = head.chain(body);
+    while left.has_remaining() {
+        let sent = when_writable(socket, || {
+            let mut slices = [IoSlice::new(&[]); 2];
+            let count = left.chunks_vectored(&mut slices);
+            socket.try_write_vectored(&slices[..count])
+        });
+        left.advance(sent.await?);
+    }
+    Ok(())
+}
+
+/// The head waits in the kernel for the body (`MSG_MORE`), so that both share a TCP segment.
+async fn send_head(socket: &TcpStream, mut head: &[u8]) -> Result<()> {
+    while !head.is_empty() {
+        let sent = when_writable(socket, || {
+            socket
+                .try_io(Interest::WRITABLE, || Ok(send(socket, head, SendFlags::MORE | SendFlags::NOSIGNAL)?))
+        });
+        head = &head[sent.await?..];
+    }
+    Ok(())
+}
+
+async fn send_file(socket: &TcpStream, file: &rustix::fd::OwnedFd, range: Range<usize>) -> Result<()> {
+    let (mut offset, end) = (range.start as u64, range.end as u64);
+    while offset < end {
+        let sent = when_writable(socket, || {
+            let left = (end - offset) as usize;
+            socket.try_io(Interest::WRITABLE, || Ok(sendfile(socket, file, Some(&mut offset), left)?))
+        });
+        if sent.await? == 0 {
+            return Err(ErrorKind::UnexpectedEof.into());
+        }
+    }
+    Ok(())
+}
+
+/// Tries until the socket takes something.
+async fn when_writable(socket: &TcpStream, mut attempt: impl FnMut() -> Result<usize>) -> Result<usize> {
+    loop {
+        match attempt() {
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            done => return done,
+        }
+        tokio::time::timeout(STALL_MAX, socket.writable())
+            .await
+            .map_err(|_| Error::from(ErrorKind::TimedOut))??;
+    }
+}
