@@ -1,0 +1,83 @@
+/**
+ * Chromium, and pages that remember every complaint.
+ * @module
+ */
+
+import { mkdirSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { chromium } from "playwright-core";
+
+export const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL("../out", import.meta.url));
+
+/** @param {{ autoplay?: boolean }} options `autoplay: false` lets the browser refuse to start by itself */
+export function startBrowser({ autoplay = true } = {}) {
+  return chromium.launch({
+    executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
+    args: [
+      "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+      "--disable-component-update", "--disable-sync",
+      `--autoplay-policy=${autoplay ? "no-user-gesture-required" : "user-gesture-required"}`,
+    ],
+  });
+}
+
+/**
+ * A page in a context of its own.
+ * @param {import("playwright-core").Browser} browser
+ * @param {import("playwright-core").BrowserContextOptions} options
+ */
+export async function openPage(browser, options = {}) {
+  const context = await browser.newContext({ viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  const complaints = /** @type {string[]} */ ([]);
+  page.on("pageerror", (error) => complaints.push(`page error: ${error.stack ?? error.message}`));
+  page.on("console", (message) => {
+    if (["error", "warning"].includes(message.type())) {
+      complaints.push(`console: ${message.text()} ${message.location().url}`);
+    }
+  });
+  return { page, context, complaints };
+}
+
+/** What the page shows and the video element knows. @param {import("playwright-core").Page} page */
+export function reading(page) {
+  return page.evaluate(() => {
+    const video = document.querySelector("video");
+    const figure = (/** @type {string} */ name) => {
+      const shown = document.querySelector(`[data-figure="${name}"]`)?.getAttribute("data-value");
+      return shown ? Number(shown) : null;
+    };
+    return {
+      currentTime: video?.currentTime ?? 0,
+      frames: video?.getVideoPlaybackQuality().totalVideoFrames ?? 0,
+      phase: document.querySelector("[data-phase]")?.getAttribute("data-phase"),
+      latency: figure("latency"),
+      bitrate: figure("bitrate"),
+      dropped: figure("dropped"),
+      rebuffers: figure("rebuffers"),
+      rebuffer_s: Number(document.querySelector('[data-figure="rebuffers"]')?.getAttribute("data-seconds")),
+      rate: figure("rate"),
+    };
+  });
+}
+
+/**
+ * Waits until the picture moves.
+ * @param {import("playwright-core").Page} page
+ */
+export async function untilPlaying(page) {
+  await page.waitForFunction(() => (document.querySelector("video")?.currentTime ?? 0) > 0 &&
+    document.querySelector("[data-phase=playing]"), undefined, { timeout: 15_000 });
+}
+
+/**
+ * @param {import("playwright-core").Page} page
+ * @param {string} name
+ */
+export async function screenshot(page, name) {
+  mkdirSync(SCREENSHOTS, { recursive: true });
+  await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
+}
+
+/** @param {number} ms */
+export const pass = (ms) => new Promise((resolve) => setTimeout(resolve, ms));

@@ -1,0 +1,36 @@
+/**
+ * The first view: what is live, and how to publish.
+ * @module
+ */
+
+import { texts } from "../texts.js";
+import { html } from "../ui.js";
+import { BroadcastList } from "./broadcast-list.js";
+import { Publish } from "./publish.js";
+
+/**
+ * @param {{
+ *   live: import("../broadcasts.js").Live, via: import("../address.js").Via,
+ *   go: (to: import("../address.js").Place) => void, follows: typeof import("../app.js").follows,
+ * }} props
+ */
+export function Home({ live, via, go, follows }) {
+  const empty = live.broadcasts.length === 0;
+  return html`
+    <div class="home" data-view="home">
+      <h1 class=${empty ? "visually-hidden" : ""}>${texts.list.title}</h1>
+      <div role="status">
+        ${live.state === "loading" && html`<p class="notice">${texts.list.loading}</p>`}
+        ${live.state === "unreachable" && html`<p class="notice warn">${texts.list.unreachable}</p>`}
+        ${live.state === "known" && empty && html`
+          <div class="empty">
+            <h2>${texts.publish.emptyTitle}</h2>
+            <p>${texts.publish.emptyText}</p>
+          </div>`}
+      </div>
+      ${!empty && html`<${BroadcastList} broadcasts=${live.broadcasts} via=${via} go=${go} follows=${follows} />`}
+      ${live.state === "known" && (empty
+        ? html`<${Publish} />`
+        : html`<details class="publish-more"><summary>${texts.publish.title}</summary><${Publish} /></details>`)}
+    </div>`;
+}

@@ -1,0 +1,48 @@
+/**
+ * How to publish a broadcast to this server.
+ * @module
+ */
+
+import { texts } from "../texts.js";
+import { html, useState } from "../ui.js";
+
+export function Publish() {
+  const server = `rtmp://${location.hostname}/live`;
+  const command = [
+    "ffmpeg -re -i FILE \\",
+    "  -c:v libx264 -preset veryfast -bf 0 -g 60 \\",
+    `  -c:a aac -f flv ${server}/mine`,
+  ].join("\n");
+  return html`
+    <section class="publish" aria-label=${texts.publish.title}>
+      <div>
+        <h3>${texts.publish.ffmpeg}</h3>
+        <pre tabindex="0"><code>${command}</code></pre>
+        <${Copy} text=${command} />
+      </div>
+      <div>
+        <h3>${texts.publish.obs}</h3>
+        <dl>
+          ${texts.publish.obsSteps.map(([setting, value]) => html`
+            <dt>${setting}</dt><dd>${value.replace("{server}", server)}</dd>`)}
+        </dl>
+      </div>
+      <p class="note">${texts.publish.note}</p>
+    </section>`;
+}
+
+/** @param {{ text: string }} props */
+function Copy({ text }) {
+  const [copied, setCopied] = useState(false);
+  // Browsers offer the clipboard to secure pages only.
+  if (!navigator.clipboard) return null;
+  const copy = async () => {
+    await navigator.clipboard.writeText(text);
+    setCopied(true);
+    setTimeout(() => setCopied(false), 2000);
+  };
+  return html`
+    <button type="button" class="quiet" onClick=${copy}>
+      <span aria-live="polite">${copied ? texts.publish.copied : texts.publish.copy}</span>
+    </button>`;
+}
