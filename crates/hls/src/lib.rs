@@ -6,7 +6,8 @@
 //!
 //! A [`Packager`] belongs to one broadcast. After every part it gives a new [`Snapshot`], which is immutable and
 //! answers requests without allocating: playlists are rendered once per part, not once per viewer. Video and
-//! sound are separate CMAF renditions with the same media sequence numbers.
+//! sound are separate CMAF renditions with the same media sequence numbers. For old players there is a TS variant
+//! of the same segments, muxed only while somebody asks for it.
 
 mod clock;
 mod multivariant;
@@ -14,7 +15,10 @@ mod packager;
 mod playlist;
 mod rendition;
 mod request;
+#[cfg(test)]
+mod show;
 mod snapshot;
+mod ts;
 
 pub use packager::{Config, Packager};
 pub use rendition::Role;

@@ -7,7 +7,8 @@
 
 use crate::clock::WallAnchor;
 use crate::rendition::{Rendition, Role};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, Ts};
+use crate::ts::TsVariant;
 use media::{Frame, Kind, Timestamp, Track, TrackId};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -22,7 +23,8 @@ pub struct Config {
     pub segment_target: Duration,
     /// Complete segments that a playlist lists.
     pub segments: usize,
-    /// Bytes of segments kept per rendition.
+    /// Bytes of segments kept per rendition. While the TS variant is muxed, it and the renditions of pictures and
+    /// sound keep two thirds of this each, so that twice this is the most in any case.
     pub bytes_max: usize,
 }
 
@@ -46,6 +48,7 @@ pub struct Packager {
     config: Config,
     video: Option<Rendition>,
     audio: Option<Rendition>,
+    pub(crate) ts: TsVariant,
     anchor: Option<WallAnchor>,
     /// Announced once the first segment is complete; never changes then.
     target: Option<Duration>,
@@ -58,15 +61,17 @@ pub struct Packager {
 impl Packager {
     /// A packager that has seen nothing.
     pub fn new(config: Config) -> Packager {
+        let ts = TsVariant::new();
         Packager {
             config,
             video: None,
             audio: None,
+            snapshot: Arc::new(Snapshot::empty(ts.asked())),
+            ts,
             anchor: None,
             target: None,
             cuts: VecDeque::new(),
             ended: false,
-            snapshot: Arc::new(Snapshot::empty()),
         }
     }
 
@@ -88,6 +93,7 @@ impl Packager {
                 *slot = Some(Rendition::new(track.clone(), first_msn));
             }
         }
+        self.ts.set_tracks([&self.video, &self.audio].into_iter().flatten().map(|r| &r.track));
     }
 
     /// The publisher came back after a break: time goes on, decoders start anew.
@@ -97,8 +103,8 @@ impl Packager {
 
     fn restart(&mut self, tracks: &[Track]) {
         self.cuts.clear();
+        self.close_all();
         for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
-            rendition.close_at_last_frame();
             let track = tracks.iter().find(|t| t.kind == rendition.track.kind && **t != rendition.track);
             rendition.restart(track.cloned());
         }
@@ -125,12 +131,17 @@ impl Packager {
         let leads = kind == Kind::Video || self.video.is_none();
         let cut = if leads { self.cut_lead(kind, frame) } else { self.cut_follower(frame) };
         let part_target = self.config.part_target;
+        let begins = leads && self.rendition(kind).as_ref().is_some_and(|r| r.growing.is_none());
         let part = match self.rendition(kind) {
             // Pictures before the first keyframe can't be shown.
             Some(r) if r.growing.is_none() && r.segments.is_empty() && !frame.keyframe => return false,
             Some(rendition) => rendition.push(frame.clone(), part_target),
             None => false,
         };
+        if let Some(lead) = self.video.as_ref().or(self.audio.as_ref()).filter(|_| begins) {
+            self.ts.begin(lead);
+        }
+        self.ts.frame(track, frame, self.bytes_max());
         if cut || part {
             self.render();
         }
@@ -139,11 +150,17 @@ impl Packager {
 
     /// The broadcast is over.
     pub fn end(&mut self) {
+        self.close_all();
+        self.ended = true;
+        self.render();
+    }
+
+    /// Completes all growing segments, ahead of time.
+    fn close_all(&mut self) {
         for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
             rendition.close_at_last_frame();
         }
-        self.ended = true;
-        self.render();
+        self.trim();
     }
 
     /// Cuts the lead rendition before `frame`, if it is time.
@@ -184,10 +201,19 @@ impl Packager {
     }
 
     fn trim(&mut self) {
-        let Config { segments, bytes_max, .. } = self.config;
+        let (segments, bytes_max) = (self.config.segments, self.bytes_max());
+        if let Some(lead) = self.video.as_ref().or(self.audio.as_ref()) {
+            self.ts.close(lead, segments, bytes_max);
+        }
         for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
             rendition.trim(segments, bytes_max);
         }
+    }
+
+    /// What each rendition may keep.
+    fn bytes_max(&self) -> usize {
+        let whole = self.config.bytes_max;
+        if self.ts.is_on() { whole / 3 * 2 } else { whole }
     }
 
     fn render(&mut self) {
@@ -195,8 +221,13 @@ impl Packager {
             let renditions = [(Role::Video, &self.video), (Role::Audio, &self.audio)];
             let present = renditions.into_iter().filter_map(|(role, r)| Some((role, r.as_ref()?)));
             let present: Vec<_> = present.collect();
-            self.snapshot =
-                Arc::new(Snapshot::render(&present, target, self.config.part_target, anchor, self.ended));
+            let ts = Ts {
+                asked: self.ts.asked(),
+                possible: self.ts.is_possible(),
+                listed: self.ts.listed(target, anchor, self.ended),
+            };
+            let part_target = self.config.part_target;
+            self.snapshot = Arc::new(Snapshot::render(&present, ts, target, part_target, anchor, self.ended));
         }
     }
 

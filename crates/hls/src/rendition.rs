@@ -132,6 +132,12 @@ impl Rendition {
         self.first_msn + self.segments.len() as u64
     }
 
+    /// How long a complete segment is.
+    pub(crate) fn duration(&self, msn: u64) -> Option<Duration> {
+        let index = usize::try_from(msn.checked_sub(self.first_msn)?).ok()?;
+        self.segments.get(index).map(|s| s.duration)
+    }
+
     /// How long the growing segment is, up to `at`.
     pub(crate) fn age(&self, at: Timestamp) -> Duration {
         self.growing.as_ref().map_or(Duration::ZERO, |s| at.since(s.start))
@@ -223,6 +229,6 @@ impl Rendition {
 }
 
 /// RFC 8216bis §6.2.2 wants at least three target durations in a live playlist.
-const SEGMENTS_MIN: usize = 3;
+pub(crate) const SEGMENTS_MIN: usize = 3;
 /// Milliseconds of RTMP round a frame's time by up to one.
 const ROUNDING: Duration = Duration::from_micros(1000);

@@ -48,7 +48,17 @@ pub enum Request {
         /// Part within the segment.
         part: u32,
     },
+    /// `ts/index.m3u8`: sound and pictures together, for old players.
+    TsPlaylist,
+    /// `ts/seg-7.ts`
+    TsSegment {
+        /// Media sequence number.
+        msn: u64,
+    },
 }
+
+/// The folder of the TS variant.
+const TS_FOLDER: &str = "ts";
 
 /// Why a request is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +79,9 @@ impl Request {
             return Ok(Request::Multivariant);
         }
         let (folder, file) = path.split_once('/').ok_or(BadRequest::Unknown)?;
+        if folder == TS_FOLDER {
+            return ts(file).ok_or(BadRequest::Unknown);
+        }
         let role = Role::from_name(folder).ok_or(BadRequest::Unknown)?;
         if file == "index.m3u8" {
             return directives(role, query.unwrap_or_default());
@@ -85,6 +98,15 @@ impl Request {
         };
         found.ok_or(BadRequest::Unknown)
     }
+}
+
+/// Old players know no directives.
+fn ts(file: &str) -> Option<Request> {
+    if file == "index.m3u8" {
+        return Some(Request::TsPlaylist);
+    }
+    let msn = file.strip_prefix("seg-")?.strip_suffix(".ts")?;
+    Some(Request::TsSegment { msn: msn.parse().ok()? })
 }
 
 fn directives(role: Role, query: &str) -> Result<Request, BadRequest> {
@@ -124,6 +146,9 @@ mod tests {
         check("video/part-7-2.m4s", None, Ok(Request::Part { role, msn: 7, part: 2 }));
         check("audio/seg-7.m4s", None, Ok(Request::Segment { role: Role::Audio, msn: 7 }));
         check("video/init-0.mp4", None, Ok(Request::Init { role, revision: 0 }));
+        check("ts/index.m3u8", Some("_HLS_msn=7"), Ok(Request::TsPlaylist));
+        check("ts/seg-7.ts", None, Ok(Request::TsSegment { msn: 7 }));
+        check("ts/seg-7.m4s", None, Err(BadRequest::Unknown));
         check("video/seg-x.m4s", None, Err(BadRequest::Unknown));
         check("text/index.m3u8", None, Err(BadRequest::Unknown));
         check(
@@ -141,6 +166,8 @@ mod tests {
             let path = random.mutate(b"video/part-18446744073709551615-4294967295.m4s");
             let query = random.mutate(b"_HLS_msn=7&_HLS_part=2&_HLS_skip=YES");
             let _ = Request::parse(&String::from_utf8_lossy(&path), Some(&String::from_utf8_lossy(&query)));
+            let segment = random.mutate(b"ts/seg-18446744073709551615.ts");
+            let _ = Request::parse(&String::from_utf8_lossy(&segment), None);
             let _ = Request::parse("video/index.m3u8", Some(&String::from_utf8_lossy(&query)));
         }
     }

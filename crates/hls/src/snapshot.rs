@@ -4,10 +4,12 @@ use crate::clock::WallAnchor;
 use crate::playlist;
 use crate::rendition::{Rendition, Role, Segment};
 use crate::request::{Position, Request};
+use crate::ts::{Asked, TsListed};
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A playlist, plain and compressed.
@@ -40,13 +42,25 @@ pub enum Answer {
 }
 
 /// What players can load at one moment. Immutable; answering allocates nothing.
+///
+/// A request for the TS variant tells the packager that somebody wants it, whichever snapshot is asked.
 #[derive(Debug)]
 pub struct Snapshot {
     multivariant: Text,
     renditions: Vec<Listed>,
+    ts: Ts,
     target: Duration,
     ended: bool,
     ready: bool,
+}
+
+/// The TS variant at one moment.
+#[derive(Debug)]
+pub(crate) struct Ts {
+    pub(crate) asked: Asked,
+    /// There is, or will be, something to load.
+    pub(crate) possible: bool,
+    pub(crate) listed: Option<Arc<TsListed>>,
 }
 
 #[derive(Debug)]
@@ -68,8 +82,9 @@ const HOLD_TARGETS: u32 = 3;
 const FIRST_HOLD: Duration = Duration::from_secs(12);
 
 impl Snapshot {
-    pub(crate) fn empty() -> Snapshot {
+    pub(crate) fn empty(asked: Asked) -> Snapshot {
         Snapshot {
+            ts: Ts { asked, possible: true, listed: None },
             multivariant: Text::default(),
             renditions: Vec::new(),
             target: FIRST_HOLD / HOLD_TARGETS,
@@ -80,6 +95,7 @@ impl Snapshot {
 
     pub(crate) fn render(
         renditions: &[(Role, &Rendition)],
+        ts: Ts,
         target: Duration,
         part_target: Duration,
         anchor: WallAnchor,
@@ -103,6 +119,7 @@ impl Snapshot {
         });
         Snapshot {
             renditions: listed.collect(),
+            ts,
             multivariant: compress(crate::multivariant::render(renditions)),
             target,
             ended,
@@ -118,6 +135,9 @@ impl Snapshot {
 
     /// Answers a request, or says that it has to wait.
     pub fn answer(&self, request: &Request) -> Answer {
+        if matches!(request, Request::TsPlaylist | Request::TsSegment { .. }) {
+            self.ts.asked.set();
+        }
         if !self.ready {
             return if self.ended { Answer::NotFound } else { Answer::Wait };
         }
@@ -133,6 +153,15 @@ impl Snapshot {
             Request::Segment { role, msn } => self.listed(role).map_or(Answer::NotFound, |l| l.segment(msn)),
             Request::Part { role, msn, part } => {
                 self.listed(role).map_or(Answer::NotFound, |l| l.part(msn, part, self.ended))
+            }
+            Request::TsPlaylist => match &self.ts.listed {
+                Some(listed) => Answer::Playlist { text: listed.text.clone(), blocked: false },
+                None if self.ended || !self.ts.possible => Answer::NotFound,
+                None => Answer::Wait,
+            },
+            Request::TsSegment { msn } => {
+                let found = self.ts.listed.as_ref().and_then(|l| l.segment(msn));
+                found.map_or(Answer::NotFound, |bytes| Answer::Media(bytes.clone()))
             }
         }
     }
@@ -204,7 +233,8 @@ impl Listed {
     }
 }
 
-fn compress(text: String) -> Text {
+/// Both forms of a playlist.
+pub(crate) fn compress(text: String) -> Text {
     let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3), Compression::fast());
     // Writing to a vector can't fail.
     let _ = encoder.write_all(text.as_bytes());

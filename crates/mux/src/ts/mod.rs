@@ -11,5 +11,5 @@ mod muxer;
 mod pes;
 mod tables;
 
-pub use muxer::{Muxer, TRACKS_MAX};
+pub use muxer::{Muxer, TRACKS_MAX, can_carry};
 pub use pes::PACKET_BYTES;

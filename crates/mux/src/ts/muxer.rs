@@ -8,7 +8,7 @@ use media::{Frame, Kind, Timestamp, Track, TrackId};
 /// Writes one program. Continuity counters go on from segment to segment, and through changed tracks.
 ///
 /// H.264, HEVC, AAC, MP3 and Opus can be carried. AV1, VP9 and VP8 can't, nor a track whose configuration can't be
-/// read: such a track is left out, see [`Muxer::carries`].
+/// read: such a track is left out, see [`can_carry`] and [`Muxer::carries`].
 #[derive(Debug)]
 pub struct Muxer {
     lanes: Vec<Lane>,
@@ -119,6 +119,11 @@ impl Muxer {
         let video = self.lanes.iter().position(|l| l.kind == Kind::Video);
         video.or(if self.lanes.is_empty() { None } else { Some(0) })
     }
+}
+
+/// Whether a muxer takes that track in.
+pub fn can_carry(track: &Track) -> bool {
+    Coding::of(track).is_some()
 }
 
 fn lanes(tracks: &[Track]) -> Vec<Lane> {

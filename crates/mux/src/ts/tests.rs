@@ -159,6 +159,7 @@ fn every_codec_has_its_stream_type_and_others_are_left_out() {
         let track = Track::new(id, codec, Bytes::copy_from_slice(config));
         let pmt = one(std::slice::from_ref(&track), &[]).sections.remove(1).1;
         assert_eq!(&pmt[12..pmt.len() - 4], expect, "{codec:?}");
+        assert_eq!(can_carry(&track), !expect.is_empty());
         assert_eq!(Muxer::new(&[track]).carries(id), !expect.is_empty());
     };
     check(Codec::H265, &hvcc(), &[0x24, 0xe1, 0, 0xf0, 0]);
