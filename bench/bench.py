@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Benchmarks of the release build against references in the same run.
+
+  bench/bench.py                     every scenario at its real size (about half an hour)
+  bench/bench.py fanout crowd        some of them
+  bench/bench.py --scale 0.02 all    a small run, to see that everything works
+"""
+
+import argparse
+import sys
+
+from machinery import enter_network_namespace
+from scenarios import SCENARIOS
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("scenario", nargs="*", default=["all"], help=f"all, or some of: {', '.join(SCENARIOS)}")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the real numbers of viewers and seconds")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison; the median counts")
+    parser.add_argument("--gate", action="store_true", help="exit with 1 when a target is missed")
+    options = parser.parse_args()
+    names = list(SCENARIOS) if "all" in options.scenario else options.scenario
+    unknown = [name for name in names if name not in SCENARIOS]
+    if unknown:
+        parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
+    enter_network_namespace()
+    held = [SCENARIOS[name](options.scale, options.rounds).save() for name in names]
+    return 1 if options.gate and not all(held) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

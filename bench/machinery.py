@@ -1,0 +1,223 @@
+"""What every scenario needs: servers, publishers, crowds, and the numbers of a process. Standard library only."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from contextlib import contextmanager
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+RTMP, HTTP, ADMIN = 19350, 18080, 19080
+START_SECONDS_MAX = 15
+
+
+def binary() -> str:
+    """The release build, unless FLOODTIDE names another."""
+    path = os.environ.get("FLOODTIDE", str(ROOT / "target/release/floodtide"))
+    if not os.access(path, os.X_OK):
+        sys.exit(f"bench: {path} is not there; build it with: cargo build --release -p floodtide")
+    return path
+
+
+def clip(name: str, seconds: int = 60) -> str:
+    folder = ROOT / "target/bench/clips"
+    subprocess.run([ROOT / "bench/make-clips.sh", folder, str(seconds)], check=True)
+    return str(folder / f"{name}.flv")
+
+
+def enter_network_namespace() -> None:
+    """Runs the rest in a network of its own (root only), so that ports and addresses are free and nobody else's."""
+    if os.environ.get("BENCH_IN_NETNS") or os.geteuid() != 0 or not shutil.which("unshare"):
+        return
+    up = "ip link set lo up; sysctl -qw net.ipv4.ip_local_port_range='10240 65000' net.core.somaxconn=8192 || true"
+    os.environ["BENCH_IN_NETNS"] = "1"
+    inner = f'{up}; ulimit -n "$(ulimit -Hn)"; exec "$0" "$@"'
+    os.execvp("unshare", ["unshare", "--net", "bash", "-c", inner, sys.executable, *sys.argv])
+
+
+class Process:
+    """A child that ends with the block it was started in."""
+
+    def __init__(self, command, log, cwd=None):
+        self.log = open(log, "wb")
+        self.child = subprocess.Popen(command, stdout=self.log, stderr=subprocess.STDOUT, cwd=cwd)
+        self.pid = self.child.pid
+        self.name = Path(str(command[0])).name
+
+    def cpu_seconds(self) -> float:
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+    def rss_kib(self) -> int:
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS"))
+
+    def stop(self) -> None:
+        if self.child.poll() is None:
+            self.child.send_signal(signal.SIGTERM)
+            try:
+                self.child.wait(5)
+            except subprocess.TimeoutExpired:
+                self.child.kill()
+                self.child.wait()
+        self.log.close()
+
+
+@contextmanager
+def running(command, port, cwd=None):
+    """A server that listens on `port`."""
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        log = Path(folder) / "log"
+        process = Process(command, log, cwd)
+        try:
+            wait_for_port(port, process, log)
+            yield process
+        finally:
+            process.stop()
+
+
+def wait_for_port(port, process, log) -> None:
+    import socket
+
+    end = time.monotonic() + START_SECONDS_MAX
+    while time.monotonic() < end:
+        if process.child.poll() is not None:
+            sys.exit(f"bench: {process.name} ended at once:\n{log.read_text()[-800:]}")
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) == 0:
+                return
+        time.sleep(0.05)
+    sys.exit(f"bench: {process.name} does not listen on {port}")
+
+
+def floodtide(window="adaptive", *more):
+    """Floodtide on the benchmark's ports, open to every publisher on this machine."""
+    command = [binary(), "demo", "--no-clip", "--rtmp", f"127.0.0.1:{RTMP}", "--http", f"127.0.0.1:{HTTP}"]
+    command += ["--admin", f"127.0.0.1:{ADMIN}", "--merge-window", window, *more]
+    return running(command, HTTP)
+
+
+def floor(window, path):
+    """The bare write loop."""
+    command = [binary(), "load", "floor", "--listen", f"127.0.0.1:{HTTP}", "--file", path, "--window", window]
+    return running(command, HTTP)
+
+
+NGINX_RTMP = """load_module /usr/lib/nginx/modules/ngx_rtmp_module.so;
+daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log error.log error; user root;
+events {{ worker_connections 18000; }}
+rtmp {{ access_log off; server {{ listen 127.0.0.1:{rtmp}; chunk_size 4096;
+  application live {{ live on; wait_key on; wait_video on; }} }} }}
+"""
+NGINX_STATIC = """daemon off; master_process off; worker_processes 1; pid nginx.pid; error_log error.log error; user root;
+events {{ worker_connections 18000; }}
+http {{ access_log off; sendfile on; tcp_nopush on; keepalive_requests 100000000; open_file_cache max=100;
+  client_body_temp_path t; proxy_temp_path t; fastcgi_temp_path t; uwsgi_temp_path t; scgi_temp_path t;
+  server {{ listen 127.0.0.1:{http} backlog=4096; root www; }} }}
+"""
+
+
+@contextmanager
+def nginx(kind, files=None):
+    """The peer: `rtmp` relays broadcasts, `static` serves `files` (name to bytes)."""
+    folder = Path(tempfile.mkdtemp(prefix="nginx."))
+    template, port = (NGINX_RTMP, RTMP) if kind == "rtmp" else (NGINX_STATIC, HTTP)
+    (folder / "nginx.conf").write_text(template.format(rtmp=RTMP, http=HTTP))
+    for sub in ("www", "t", "logs"):
+        (folder / sub).mkdir()
+    for name, content in (files or {}).items():
+        (folder / "www" / name).write_bytes(content)
+    try:
+        with running(["/usr/sbin/nginx", "-p", str(folder), "-c", "nginx.conf"], port, folder) as server:
+            yield server
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def publishing(path, count=1, per_second=50, url=f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}", lead=3.0):
+    """Stamped publishers, `lead` seconds after the last of them began."""
+    command = [binary(), "load", "publish", "-q", "--url", url, "--file", path, "--publishers", str(count)]
+    command += ["--publish-ramp", str(per_second)]
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        process = Process(command, Path(folder) / "log")
+        try:
+            time.sleep(lead + count / per_second)
+            if process.child.poll() is not None:
+                sys.exit(f"bench: the publisher ended: {(Path(folder) / 'log').read_text()[-800:]}")
+            yield process
+        finally:
+            process.stop()
+
+
+FLV = f"http://127.0.0.1:{HTTP}/live/x{{i}}.flv"
+RTMP_PLAY = f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}"
+HLS = f"http://127.0.0.1:{HTTP}/live/x{{i}}/index.m3u8"
+
+
+def crowd(url, viewers, pid, seconds, broadcasts=1, ramp=1000, warmup=3, extra=()) -> dict:
+    """A crowd's result, as `floodtide load view --json` gives it."""
+    command = [binary(), "load", "view", "-q", "--url", url, "-n", str(viewers), "--broadcasts", str(broadcasts)]
+    command += ["--ramp", str(ramp), "--warmup", f"{warmup}s", "--duration", f"{seconds}s", "--json", "-", *extra]
+    if pid:
+        command += ["--sample-pid", str(pid)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120 + seconds * 4)
+    if not done.stdout.lstrip().startswith("{"):
+        sys.exit(f"bench: {' '.join(command)}\n{done.stdout}{done.stderr}")
+    return json.loads(done.stdout)
+
+
+def http_bytes(path, timeout=20) -> bytes:
+    with urllib.request.urlopen(f"http://127.0.0.1:{HTTP}{path}", timeout=timeout) as answer:
+        return answer.read()
+
+
+def histogram(name) -> list[tuple[float, float]]:
+    """A histogram of /metrics as (upper bound, cumulative count)."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/metrics", timeout=5) as answer:
+        lines = answer.read().decode().splitlines()
+    buckets = [line for line in lines if line.startswith(f"{name}_bucket")]
+    return [(float(b.split('le="')[1].split('"')[0].replace("+Inf", "inf")), float(b.split()[-1])) for b in buckets]
+
+
+def quantile_bound(before, after, share) -> float:
+    """The smallest bucket bound below which `share` of the observations between two readings lie."""
+    counts = [(bound, late - early) for (bound, late), (_, early) in zip(after, before)]
+    total = counts[-1][1]
+    return next((bound for bound, count in counts if total and count >= share * total), float("inf"))
+
+
+class Table:
+    """Rows of: what, measured, reference, target. Printed as they come, and kept as JSON."""
+
+    def __init__(self, name):
+        self.name, self.rows = name, []
+        print(f"\n{name}\n{'what':58} {'measured':>12} {'reference':>12} {'ratio':>7}  target", flush=True)
+
+    def row(self, what, measured, unit, reference=None, target=None, at_most=True):
+        ratio = measured / reference if reference else None
+        judged = ratio if ratio is not None else measured
+        holds = None if target is None else (judged <= target if at_most else judged >= target)
+        shown = "" if target is None else f"{'≤' if at_most else '≥'} {target:g}{'×' if ratio else ''} {'ok' if holds else 'MISSED'}"
+        left = f"{measured:.4g} {unit}"
+        right = f"{reference:.4g} {unit}" if reference else ""
+        print(f"{what:58} {left:>12} {right:>12} {f'{ratio:.2f}×' if ratio else '':>7}  {shown}", flush=True)
+        self.rows.append(dict(what=what, measured=measured, unit=unit, reference=reference, ratio=ratio, target=target, holds=holds))
+
+    def save(self):
+        out = ROOT / "target/bench"
+        out.mkdir(parents=True, exist_ok=True)
+        (out / f"{self.name}.json").write_text(json.dumps(self.rows, indent=1))
+        return all(row["holds"] is not False for row in self.rows)
+
+
+def median(values):
+    ordered = sorted(values)
+    middle = len(ordered) // 2
+    return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2

@@ -1,0 +1,268 @@
+"""The scenarios. Each runs what it compares in alternation, in one run, and returns a table.
+
+`scale` is 1 for the real figures; the smoke run of CI takes a small fraction, to see that everything still runs."""
+
+import http.client
+import re
+import shutil
+import subprocess
+import threading
+import time
+
+from machinery import *
+
+
+def size(count, scale, least=4):
+    return max(least, int(count * scale))
+
+
+def cpu_per_gib(result):
+    return result["server"]["cpu_seconds_per_gib"]
+
+
+def fanout(scale, rounds):
+    """HTTP-FLV and RTMP play against the bare write loop with the same merge window."""
+    table, path = Table("fanout"), clip("main")
+    seconds = max(3, int(10 * scale))
+    for viewers in (1000, 2000, 4000):
+        viewers = size(viewers, scale)
+        for window, target in (("0ms", 1.15), ("40ms", 1.25), ("100ms", 1.25), ("350ms", 1.25)):
+            own, bare, play, memory = [], [], [], []
+            for _ in range(rounds):
+                with floor(window, path) as server:
+                    bare.append(cpu_per_gib(whole(crowd(FLV, viewers, server.pid, seconds))))
+                with floodtide(window) as server, publishing(path):
+                    result = whole(crowd(FLV, viewers, server.pid, seconds))
+                    own.append(cpu_per_gib(result))
+                    memory.append(result["server"]["rss_kib_per_viewer"])
+                if window in ("40ms", "100ms"):
+                    with floodtide(window) as server, publishing(path):
+                        play.append(cpu_per_gib(whole(crowd(RTMP_PLAY, viewers, server.pid, seconds))))
+            table.row(f"HTTP-FLV, {viewers} viewers, window {window}", median(own), "s/GiB", median(bare), target)
+            if play:
+                table.row(f"RTMP play, {viewers} viewers, window {window}", median(play), "s/GiB", median(bare), 1.35)
+        table.row(f"memory per HTTP-FLV viewer at {viewers}", max(memory), "KiB", target=8)
+    return table
+
+
+def whole(result):
+    """A server that is cheap because it doesn't deliver proves nothing."""
+    total = result["total"]
+    if total["silent"] or total["playing"] < total["viewers"]:
+        print(f"  not everybody plays: {total['playing']} of {total['viewers']}, {total['silent']} silent")
+    return result
+
+
+def crowd_of_8000(scale, rounds):
+    """The adaptive window with a crowd, and with a hundred."""
+    table, path = Table("crowd"), clip("main")
+    many, few, seconds = size(8000, scale), size(100, scale), max(4, int(20 * scale))
+    with floodtide() as server, publishing(path):
+        processes = ("--processes", "2") if many > 4000 else ()
+        result = whole(crowd(FLV, many, server.pid, seconds, ramp=2000, warmup=5, extra=processes))
+        table.row(f"CPU at {many} viewers, adaptive window", result["server"]["cpu_percent"], "%", target=100)
+        table.row("viewers that stalled", result["total"]["stalled_viewers"], "", target=0)
+        table.row("silent viewers", result["total"]["silent"], "", target=0)
+        table.row("memory per viewer", result["server"]["rss_kib_per_viewer"], "KiB", target=8)
+    with floodtide() as server, publishing(path):
+        before = histogram("floodtide_frame_age_seconds")
+        result = whole(crowd(FLV, few, server.pid, seconds, ramp=100, extra=("--probe", "10", "--tick", "1ms")))
+        after = histogram("floodtide_frame_age_seconds")
+        table.row(f"frame age at {few} viewers, P99, at the viewer", result["total"]["frame_age_ms"]["p99"], "ms")
+        table.row(f"added by the server at {few} viewers, P99 at most", quantile_bound(before, after, 0.99) * 1000, "ms", target=20)
+    return table
+
+
+def joining(scale, rounds):
+    """A crowd that joins within two seconds."""
+    table, path = Table("joining"), clip("main")
+    viewers = size(4000, scale)
+    with floodtide() as server, publishing(path):
+        result = crowd(FLV, viewers, server.pid, max(3, int(6 * scale)), ramp=max(10, viewers // 2), warmup=2)
+        table.row(f"first media byte, {viewers} viewers joining in 2 s, P95", result["total"]["first_media_ms"]["p95"], "ms", target=250)
+        table.row("silent viewers", result["total"]["silent"], "", target=0)
+    return table
+
+
+def publishers(scale, rounds):
+    """A hundred publishers a second for three seconds: every one playable."""
+    table, path = Table("publishers"), clip("light")
+    count = size(300, scale, 10)
+    with floodtide() as server, publishing(path, count, per_second=100, lead=2):
+        result = crowd(FLV, count, server.pid, max(3, int(6 * scale)), broadcasts=count, ramp=200)
+        table.row(f"broadcasts of {count} that play", result["total"]["playing"], "", target=count, at_most=False)
+        table.row("first media byte, P95", result["total"]["first_media_ms"]["p95"], "ms")
+    return table
+
+
+def latency(scale, rounds):
+    """What the server adds, by its own histogram and from outside."""
+    table, path = Table("latency"), clip("main")
+    viewers = size(1000, scale)
+    for window, milliseconds in (("0ms", 0), ("40ms", 40), ("100ms", 100)):
+        with floodtide(window) as server, publishing(path):
+            before = histogram("floodtide_frame_age_seconds")
+            result = whole(crowd(FLV, viewers, server.pid, max(4, int(15 * scale)), extra=("--probe", "10", "--tick", "5ms")))
+            after = histogram("floodtide_frame_age_seconds")
+            bound = quantile_bound(before, after, 0.99) * 1000
+            target = 10 + milliseconds
+            table.row(f"arrival to write, {viewers} viewers, window {window}, P99 at most", bound, "ms", target=target)
+            table.row(f"publisher to viewer, {viewers} viewers, window {window}, P99", result["total"]["frame_age_ms"]["p99"], "ms", target=target)
+    return table
+
+
+def broadcasts(scale, rounds):
+    """Many broadcasts with one viewer each, against nginx-rtmp; and how the cost of one grows with their number."""
+    table, path = Table("broadcasts"), clip("light")
+    count, seconds = size(200, scale), max(4, int(12 * scale))
+    own, peer = [], []
+    for _ in range(rounds):
+        for server_of, results in ((floodtide, own), (lambda: nginx("rtmp"), peer)):
+            with server_of() as server, publishing(path, count):
+                results.append(cpu_per_gib(crowd(RTMP_PLAY, count, server.pid, seconds, broadcasts=count, ramp=200)))
+    table.row(f"{count} broadcasts with one RTMP viewer each, against nginx-rtmp", median(own), "s/GiB", median(peer), 1.0)
+    each = {}
+    for many in (size(30, scale), size(300, scale, 10)):
+        costs = []
+        for _ in range(rounds):
+            with floodtide() as server, publishing(path, many):
+                result = crowd(FLV, many, server.pid, seconds, broadcasts=many, ramp=200)
+                costs.append(result["server"]["cpu_seconds"] / result["window_seconds"] / many * 1000)
+        each[many] = median(costs)
+    few, many = sorted(each)
+    table.row(f"CPU of a broadcast at {many}, against one at {few}", each[many], "ms/s", each[few], 1.3)
+    return table
+
+
+def segments(scale, rounds):
+    """HLS files against nginx serving the same bytes; needs wrk."""
+    table, path = Table("segments"), clip("main")
+    if not shutil.which("wrk"):
+        print("  wrk is not installed; skipped")
+        return table
+    seconds = max(2, int(6 * scale))
+    costs = dict(own=[], nginx=[])
+    for _ in range(rounds):
+        with floodtide() as server, publishing(path, lead=8):
+            playlist = f"/live/x0/video/index.m3u8"
+            http_bytes(playlist)
+            time.sleep(5)
+            name = re.findall(r"^seg-.*", http_bytes(playlist).decode(), re.M)[-1]
+            segment = f"/live/x0/video/{name}"
+            files = {"seg.m4s": http_bytes(segment), "index.m3u8": http_bytes(playlist)}
+            costs["own"].append((wrk(segment, server, seconds), wrk(playlist, server, seconds)))
+        with nginx("static", files) as server:
+            costs["nginx"].append((wrk("/seg.m4s", server, seconds), wrk("/index.m3u8", server, seconds)))
+    for index, (what, target) in enumerate(((f"segment of {len(files['seg.m4s'])} bytes", 1.5), ("playlist", 2.0))):
+        own, peer = (median([c[index] for c in costs[k]]) for k in ("own", "nginx"))
+        table.row(f"CPU per request of a {what}, against nginx", own * 1e6, "µs", peer * 1e6, target)
+    return table
+
+
+def wrk(path, server, seconds):
+    """CPU seconds of the server per request."""
+    before = server.cpu_seconds()
+    shown = subprocess.run(["wrk", "-t1", "-c64", f"-d{seconds}s", f"http://127.0.0.1:{HTTP}{path}"], capture_output=True, text=True).stdout
+    spent = server.cpu_seconds() - before
+    if "Non-2xx" in shown or "Socket errors" in shown:
+        sys.exit(f"bench: {path}: {shown}")
+    return spent / int(re.search(r"(\d+) requests in", shown).group(1))
+
+
+def blocking(scale, rounds):
+    """Blocking playlist requests that all wait for the same part."""
+    table, path = Table("blocking"), clip("main")
+    count = size(5000, scale)
+    with floodtide() as server, publishing(path):
+        playlist = "/live/x0/video/index.m3u8"
+        http_bytes(playlist)
+        waits = blocked(playlist, count, server)
+        answered = [w for w in waits if w is not None]
+        table.row(f"answers to {count} requests", len(answered), "", target=count, at_most=False)
+        ordered = sorted(answered) or [float("inf")]
+        table.row("after the first of them, P50", ordered[len(ordered) // 2] * 1000, "ms")
+        table.row("after the first of them, last (a part is 500 ms)", ordered[-1] * 1000, "ms", target=500)
+        for count in (1, 10, 100):
+            spread = [max(w for w in blocked(playlist, count, server) if w is not None) for _ in range(3)]
+            table.row(f"last of {count} after the first", median(spread) * 1000, "ms", target=30)
+    return table
+
+
+def blocked(playlist, count, server):
+    """When each of `count` requests for a part of the near future was answered, in seconds after the first answer."""
+    import selectors
+    import socket
+
+    text = http_bytes(playlist).decode()
+    msn, part = map(int, re.search(r'PRELOAD-HINT:TYPE=PART,URI="part-(\d+)-(\d+)', text).groups())
+    # Far enough ahead that all requests are there before the part is: the segment after the next.
+    request = f"GET {playlist}?_HLS_msn={msn + 1}&_HLS_part=3 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+    selector, sockets = selectors.DefaultSelector(), []
+    for n in range(count):
+        s = socket.socket()
+        s.bind((f"127.0.1.{1 + n % 8}", 0))
+        s.connect(("127.0.0.1", HTTP))
+        s.sendall(request)
+        s.setblocking(False)
+        selector.register(s, selectors.EVENT_READ, n)
+        sockets.append(s)
+    answered, end = [None] * count, time.monotonic() + 15
+    while None in answered and time.monotonic() < end:
+        for key, _ in selector.select(1):
+            data = key.fileobj.recv(65536)
+            if data.startswith(b"HTTP/1.1 200") and answered[key.data] is None:
+                answered[key.data] = time.monotonic()
+                selector.unregister(key.fileobj)
+    for s in sockets:
+        s.close()
+    first = min((t for t in answered if t), default=0)
+    return [t and t - first for t in answered]
+
+
+def churn(scale, rounds):
+    """Broadcasts created and destroyed; memory stays flat."""
+    table, path = Table("churn"), clip("light")
+    cycles = size(10_000, scale, 60)
+    with floodtide() as server:
+        cycle(cycles // 5, path)
+        before = server.rss_kib()
+        cycle(cycles - cycles // 5, path)
+        after = server.rss_kib()
+        live = int(re.search(r"floodtide_broadcasts (\d+)", metrics()).group(1))
+        table.row(f"RSS after {cycles} broadcasts, against after {cycles // 5}", after / 1024, "MiB", before / 1024, 1.05)
+        table.row("broadcasts left after their grace", live, "", target=0)
+    return table
+
+
+def metrics():
+    import urllib.request
+
+    with urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
+def cycle(count, path):
+    """Publishes `count` broadcasts of half a second each, a hundred at a time, and waits until they are over."""
+    done, group = 0, 0
+    while done < count:
+        now = min(200, count - done)
+        command = [binary(), "load", "publish", "-q", "--url", f"rtmp://127.0.0.1:{RTMP}/live/g{group}x{{i}}", "--file", path]
+        command += ["--publishers", str(now), "--publish-ramp", "400", "--duration", "1s"]
+        subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
+        done, group = done + now, group + 1
+    end = time.monotonic() + 20
+    while time.monotonic() < end and not re.search(r"floodtide_broadcasts 0", metrics()):
+        time.sleep(0.25)
+
+
+SCENARIOS = dict(
+    fanout=fanout,
+    crowd=crowd_of_8000,
+    joining=joining,
+    publishers=publishers,
+    latency=latency,
+    broadcasts=broadcasts,
+    segments=segments,
+    blocking=blocking,
+    churn=churn,
+)
