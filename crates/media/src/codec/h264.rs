@@ -1,7 +1,9 @@
 //! H.264: the `avcC` record (ISO 14496-15 §5.3.3.1) and NAL units.
 
-use bytes::Bytes;
-use h264_reader::nal::{Nal, RefNal, sps::SeqParameterSet};
+use super::bits::Bits;
+use bytes::{BufMut, Bytes, BytesMut};
+use h264_reader::nal::sps::{ChromaFormat, SeqParameterSet};
+use h264_reader::nal::{Nal, RefNal};
 
 /// NAL unit types. ITU-T H.264 table 7-1.
 pub mod nal {
@@ -47,8 +49,83 @@ impl AvcConfig {
 
     /// Width and height in pixels; `None` when the sequence parameter set can't be read.
     pub fn size(&self) -> Option<(u32, u32)> {
-        let sps = RefNal::new(self.sps.first()?, &[], true);
-        SeqParameterSet::from_bits(sps.rbsp_bits()).ok()?.pixel_dimensions().ok()
+        read_sps(self.sps.first()?)?.pixel_dimensions().ok()
+    }
+
+    /// Whether it has exactly this parameter set.
+    pub fn holds(&self, unit: &[u8]) -> bool {
+        self.sps.iter().chain(&self.pps).any(|set| set == unit)
+    }
+
+    /// With this parameter set in the place of the one of its kind and number, and first of its kind; `None` if it
+    /// can't be read.
+    pub fn with(&self, unit: &Bytes) -> Option<AvcConfig> {
+        set_id(unit)?;
+        let mut config = self.clone();
+        let is_sps = unit[0] & 0x1f == nal::SPS;
+        replace(if is_sps { &mut config.sps } else { &mut config.pps }, unit, set_id);
+        if let Some([profile, constraints, level]) = unit.get(1..4).filter(|_| is_sps) {
+            config.profile = [*profile, *constraints, *level];
+        }
+        Some(config)
+    }
+
+    /// The record, for access units with 4-byte lengths.
+    pub fn to_record(&self) -> Bytes {
+        let mut out = BytesMut::with_capacity(256);
+        out.put_u8(1);
+        out.put_slice(&self.profile);
+        out.put_u8(0xff);
+        out.put_u8(0xe0 | self.sps.len() as u8);
+        put_sets(&mut out, &self.sps);
+        out.put_u8(self.pps.len() as u8);
+        put_sets(&mut out, &self.pps);
+        if matches!(self.profile[0], 100 | 110 | 122 | 244)
+            && let Some(sps) = self.sps.first().and_then(|sps| read_sps(sps))
+        {
+            let chroma = &sps.chroma_info;
+            let format = match chroma.chroma_format {
+                ChromaFormat::Monochrome => 0,
+                ChromaFormat::YUV422 => 2,
+                ChromaFormat::YUV444 => 3,
+                ChromaFormat::YUV420 | ChromaFormat::Invalid(_) => 1,
+            };
+            let depths = [chroma.bit_depth_luma_minus8, chroma.bit_depth_chroma_minus8];
+            out.put_slice(&[0xfc | format, 0xf8 | depths[0] & 7, 0xf8 | depths[1] & 7, 0]);
+        }
+        out.freeze()
+    }
+}
+
+/// Parameter sets of one kind that a configuration takes over from frames; an `avcC` can count 31.
+const REPLACED_SETS_MAX: usize = 16;
+
+/// Puts `unit` first, in the place of the set of the same number.
+pub(super) fn replace(sets: &mut Vec<Bytes>, unit: &Bytes, id: impl Fn(&[u8]) -> Option<u32>) {
+    sets.retain(|set| id(set) != id(unit));
+    sets.truncate(REPLACED_SETS_MAX - 1);
+    sets.insert(0, unit.clone());
+}
+
+/// Appends parameter sets with their lengths.
+pub(super) fn put_sets(out: &mut BytesMut, sets: &[Bytes]) {
+    for set in sets {
+        out.put_u16(set.len() as u16);
+        out.put_slice(set);
+    }
+}
+
+fn read_sps(unit: &[u8]) -> Option<SeqParameterSet> {
+    SeqParameterSet::from_bits(RefNal::new(unit, &[], true).rbsp_bits()).ok()
+}
+
+/// The number of a parameter set among those of its kind; `None` when it can't be read, or is too long for a record.
+fn set_id(unit: &[u8]) -> Option<u32> {
+    match unit.first()? & 0x1f {
+        _ if unit.len() > usize::from(u16::MAX) => None,
+        nal::SPS => read_sps(unit).map(|sps| u32::from(sps.seq_parameter_set_id.id())),
+        nal::PPS => Bits::new(&unit[1..]).golomb(),
+        _ => None,
     }
 }
 
@@ -112,6 +189,21 @@ mod tests {
     }
 
     #[test]
+    fn a_set_takes_the_place_of_the_one_of_its_number() {
+        let config = AvcConfig::parse(&Bytes::from_static(&AVCC)).unwrap();
+        assert_eq!(config.to_record()[..], AVCC[..], "a record is what it was read from");
+        assert!(config.holds(&config.sps[0]) && !config.holds(&[0x68, 0xeb]));
+        // Number 0 like the one that is there, then number 1.
+        let same = config.with(&Bytes::from_static(&[0x68, 0xee, 1])).unwrap();
+        assert_eq!((same.pps.len(), &same.pps[0][..]), (1, &[0x68, 0xee, 1][..]));
+        let other = same.with(&Bytes::from_static(&[0x68, 0x4f])).unwrap();
+        assert_eq!((other.pps.len(), &other.pps[0][..]), (2, &[0x68, 0x4f][..]));
+        assert_eq!(AvcConfig::parse(&other.to_record()), Some(other));
+        assert_eq!(config.with(&Bytes::from_static(&[0x67, 0x4d])), None, "a set that can't be read");
+        assert_eq!(config.with(&Bytes::from_static(&[0x65, 0x4d])), None, "no parameter set");
+    }
+
+    #[test]
     fn fuzz_records_never_panic() {
         let mut random = testkit::Random::seeded(23);
         for _ in 0..10_000 {
@@ -119,6 +211,10 @@ mod tests {
             if let Some(config) = AvcConfig::parse(&record) {
                 assert!(config.sps.len() + config.pps.len() <= 2 * PARAMETER_SETS_MAX);
                 let _ = config.size();
+                let unit = Bytes::from(random.mutate(&AVCC[8..32]));
+                if let Some(config) = config.with(&unit) {
+                    assert!(config.holds(&unit) && AvcConfig::parse(&config.to_record()).is_some());
+                }
             }
             let _ = nal_units(&record).count();
         }

@@ -1,8 +1,8 @@
 //! H.265: the `hvcC` record (ISO 14496-15 §8.3.3.1) and what its sequence parameter set says.
 
 use super::bits::Bits;
-use super::h264::PARAMETER_SETS_MAX;
-use bytes::Bytes;
+use super::h264::{PARAMETER_SETS_MAX, put_sets, replace};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// NAL unit types. ISO 23008-2 table 7-1.
 pub mod nal {
@@ -65,7 +65,48 @@ impl HevcConfig {
 
     /// Width and height in pixels; `None` when the sequence parameter set can't be read.
     pub fn size(&self) -> Option<(u32, u32)> {
-        size(self.sps.first()?)
+        Some(Sps::parse(self.sps.first()?)?.size)
+    }
+
+    /// Whether it has exactly this parameter set.
+    pub fn holds(&self, unit: &[u8]) -> bool {
+        [&self.vps, &self.sps, &self.pps].into_iter().flatten().any(|set| set == unit)
+    }
+
+    /// With this parameter set in the place of the one of its kind and number, and first of its kind; `None` if it
+    /// can't be read.
+    pub fn with(&self, unit: &Bytes) -> Option<HevcConfig> {
+        set_id(unit)?;
+        let mut config = self.clone();
+        replace(config.sets(nal::kind(unit[0]))?, unit, set_id);
+        Some(config)
+    }
+
+    /// The record; `None` if the first sequence parameter set can't be read.
+    pub fn to_record(&self) -> Option<Bytes> {
+        let sps = Sps::parse(self.sps.first()?)?;
+        let depth = |less_eight: u32| 0xf8 | (less_eight & 7) as u8;
+        let mut out = BytesMut::with_capacity(256);
+        out.put_u8(1);
+        out.put_slice(&sps.profile_level);
+        // No spatial segmentation, parallelism unknown.
+        out.put_slice(&[
+            0xf0,
+            0,
+            0xfc,
+            0xfc | (sps.chroma & 3) as u8,
+            depth(sps.depths.0),
+            depth(sps.depths.1),
+        ]);
+        // Frame rate unknown, one temporal layer, lengths of 4 bytes.
+        out.put_slice(&[0, 0, 0x0b, 3]);
+        for (kind, sets) in [(nal::VPS, &self.vps), (nal::SPS, &self.sps), (nal::PPS, &self.pps)] {
+            // The array is complete: frames bring no further ones.
+            out.put_u8(0x80 | kind);
+            out.put_u16(sets.len() as u16);
+            put_sets(&mut out, sets);
+        }
+        Some(out.freeze())
     }
 
     fn sets(&mut self, kind: u8) -> Option<&mut Vec<Bytes>> {
@@ -78,48 +119,81 @@ impl HevcConfig {
     }
 }
 
+/// Bytes of a general profile and level.
+const PROFILE_LEVEL_BYTES: usize = 12;
 /// Bits of a general or sub-layer profile, level left off. ISO 23008-2 §7.3.3.
 const PROFILE_BITS: usize = 88;
 /// Bits of a level.
 const LEVEL_BITS: usize = 8;
 
-/// The size that a sequence parameter set tells, less its conformance window. ISO 23008-2 §7.3.2.2.
-fn size(sps: &[u8]) -> Option<(u32, u32)> {
-    let raw = without_emulation(sps.get(2..)?);
-    let mut bits = Bits::new(&raw);
-    bits.skip(4)?;
-    let sub_layers = bits.take(3)?;
-    bits.skip(1 + PROFILE_BITS + LEVEL_BITS)?;
-    let mut skip = 0;
-    if sub_layers > 0 {
-        // Two flags for each of the eight sub-layers there could be, the last of them reserved.
-        for layer in 0..8 {
-            let (profile, level) = (bits.flag()?, bits.flag()?);
-            if layer < sub_layers {
-                skip += usize::from(profile) * PROFILE_BITS + usize::from(level) * LEVEL_BITS;
+/// What a sequence parameter set says. ISO 23008-2 §7.3.2.2.
+#[derive(Debug)]
+struct Sps {
+    id: u32,
+    /// As in the record.
+    profile_level: [u8; PROFILE_LEVEL_BYTES],
+    chroma: u32,
+    /// Less the conformance window.
+    size: (u32, u32),
+    /// Of luma and chroma, less eight.
+    depths: (u32, u32),
+}
+
+impl Sps {
+    fn parse(unit: &[u8]) -> Option<Sps> {
+        let raw = without_emulation(unit.get(2..)?);
+        let mut bits = Bits::new(&raw);
+        bits.skip(4)?;
+        let sub_layers = bits.take(3)?;
+        bits.skip(1 + PROFILE_BITS + LEVEL_BITS)?;
+        let mut skip = 0;
+        if sub_layers > 0 {
+            // Two flags for each of the eight sub-layers there could be, the last of them reserved.
+            for layer in 0..8 {
+                let (profile, level) = (bits.flag()?, bits.flag()?);
+                if layer < sub_layers {
+                    skip += usize::from(profile) * PROFILE_BITS + usize::from(level) * LEVEL_BITS;
+                }
             }
         }
+        bits.skip(skip)?;
+        let (id, chroma) = (bits.golomb()?, bits.golomb()?);
+        if chroma == 3 {
+            bits.skip(1)?;
+        }
+        let coded = (bits.golomb()?, bits.golomb()?);
+        let cropped = if bits.flag()? { crop(&mut bits, chroma)? } else { (0, 0) };
+        Some(Sps {
+            id,
+            profile_level: raw.get(1..=PROFILE_LEVEL_BYTES)?.try_into().ok()?,
+            chroma,
+            size: (coded.0.checked_sub(cropped.0)?, coded.1.checked_sub(cropped.1)?),
+            depths: (bits.golomb()?, bits.golomb()?),
+        })
     }
-    bits.skip(skip)?;
-    bits.golomb()?;
-    let chroma = bits.golomb()?;
-    if chroma == 3 {
-        bits.skip(1)?;
-    }
-    let (width, height) = (bits.golomb()?, bits.golomb()?);
-    if !bits.flag()? {
-        return Some((width, height));
-    }
+}
+
+/// Width and height that the conformance window takes away. ISO 23008-2 §7.4.3.2.1.
+fn crop(bits: &mut Bits<'_>, chroma: u32) -> Option<(u32, u32)> {
     // ISO 23008-2 table 6-1: SubWidthC and SubHeightC.
     let (unit_width, unit_height) = match chroma {
         1 => (2, 2),
         2 => (2, 1),
         _ => (1, 1),
     };
-    let mut window = || bits.golomb()?.checked_add(bits.golomb()?);
-    let (across, down) = (window()?, window()?);
-    let width = width.checked_sub(across.checked_mul(unit_width)?)?;
-    Some((width, height.checked_sub(down.checked_mul(unit_height)?)?))
+    let mut both = |unit: u32| bits.golomb()?.checked_add(bits.golomb()?)?.checked_mul(unit);
+    Some((both(unit_width)?, both(unit_height)?))
+}
+
+/// The number of a parameter set among those of its kind; `None` when it can't be read, or is too long for a record.
+fn set_id(unit: &[u8]) -> Option<u32> {
+    match nal::kind(*unit.first()?) {
+        _ if unit.len() > usize::from(u16::MAX) => None,
+        nal::VPS => unit.get(2).map(|b| u32::from(b >> 4)),
+        nal::SPS => Sps::parse(unit).map(|s| s.id),
+        nal::PPS => Bits::new(unit.get(2..)?).golomb(),
+        _ => None,
+    }
 }
 
 /// The payload of a NAL unit without emulation prevention bytes. ISO 23008-2 §7.4.2.1.

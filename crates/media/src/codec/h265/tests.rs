@@ -50,6 +50,22 @@ fn sets_of_other_kinds_are_left_out() {
 }
 
 #[test]
+fn a_set_takes_the_place_of_the_one_of_its_number() {
+    let (small, large) = (Bytes::from_static(SMALL), Bytes::from_static(LARGE));
+    let [small, large] = [small, large].map(|record| HevcConfig::parse(&record).unwrap());
+    assert!(small.holds(&small.sps[0]) && !small.holds(&large.sps[0]));
+    let changed = small.with(&large.sps[0]).unwrap();
+    assert_eq!((changed.sps.len(), changed.size()), (1, Some((1920, 1080))));
+    // The record says what x265's own does: profile, level, chroma, depths.
+    let record = changed.to_record().unwrap();
+    assert_eq!((&record[..13], &record[16..19]), (&LARGE[..13], &LARGE[16..19]));
+    assert_eq!(HevcConfig::parse(&record), Some(changed));
+    let other = small.with(&Bytes::from_static(&[0x44, 1, 0x4f])).unwrap();
+    assert_eq!(other.pps.len(), 2);
+    assert_eq!(small.with(&Bytes::from_static(&[0x42, 1, 1])), None, "a set that can't be read");
+}
+
+#[test]
 fn fuzz_records_never_panic() {
     let mut random = Random::seeded(24);
     for _ in 0..10_000 {
@@ -57,6 +73,10 @@ fn fuzz_records_never_panic() {
         let record = Bytes::from(random.mutate(record));
         if let Some(config) = HevcConfig::parse(&record) {
             let _ = config.size();
+            let unit = Bytes::from(random.mutate(&config.sps[0]));
+            if let Some(record) = config.with(&unit).and_then(|c| c.to_record()) {
+                assert!(HevcConfig::parse(&record).is_some());
+            }
         }
     }
 }
