@@ -8,6 +8,7 @@
 mod error;
 pub mod flv;
 pub mod fmp4;
+mod nal;
 pub mod timeline;
 pub mod ts;
 

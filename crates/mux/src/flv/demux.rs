@@ -4,6 +4,7 @@ use super::fourcc::codec;
 use super::mux::{CODED_FRAMES, CODED_FRAMES_X, EX_AUDIO, EX_VIDEO, SEQUENCE_START};
 use super::{Metadata, TagType};
 use crate::Error;
+use crate::nal::{Normal, Normaliser};
 use crate::timeline::{Repairs, Timeline};
 use bytes::Bytes;
 use media::{Codec, Frame, Kind, Timestamp, Track, TrackId};
@@ -30,6 +31,10 @@ pub enum Event {
 pub struct Demuxer {
     timeline: Timeline,
     video: Option<Track>,
+    normaliser: Option<Normaliser>,
+    /// The last video configuration that a sequence header gave. Pictures may have brought a newer one.
+    announced: Bytes,
+    held: Option<Event>,
     audio: Option<Track>,
     ignored: u64,
 }
@@ -40,7 +45,15 @@ const INFO: u8 = 5;
 impl Demuxer {
     /// A demuxer whose first frame has the time `start` on the broadcast.
     pub fn new(start: Timestamp) -> Demuxer {
-        Demuxer { timeline: Timeline::new(start), video: None, audio: None, ignored: 0 }
+        Demuxer {
+            timeline: Timeline::new(start),
+            video: None,
+            normaliser: None,
+            announced: Bytes::new(),
+            held: None,
+            audio: None,
+            ignored: 0,
+        }
     }
 
     /// Timestamps that were mended.
@@ -53,7 +66,13 @@ impl Demuxer {
         self.ignored
     }
 
-    /// Takes one tag body in that arrived at `now`.
+    /// What the last body meant besides what [`Demuxer::push`] gave: the keyframe that brought a changed
+    /// configuration with it, as some encoders do. It is gone with the next push.
+    pub fn held(&mut self) -> Option<Event> {
+        self.held.take()
+    }
+
+    /// Takes one tag body in that arrived at `now`. Ask [`Demuxer::held`] for more after a track.
     ///
     /// # Errors
     /// For a codec that isn't supported, or a body shorter than its own header.
@@ -64,6 +83,7 @@ impl Demuxer {
         body: &Bytes,
         now: Instant,
     ) -> Result<Option<Event>, Error> {
+        self.held = None;
         match tag {
             TagType::Script => Ok(Metadata::parse(body).map(Event::Metadata)),
             TagType::Audio => self.audio(time_ms, body, now),
@@ -164,10 +184,31 @@ impl Demuxer {
         payload: Bytes,
         now: Instant,
     ) -> Option<Event> {
-        let Some(track) = &self.video else { return self.ignore() };
-        let payload = if track.codec == Codec::Av1 { without_delimiter(payload) } else { payload };
+        let Some(track) = &mut self.video else { return self.ignore() };
         if payload.is_empty() {
             return self.ignore();
+        }
+        let payload = if track.codec == Codec::Av1 { without_delimiter(payload) } else { payload };
+        let normal = match &mut self.normaliser {
+            Some(normaliser) => normaliser.normal(key, &payload),
+            None => Normal { payload, reconfigured: false },
+        };
+        let changed = self.normaliser.as_ref().filter(|_| normal.reconfigured).map(|normaliser| {
+            *track = Track::new(TrackId::VIDEO, track.codec, normaliser.record().clone());
+            Event::Track(track.clone())
+        });
+        let frame = self.timed(key, time_ms, offset, normal.payload, now);
+        if changed.is_some() {
+            self.held = frame;
+            return changed;
+        }
+        frame
+    }
+
+    /// A frame on the timeline; `None` if it has nothing but what the configuration says.
+    fn timed(&mut self, key: bool, time_ms: u32, offset: i32, payload: Bytes, now: Instant) -> Option<Event> {
+        if payload.is_empty() {
+            return None;
         }
         let dts = self.timeline.map(Kind::Video, time_ms, now);
         let shift = Duration::from_millis(u64::from(offset.unsigned_abs()));
@@ -183,6 +224,15 @@ impl Demuxer {
         };
         if config.is_empty() && codec != Codec::Mp3 {
             return None;
+        }
+        let mut config = config;
+        if id == TrackId::VIDEO {
+            if slot.as_ref().is_some_and(|t| t.codec == codec) && self.announced == config {
+                return None;
+            }
+            self.announced = config.clone();
+            self.normaliser = Normaliser::new(codec, &config);
+            config = self.normaliser.as_ref().map_or(config, |n| n.record().clone());
         }
         let track = Track::new(id, codec, config);
         if slot.as_ref() == Some(&track) {

@@ -87,6 +87,53 @@ fn unsupported_codecs_are_named() {
     check(TagType::Video, &[0x17, 1], Error::Short);
 }
 
+/// 640x360, as x264 writes it.
+const AVCC: [u8; 40] = [
+    0x01, 0x4d, 0x40, 0x1e, 0xff, 0xe1, 0x00, 0x18, 0x67, 0x4d, 0x40, 0x1e, 0xec, 0xa0, 0x50, 0x17, 0xfc,
+    0xb8, 0x08, 0x80, 0x00, 0x00, 0x03, 0x00, 0x80, 0x00, 0x00, 0x19, 0x07, 0x8b, 0x16, 0xcb, 0x01, 0x00,
+    0x05, 0x68, 0xeb, 0xe3, 0xcb, 0x20,
+];
+
+/// A legacy H.264 keyframe of these units.
+fn keyframe(units: &[&[u8]]) -> Bytes {
+    let mut body = vec![0x17, 1, 0, 0, 0];
+    for unit in units {
+        body.extend_from_slice(&(unit.len() as u32).to_be_bytes());
+        body.extend_from_slice(unit);
+    }
+    body.into()
+}
+
+#[test]
+fn frames_have_parameter_sets_only_in_the_configuration() {
+    let header: Bytes = [&[0x17, 0, 0, 0, 0][..], &AVCC].concat().into();
+    let (sps, pps, slice) = (&AVCC[8..32], &AVCC[35..], &[0x65, 1, 2][..]);
+    let mut demuxer = Demuxer::new(Timestamp::ZERO);
+    let mut push = |body: &Bytes| {
+        let event = demuxer.push(TagType::Video, 0, body, testkit::epoch()).unwrap();
+        (event, demuxer.held())
+    };
+    assert!(matches!(push(&header), (Some(Event::Track(_)), None)));
+    assert_eq!(push(&keyframe(&[&[9, 0xf0], sps, pps])), (None, None), "nothing but what is known");
+    let stripped = |event| match event {
+        Some(Event::Frame { frame, .. }) => assert_eq!(frame.payload[..], [0, 0, 0, 3, 0x65, 1, 2]),
+        other => panic!("{other:?}"),
+    };
+    let (frame, held) = push(&keyframe(&[&[9, 0xf0], sps, pps, slice]));
+    stripped(frame);
+    assert_eq!(held, None);
+
+    // An encoder that changes its level in band, and goes on to repeat its first sequence header.
+    let mut changed = sps.to_vec();
+    changed[3] += 1;
+    let body = keyframe(&[&changed, pps, slice]);
+    let (Some(Event::Track(track)), held) = push(&body) else { panic!() };
+    assert_eq!((track.config[3], track.video_size()), (changed[3], Some((640, 360))));
+    stripped(held);
+    assert_eq!(push(&header), (None, None));
+    stripped(push(&body).0);
+}
+
 #[test]
 fn fuzz_damaged_tags_never_panic() {
     let mut random = Random::seeded(4);
