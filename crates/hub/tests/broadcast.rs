@@ -1,0 +1,222 @@
+//! What publishers and viewers of one broadcast may rely on.
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
+use bytes::Bytes;
+use hub::{Batch, BroadcastPath, Collision, Consumer, Error, Hub, Item, Limits, Producer};
+use media::{Codec, Frame, Timestamp, Track, TrackId};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::{Duration, Instant};
+
+const FRAME_BYTES: usize = 1000;
+
+fn hub(log_bytes_max: usize) -> Hub {
+    Hub::new(Limits { broadcasts_max: 3, log_bytes_max, grace: Duration::from_secs(10) })
+}
+
+fn path(name: &str) -> BroadcastPath {
+    BroadcastPath::parse(&format!("live/{name}")).unwrap()
+}
+
+/// A publisher of one video track, at virtual time.
+struct Studio {
+    producer: Producer,
+    now: Instant,
+    frames: i64,
+}
+
+impl Studio {
+    fn on(hub: &Hub, name: &str, now: Instant) -> Studio {
+        let mut producer = hub.publish(&path(name), Collision::Reject, now).unwrap();
+        producer.track(Track::new(TrackId::VIDEO, Codec::H264, Bytes::new())).unwrap();
+        producer.ready();
+        Studio { producer, now, frames: 0 }
+    }
+
+    fn send(&mut self, keyframe: bool) -> Result<(), Error> {
+        let dts = Timestamp::from_millis(self.frames * 40);
+        self.frames += 1;
+        let frame = Frame { dts, pts: dts, keyframe, payload: Bytes::from(vec![0; FRAME_BYTES]) };
+        self.producer.write(TrackId::VIDEO, frame, self.now)
+    }
+
+    /// A keyframe and `count - 1` others.
+    fn send_group(&mut self, count: usize) {
+        for n in 0..count {
+            self.send(n == 0).unwrap();
+        }
+    }
+}
+
+/// Everything that is there: milliseconds of frames, how much was lost, and whether it is over.
+fn read(consumer: &mut Consumer) -> (Vec<i64>, u64, bool) {
+    let mut batch = Batch::default();
+    let mut cx = Context::from_waker(Waker::noop());
+    if consumer.poll_batch(&mut cx, &mut batch).is_pending() {
+        return (Vec::new(), 0, false);
+    }
+    let time = |item: &Item| match item {
+        Item::Frame { frame, .. } => Some(frame.dts.as_millis()),
+        _ => None,
+    };
+    (batch.items.iter().filter_map(time).collect(), batch.lost, batch.ended)
+}
+
+#[test]
+fn a_viewer_starts_at_the_newest_group_and_then_sees_every_frame() {
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.send_group(5);
+    studio.send_group(3);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    assert_eq!(read(&mut viewer), (vec![200, 240, 280], 0, false));
+    studio.send(false).unwrap();
+    assert_eq!(read(&mut viewer), (vec![320], 0, false));
+    assert_eq!(read(&mut viewer), (vec![], 0, false));
+}
+
+#[test]
+fn a_catalog_comes_before_the_first_frame() {
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.send_group(1);
+    let mut batch = Batch::default();
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    assert!(viewer.poll_batch(&mut Context::from_waker(Waker::noop()), &mut batch).is_ready());
+    assert!(matches!(&batch.items[0], Item::Catalog(c) if c.tracks.len() == 1));
+}
+
+#[test]
+fn a_slow_viewer_goes_on_at_the_newest_group_and_learns_what_it_lost() {
+    let hub = hub(20 * (FRAME_BYTES + 200));
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.send_group(2);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    read(&mut viewer);
+    for _ in 0..10 {
+        studio.send_group(5);
+    }
+    let (frames, lost, _) = read(&mut viewer);
+    assert_eq!(frames, [1880, 1920, 1960, 2000, 2040], "the newest group, whole");
+    assert_eq!(lost, 45);
+}
+
+#[test]
+fn the_log_stays_within_its_byte_budget_whatever_the_group_length() {
+    let budget = 10 * FRAME_BYTES;
+    let hub = hub(budget);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.send_group(1000);
+    assert!(studio.producer.broadcast().queue_bytes() <= budget);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    assert_eq!(read(&mut viewer).0, [0; 0], "the group's start is gone, so nobody can join it");
+    studio.send_group(2);
+    assert_eq!(read(&mut viewer).0.len(), 2);
+}
+
+#[test]
+fn a_waiting_viewer_is_woken_once_per_write() {
+    #[derive(Default)]
+    struct Count(AtomicUsize);
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    let count = Arc::new(Count::default());
+    let waker = Waker::from(Arc::clone(&count));
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    let mut batch = Batch::default();
+    let mut poll = || viewer.poll_batch(&mut Context::from_waker(&waker), &mut batch);
+    assert!(poll().is_ready(), "the catalog");
+    assert_eq!((poll(), poll()), (Poll::Pending, Poll::Pending));
+    studio.send_group(3);
+    assert_eq!(count.0.load(Ordering::Relaxed), 1);
+}
+
+#[test]
+fn an_occupied_path_is_refused_or_taken_over_by_policy() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let mut first = Studio::on(&hub, "x", now);
+    first.send_group(2);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    read(&mut viewer);
+    assert_eq!(hub.publish(&path("x"), Collision::Reject, now).unwrap_err(), Error::Occupied);
+    let second = hub.publish(&path("x"), Collision::Takeover, now).unwrap();
+    assert_eq!(first.send(true), Err(Error::Superseded));
+    drop(first);
+    assert!(!second.broadcast().is_ended(), "who was replaced can't end it");
+    assert!(second.resumes_at().unwrap() > Timestamp::from_millis(40), "time goes on");
+}
+
+#[test]
+fn a_publisher_who_comes_back_within_the_grace_window_finds_its_viewers() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let mut studio = Studio::on(&hub, "x", now);
+    studio.send_group(2);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    read(&mut viewer);
+    studio.producer.leave(now);
+    hub.expire(now + Duration::from_secs(9));
+    let back = hub.publish(&path("x"), Collision::Reject, now + Duration::from_secs(9)).unwrap();
+    assert!(Arc::ptr_eq(back.broadcast(), viewer.broadcast()));
+    assert_eq!(back.resumes_at(), Some(Timestamp::from_millis(9040)));
+    assert!(!read(&mut viewer).2);
+}
+
+#[test]
+fn a_broadcast_ends_when_its_grace_runs_out() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let mut studio = Studio::on(&hub, "x", now);
+    studio.send_group(1);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    read(&mut viewer);
+    studio.producer.leave(now);
+    hub.expire(now + Duration::from_secs(10));
+    assert!(read(&mut viewer).2, "viewers are told");
+    assert!(hub.broadcasts().is_empty());
+    assert!(hub.subscribe(&path("x")).is_none());
+}
+
+#[test]
+fn a_publisher_that_is_dropped_ends_its_broadcast_at_once() {
+    let hub = hub(1 << 20);
+    let studio = Studio::on(&hub, "x", testkit::epoch());
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    read(&mut viewer);
+    drop(studio);
+    assert!(read(&mut viewer).2);
+}
+
+#[test]
+fn frames_of_an_unknown_track_and_broadcasts_beyond_the_limit_are_refused() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let mut studio = Studio::on(&hub, "a", now);
+    let frame = Frame {
+        dts: Timestamp::ZERO,
+        pts: Timestamp::ZERO,
+        keyframe: true,
+        payload: Bytes::from_static(b"x"),
+    };
+    assert_eq!(studio.producer.write(TrackId::AUDIO, frame, now), Err(Error::UnknownTrack));
+    let _b = Studio::on(&hub, "b", now);
+    let _c = Studio::on(&hub, "c", now);
+    assert_eq!(hub.publish(&path("d"), Collision::Reject, now).unwrap_err(), Error::TooManyBroadcasts(3));
+}
+
+#[test]
+fn demands_name_what_is_wanted_and_absent_as_long_as_somebody_wants_it() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let wish = hub.demand(&path("x"));
+    let again = hub.demand(&path("x"));
+    assert_eq!(hub.demands(), [(path("x"), 2)]);
+    drop(again);
+    let studio = Studio::on(&hub, "x", now);
+    assert_eq!(hub.demands(), []);
+    drop((studio, wish));
+    hub.expire(now);
+    assert_eq!(hub.demands(), []);
+}
