@@ -62,8 +62,10 @@ struct ReasonLabel {
 }
 
 /// 1 ms to 10 s; the usual merge windows plus 10 ms are bounds.
-const LATENCY_BUCKETS: [f64; 18] =
-    [0.001, 0.002, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.11, 0.2, 0.36, 0.5, 1.0, 2.5, 10.0];
+const LATENCY_BUCKETS: [f64; 18] = [
+    0.001, 0.002, 0.005, 0.0075, 0.01, 0.015, 0.02, 0.03, 0.04, 0.05, 0.075, 0.11, 0.2, 0.36, 0.5, 1.0, 2.5,
+    10.0,
+];
 
 impl Metrics {
     pub(crate) fn new() -> Metrics {

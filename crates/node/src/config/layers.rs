@@ -63,9 +63,10 @@ impl Layers {
 
     /// Lays one flag on top.
     pub fn put(&mut self, section: &str, key: &str, value: &str) {
+        let value = typed(section, key, value);
         let section = self.table.entry(section).or_insert_with(|| Value::Table(Table::new()));
         if let Value::Table(section) = section {
-            section.insert(key.to_owned(), plain_value(value));
+            section.insert(key.to_owned(), value);
         }
     }
 
@@ -74,22 +75,26 @@ impl Layers {
     /// # Errors
     /// When a key is unknown or a value isn't allowed.
     pub fn finish(self) -> Result<Config, ConfigError> {
-        Value::Table(self.table).try_into().map_err(|e: toml::de::Error| ConfigError::Invalid {
-            origin: "settings from environment and flags".to_owned(),
-            message: e.to_string(),
-        })
+        let invalid = |message| ConfigError::Invalid {
+            origin: "settings from file, environment and flags".to_owned(),
+            message,
+        };
+        let config: Config =
+            Value::Table(self.table).try_into().map_err(|e: toml::de::Error| invalid(e.to_string()))?;
+        config.check().map_err(invalid)?;
+        Ok(config)
     }
 }
 
-/// Numbers and booleans as such, all else as text.
-fn plain_value(text: &str) -> Value {
-    if let Ok(number) = text.parse::<i64>() {
-        Value::Integer(number)
-    } else if let Ok(flag) = text.parse::<bool>() {
-        Value::Boolean(flag)
-    } else {
-        Value::String(text.to_owned())
-    }
+/// A number or a switch where the default is one, else text: a stream key may look like a number.
+fn typed(section: &str, key: &str, text: &str) -> Value {
+    let defaults = Value::try_from(Config::default()).unwrap_or(Value::Table(Table::new()));
+    let found = match defaults.get(section).and_then(|s| s.get(key)) {
+        Some(Value::Integer(_)) => text.parse().ok().map(Value::Integer),
+        Some(Value::Boolean(_)) => text.parse().ok().map(Value::Boolean),
+        _ => None,
+    };
+    found.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
 #[cfg(test)]
@@ -113,6 +118,12 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_key_of_digits_stays_text() {
+        let layers = Layers::default().environment(variables(&[("FLOODTIDE_PUBLISH__STREAM_KEY", "007")]));
+        assert_eq!(layers.finish().unwrap().publish.stream_key.as_deref(), Some("007"));
+    }
+
+    #[test]
     fn unknown_keys_and_bad_values_are_named() {
         let check = |name: &str, value: &str, expect: &str| {
             let error = Layers::default().environment(variables(&[(name, value)])).finish().unwrap_err();
@@ -120,6 +131,8 @@ mod tests {
         };
         check("FLOODTIDE_HTTP__LISTEM", "x", "listem");
         check("FLOODTIDE_EGRESS__MERGE_WINDOW", "9s", "merge window");
-        check("FLOODTIDE_PUBLISH__GRACE", "10", "invalid type");
+        check("FLOODTIDE_PUBLISH__GRACE", "10", "10s");
+        check("FLOODTIDE_EGRESS__WORKERS", "many", "invalid type");
+        check("FLOODTIDE_HLS__PART", "5s", "hls.part");
     }
 }
