@@ -2,8 +2,9 @@
 //!
 //! Where segments are cut: the lead rendition (video, or sound alone) cuts at the first keyframe at or after the
 //! segment target. The other one cuts at its first frame at or after that time, so that both have the same media
-//! sequence numbers. If no keyframe comes before the announced target duration is over, the segment is cut
-//! without one as a last resort: RFC 8216bis §4.4.3.1 allows no longer segment.
+//! sequence numbers. If no keyframe comes before the segment would be longer than the announced target duration,
+//! rounded to whole seconds, it is cut without one as a last resort: RFC 8216bis §4.4.3.1 allows no longer segment.
+//! Then the next keyframe begins a segment, however soon it comes.
 
 use crate::clock::WallAnchor;
 use crate::rendition::{Rendition, Role};
@@ -165,12 +166,15 @@ impl Packager {
 
     /// Cuts the lead rendition before `frame`, if it is time.
     fn cut_lead(&mut self, kind: Kind, frame: &Frame) -> bool {
-        let longest = self.target.unwrap_or(SEGMENT_MAX);
+        let longest = self.target.unwrap_or(SEGMENT_MAX) + TARGET_ROUNDING;
         let shortest = self.config.segment_target.saturating_sub(CUT_SLACK);
         let Some(lead) = self.rendition(kind) else { return false };
+        if lead.growing.is_none() {
+            return false;
+        }
         let age = lead.age(frame.dts);
-        let by_keyframe = frame.keyframe && age >= shortest;
-        if !by_keyframe && age < longest {
+        let by_keyframe = frame.keyframe && (age >= shortest || !lead.starts_at_keyframe());
+        if !by_keyframe && age + lead.frame_duration <= longest {
             return false;
         }
         lead.close_segment(frame.dts);
@@ -248,6 +252,8 @@ impl Packager {
     }
 }
 
+/// Durations are compared with the target duration after rounding. RFC 8216bis §4.4.3.1.
+const TARGET_ROUNDING: Duration = Duration::from_millis(499);
 /// A group that is this much shorter than the target still makes a segment of its own: a 2 s group of a 29.97 fps
 /// encoder may last 1.96 s.
 const CUT_SLACK: Duration = Duration::from_millis(100);

@@ -98,7 +98,7 @@ pub(crate) struct Rendition {
     revision: u32,
     discontinuity_next: bool,
     pending: Vec<Frame>,
-    frame_duration: Duration,
+    pub(crate) frame_duration: Duration,
     sequence: u32,
 }
 
@@ -141,6 +141,12 @@ impl Rendition {
     /// How long the growing segment is, up to `at`.
     pub(crate) fn age(&self, at: Timestamp) -> Duration {
         self.growing.as_ref().map_or(Duration::ZERO, |s| at.since(s.start))
+    }
+
+    /// Whether a decoder can start with the growing segment.
+    pub(crate) fn starts_at_keyframe(&self) -> bool {
+        let part = self.growing.as_ref().and_then(|s| s.parts.first()).map(|p| p.independent);
+        part.or(self.pending.first().map(|f| f.keyframe)).unwrap_or(true)
     }
 
     /// The decoder starts anew with the next segment; with a new init segment if the track changed.

@@ -200,6 +200,41 @@ fn a_strict_parser_takes_every_playlist() {
     }
 }
 
+/// Frames at 25 a second, with keyframes at these ones; durations and independence of the segments they make.
+fn cut_at(keyframes: &[i64], until: i64) -> Vec<(f64, bool)> {
+    let mut packager = Packager::new(Config::default());
+    packager.tracks(&[video()]);
+    for i in 0..until {
+        let dts = Timestamp::from_millis(i * 40);
+        let frame =
+            Frame { dts, pts: dts, keyframe: keyframes.contains(&i), payload: Bytes::from_static(b"x") };
+        packager.frame(TrackId::VIDEO, &frame, UNIX_EPOCH);
+    }
+    let segments = &packager.video.as_ref().unwrap().segments;
+    segments.iter().map(|s| (s.duration.as_secs_f64(), s.parts[0].independent)).collect()
+}
+
+#[test]
+fn groups_a_little_longer_than_the_target_duration_are_not_cut() {
+    // Open groups of HEVC are a frame or two longer or shorter, as pictures are reordered.
+    let segments = cut_at(&[0, 50, 101, 150, 202, 260], 300);
+    let lengths: Vec<_> = segments.iter().map(|s| s.0).collect();
+    assert_eq!(lengths, [2.0, 2.04, 1.96, 2.08, 2.32]);
+    assert!(segments.iter().all(|s| s.1));
+}
+
+#[test]
+fn after_a_cut_without_keyframe_the_next_keyframe_begins_a_segment() {
+    // A cut of the scene, then groups of 2 s again.
+    let segments = cut_at(&[0, 50, 80, 130, 180, 230], 260);
+    assert_eq!(segments, [(2.0, true), (2.48, true), (0.72, false), (2.0, true), (2.0, true)]);
+    // Groups of 5 s after one of 2 s.
+    let segments = cut_at(&[0, 50, 175, 300, 425], 430);
+    let starts: Vec<_> = segments.iter().map(|s| s.1).collect();
+    assert_eq!(starts, [true, true, false, false, true, false, false, true, false, false]);
+    assert!(segments.iter().all(|s| s.0.round() <= 2.0), "{segments:?}");
+}
+
 #[test]
 fn the_end_is_told() {
     let mut show = Show::new(30, 60).play(9);
