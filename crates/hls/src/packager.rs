@@ -103,7 +103,12 @@ impl Packager {
     }
 
     fn restart(&mut self, tracks: &[Track]) {
-        self.cuts.clear();
+        if !std::mem::take(&mut self.cuts).is_empty()
+            && let Some(video) = &mut self.video
+        {
+            // Sound has yet to reach the last cut, and now never will.
+            video.abandon_unlisted();
+        }
         self.close_all();
         for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
             let track = tracks.iter().find(|t| t.kind == rendition.track.kind && **t != rendition.track);
@@ -113,14 +118,14 @@ impl Packager {
         self.render();
     }
 
-    /// Both renditions have the same number of segments after a restart: the one that is behind gets the next
-    /// number of the other.
+    /// Both renditions go on with the same number after a restart. One that is behind, because it paused, can't
+    /// list what it has any more: numbers have no gaps.
     fn align(&mut self) {
         let (Some(video), Some(audio)) = (&mut self.video, &mut self.audio) else { return };
         let next = video.next_msn().max(audio.next_msn());
         for rendition in [video, audio] {
-            if rendition.next_msn() < next && rendition.segments.is_empty() {
-                rendition.first_msn = next;
+            if rendition.next_msn() < next {
+                rendition.renumber(next);
             }
         }
     }

@@ -162,6 +162,21 @@ impl Rendition {
         }
     }
 
+    /// Drops the growing segment if nobody can have loaded any of it.
+    pub(crate) fn abandon_unlisted(&mut self) {
+        if self.growing.as_ref().is_some_and(|s| s.parts.is_empty()) {
+            self.growing = None;
+            self.pending.clear();
+        }
+    }
+
+    /// Forgets all segments; the next one has this number.
+    pub(crate) fn renumber(&mut self, next_msn: u64) {
+        let gone = self.segments.drain(..).filter(|s| s.discontinuity).count();
+        self.discontinuities_gone += gone as u64;
+        self.first_msn = next_msn;
+    }
+
     /// Adds a frame; true when a part became complete by it.
     pub(crate) fn push(&mut self, frame: Frame, part_target: Duration) -> bool {
         if let Some(last) = self.pending.last() {

@@ -135,9 +135,12 @@ impl TsVariant {
         let msn = lead.next_msn();
         // Nothing comes before the first segment that it could differ from.
         let is_first = self.growing.is_none() && self.segments.is_empty();
-        let mut discontinuity = std::mem::take(&mut self.discontinuity_next) || segment.discontinuity;
-        if self.growing.take().is_some() || msn != self.first_msn + self.segments.len() as u64 {
-            // Another rendition leads now, or there is a gap in the numbers: what came before can't be listed.
+        // A segment that never ended: another rendition leads now, or the publisher broke off.
+        let broken = self.growing.take().is_some();
+        let mut discontinuity =
+            std::mem::take(&mut self.discontinuity_next) || segment.discontinuity || broken;
+        if msn != self.first_msn + self.segments.len() as u64 {
+            // A gap in the numbers: what came before can't be listed.
             self.forget_all();
             self.first_msn = msn;
             discontinuity = true;

@@ -235,6 +235,50 @@ fn after_a_cut_without_keyframe_the_next_keyframe_begins_a_segment() {
     assert!(segments.iter().all(|s| s.0.round() <= 2.0), "{segments:?}");
 }
 
+/// First number and count of segments that each rendition lists.
+fn numbers(packager: &Packager) -> [(u64, usize); 2] {
+    [&packager.video, &packager.audio].map(|r| r.as_ref().map(|r| (r.first_msn, r.segments.len())).unwrap())
+}
+
+#[test]
+fn a_break_between_the_cuts_of_pictures_and_sound_keeps_their_numbers_together() {
+    let show = Show::new(30, 60).play(4);
+    let _ = show.packager.snapshot().answer(&Request::TsPlaylist);
+    let mut show = show.play(8);
+    let keyframe = |at| {
+        let dts = Timestamp::from_millis(at);
+        Frame { dts, pts: dts, keyframe: true, payload: Bytes::from_static(&[0, 0, 0, 1, 0x65]) }
+    };
+    show.packager.frame(TrackId::VIDEO, &keyframe(8000), UNIX_EPOCH);
+    assert_eq!(numbers(&show.packager), [(0, 4), (0, 3)], "sound is about to be cut");
+    show.packager.resumed();
+    assert_eq!(numbers(&show.packager), [(0, 4), (0, 4)]);
+    let _ = show.packager.snapshot().answer(&Request::TsPlaylist);
+    show.next_video = 300;
+    show.next_audio = 470;
+    let show = show.play(15);
+    assert_eq!(numbers(&show.packager), [(0, 6), (0, 6)]);
+    let Answer::Playlist { text, .. } = show.packager.snapshot().answer(&Request::TsPlaylist) else {
+        panic!()
+    };
+    let text = String::from_utf8(text.plain.to_vec()).unwrap();
+    assert!(text.contains("seg-3.ts\n#EXT-X-DISCONTINUITY\n"), "{text}");
+}
+
+#[test]
+fn sound_that_paused_before_a_break_goes_on_with_the_number_of_the_pictures() {
+    let mut show = Show::new(30, 60).play(4);
+    let sound_at = show.next_audio;
+    show.next_audio = i64::MAX / 10_000_000;
+    let mut show = show.play(9);
+    show.packager.resumed();
+    (show.next_video, show.next_audio) = (300, sound_at + 280);
+    let show = show.play(15);
+    let [video, audio] = numbers(&show.packager);
+    assert_eq!(video.0 + video.1 as u64, audio.0 + audio.1 as u64);
+    assert!(audio.0 > 0 && audio.1 > 0);
+}
+
 #[test]
 fn the_end_is_told() {
     let mut show = Show::new(30, 60).play(9);
