@@ -6,13 +6,14 @@
 import { address, place } from "./address.js";
 import { NOTHING_KNOWN, follow } from "./broadcasts.js";
 import { language, texts } from "./texts.js";
-import { html, render, useEffect, useState } from "./ui.js";
+import { html, render, useEffect, useRef, useState } from "./ui.js";
 import { Home } from "./views/home.js";
 import { Watch } from "./views/watch.js";
 
 function App() {
   const [at, setAt] = useState(place);
   const [live, setLive] = useState(NOTHING_KNOWN);
+  const opened = useRef(true);
   useEffect(() => follow(setLive), []);
   useEffect(() => {
     const back = () => setAt(place());
@@ -21,6 +22,9 @@ function App() {
   }, []);
   useEffect(() => {
     document.title = at.path === null ? texts.productName : `${at.path} · ${texts.productName}`;
+    // Keyboards and screen readers go on at the new content, unless the page has only just opened.
+    if (!opened.current) document.querySelector("h1")?.focus({ preventScroll: true });
+    opened.current = false;
   }, [at.path]);
 
   /** @param {import("./address.js").Place} to */

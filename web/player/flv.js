@@ -3,13 +3,12 @@
  * @module
  */
 
+import { loaderClass } from "./flv-loader.js";
 import { LiveEdge } from "./live-edge.js";
 import { troubleOf } from "./transport.js";
 
 /** Media behind the picture: cleaned down to the lower value once it exceeds the upper one, in seconds. */
 const BACK_BUFFER_S = { min: 15, max: 30 };
-/** How often the library tells how much arrived. */
-const REPORT_MS = 500;
 
 /** @type {import("./transport.js").Start} */
 export async function playFlv(video, url, failed) {
@@ -18,6 +17,7 @@ export async function playFlv(video, url, failed) {
     failed("unsupported");
     return NONE;
   }
+  let bytes = 0;
   const player = mpegts.createPlayer({ type: "flv", isLive: true, url }, {
     // Data goes to the decoder as it comes. Catching up is LiveEdge's work: by speed, not by jumps.
     enableStashBuffer: false,
@@ -27,15 +27,9 @@ export async function playFlv(video, url, failed) {
     autoCleanupSourceBuffer: true,
     autoCleanupMaxBackwardDuration: BACK_BUFFER_S.max,
     autoCleanupMinBackwardDuration: BACK_BUFFER_S.min,
-    statisticsInfoReportInterval: REPORT_MS,
-  });
-  let bytes = 0;
-  let reported = performance.now();
-  player.on(mpegts.Events.STATISTICS_INFO, (info) => {
-    const now = performance.now();
-    // `speed` is the mean of the last second, in KiB a second.
-    bytes += (info.speed ?? 0) * 1024 * (now - reported) / 1000;
-    reported = now;
+    customLoader: loaderClass(mpegts, (count) => {
+      bytes += count;
+    }),
   });
   player.on(mpegts.Events.ERROR, (type, detail, info) => failed(troubleIn(type, detail, info)));
   player.on(mpegts.Events.LOADING_COMPLETE, () => failed("network"));

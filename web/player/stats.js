@@ -23,8 +23,8 @@ export const NO_FIGURES = {
 const BITRATE_WINDOW_MS = 8000;
 /** Too little time to call a mean. */
 const BITRATE_FIRST_MS = 2000;
-/** The burst at the start, and the last report that has it in, are over after this. */
-const JOIN_MS = 2500;
+/** The burst at the start is over after this. */
+const JOIN_MS = 1000;
 
 export class Stats {
   /** @param {HTMLVideoElement} video */

@@ -4,7 +4,7 @@
  */
 
 import { texts } from "../texts.js";
-import { html, useEffect, useState } from "../ui.js";
+import { html, useEffect, useRef, useState } from "../ui.js";
 import { NO_FIGURES } from "../player/stats.js";
 
 const SAMPLE_MS = 500;
@@ -17,16 +17,18 @@ const SAMPLE_MS = 500;
  */
 export function FigureRow({ session, transit_s, sampled }) {
   const [figures, setFigures] = useState(NO_FIGURES);
+  const transit = useRef(transit_s);
+  transit.current = transit_s;
   useEffect(() => {
     setFigures(NO_FIGURES);
     if (!session) return undefined;
     const timer = setInterval(() => {
-      const sample = session.stats.sample(session.transport, transit_s);
+      const sample = session.stats.sample(session.transport, transit.current);
       setFigures(sample);
       sampled(sample);
     }, SAMPLE_MS);
     return () => clearInterval(timer);
-  }, [session, transit_s]);
+  }, [session]);
 
   const words = texts.figures;
   const latencyMeaning = words.latency[session?.transport?.kind ?? "flv"];

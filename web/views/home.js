@@ -18,7 +18,7 @@ export function Home({ live, via, go, follows }) {
   const empty = live.broadcasts.length === 0;
   return html`
     <div class="home" data-view="home">
-      <h1 class=${empty ? "visually-hidden" : ""}>${texts.list.title}</h1>
+      <h1 tabindex="-1" class=${empty ? "visually-hidden" : ""}>${texts.list.title}</h1>
       <div role="status">
         ${live.state === "loading" && html`<p class="notice">${texts.list.loading}</p>`}
         ${live.state === "unreachable" && html`<p class="notice warn">${texts.list.unreachable}</p>`}

@@ -22,19 +22,14 @@ const FAR_BEHIND_S = 6;
  * }} props
  */
 export function Watch({ path, via, live, go, follows }) {
-  const heading = /** @type {{ current: HTMLElement | null }} */ (useRef(null));
   const broadcast = live.broadcasts.find((entry) => entry.path === path);
   const others = live.broadcasts.filter((entry) => entry.path !== path);
-  // Keyboards and screen readers go on at the new content, unless the page has only just opened.
-  useEffect(() => {
-    if (document.activeElement !== document.body) heading.current?.focus({ preventScroll: true });
-  }, [path]);
   return html`
     <div class="watch ${others.length > 0 ? "with-others" : ""}" data-view="watch">
       <div class="stage">
         <${Player} path=${path} via=${via} live=${live} listed=${broadcast !== undefined}
           choose=${(/** @type {import("../address.js").Via} */ next) => go({ path, via: next })}>
-          <h1 ref=${heading} tabindex="-1"><${Name} path=${path} /></h1>
+          <h1 tabindex="-1"><${Name} path=${path} /></h1>
           <p class="facts">${broadcast
             ? facts(broadcast).map((fact) => html`<span>${fact}</span>`)
             : live.state === "known" && texts.watch.absentTitle}</p>
