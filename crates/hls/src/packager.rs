@@ -27,6 +27,9 @@ pub struct Config {
     /// Bytes of segments kept per rendition. While the TS variant is muxed, it and the renditions of pictures and
     /// sound keep two thirds of this each, so that twice this is the most in any case.
     pub bytes_max: usize,
+    /// Media sequence number of the first segment, and number of the first init segment. A packager that starts later
+    /// than another of the same broadcast needs a higher one, as caches keep segments by their names.
+    pub first_number: u32,
 }
 
 impl Default for Config {
@@ -36,6 +39,7 @@ impl Default for Config {
             segment_target: Duration::from_secs(2),
             segments: 12,
             bytes_max: 32 << 20,
+            first_number: 0,
         }
     }
 }
@@ -87,11 +91,12 @@ impl Packager {
         if changed {
             self.restart(tracks);
         }
-        let first_msn = self.lead().map_or(0, Rendition::next_msn);
+        let first_number = self.config.first_number;
+        let first_msn = self.lead().map_or(u64::from(first_number), Rendition::next_msn);
         for track in tracks {
             let slot = self.rendition(track.kind);
             if slot.is_none() {
-                *slot = Some(Rendition::new(track.clone(), first_msn));
+                *slot = Some(Rendition::new(track.clone(), first_msn, first_number));
             }
         }
         self.ts.set_tracks([&self.video, &self.audio].into_iter().flatten().map(|r| &r.track));

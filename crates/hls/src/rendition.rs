@@ -110,16 +110,16 @@ const FRAME_DURATION_GUESS: Duration = Duration::from_millis(33);
 const FRAME_DURATION_MAX: Duration = Duration::from_millis(500);
 
 impl Rendition {
-    pub(crate) fn new(track: Track, first_msn: u64) -> Rendition {
+    pub(crate) fn new(track: Track, first_msn: u64, revision: u32) -> Rendition {
         let init = mux::fmp4::init_segment(&track);
         Rendition {
             track,
-            inits: VecDeque::from([(0, init)]),
+            inits: VecDeque::from([(revision, init)]),
             first_msn,
             discontinuities_gone: 0,
             segments: VecDeque::new(),
             growing: None,
-            revision: 0,
+            revision,
             discontinuity_next: false,
             pending: Vec::new(),
             frame_duration: FRAME_DURATION_GUESS,
@@ -153,7 +153,7 @@ impl Rendition {
     pub(crate) fn restart(&mut self, track: Option<Track>) {
         self.discontinuity_next = true;
         if let Some(track) = track {
-            self.revision += 1;
+            self.revision = self.revision.wrapping_add(1);
             self.inits.push_back((self.revision, mux::fmp4::init_segment(&track)));
             if self.inits.len() > INITS_MAX {
                 self.inits.pop_front();

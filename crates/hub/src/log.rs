@@ -1,10 +1,10 @@
-//! The short memory of a broadcast: the newest group always, older frames while the budget lasts.
+//! The short memory of a broadcast: the newest group, and some seconds before it for readers that are late.
 
 use crate::Catalog;
 use media::{Frame, Kind, Timestamp, TrackId};
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a consumer reads, in the order of arrival.
 #[derive(Clone, Debug)]
@@ -28,7 +28,8 @@ pub enum Item {
 
 /// Frames of all tracks in the order of arrival, numbered from zero.
 ///
-/// Overflow policy: whole old groups go first; if one group alone exceeds the budget, its oldest frames go,
+/// Overflow policy: what is older than the previous group and than three seconds goes at the next group. Beyond the byte
+/// budget old groups go earlier; if one group alone exceeds the budget, its oldest frames go,
 /// and nobody can join until the next group starts.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -39,6 +40,8 @@ pub(crate) struct Log {
     bytes_max: usize,
     /// Number of the first item of the newest group, while it is whole.
     newest_group: Option<u64>,
+    /// Number of the first item of the group before it.
+    previous_group: u64,
     /// The catalog in effect where the newest group starts.
     group_catalog: Arc<Catalog>,
     catalog: Arc<Catalog>,
@@ -56,6 +59,7 @@ impl Log {
             bytes: 0,
             bytes_max,
             newest_group: None,
+            previous_group: 0,
             group_catalog: Arc::clone(&catalog),
             catalog,
             newest_dts: Timestamp::ZERO,
@@ -99,6 +103,7 @@ impl Log {
     pub(crate) fn push_frame(&mut self, track: TrackId, frame: Frame, arrived: Instant) {
         let starts_group = self.starts_group(track, &frame);
         if starts_group {
+            self.previous_group = self.newest_group.unwrap_or(self.front);
             self.newest_group = Some(self.end());
             self.group_catalog = Arc::clone(&self.catalog);
         }
@@ -107,7 +112,25 @@ impl Log {
         self.frame_bytes += frame.payload.len() as u64;
         self.newest_dts = self.newest_dts.max(frame.dts);
         self.items.push_back(Item::Frame { track, frame, starts_group, arrived });
+        if starts_group {
+            self.forget_old();
+        }
         self.trim();
+    }
+
+    /// Nobody needs what lies before the previous group and is older than a reader may reasonably be late.
+    fn forget_old(&mut self) {
+        while self.front < self.previous_group {
+            let is_old = match self.items.front() {
+                Some(Item::Frame { frame, .. }) => self.newest_dts.since(frame.dts) > KEPT,
+                Some(_) => true,
+                None => false,
+            };
+            if !is_old {
+                return;
+            }
+            self.pop();
+        }
     }
 
     /// A group starts with a keyframe of the video track; without video, every audio frame is one.
@@ -117,15 +140,19 @@ impl Log {
     }
 
     fn trim(&mut self) {
-        while self.bytes > self.bytes_max {
-            let Some(item) = self.items.pop_front() else { return };
-            if self.newest_group == Some(self.front) {
-                self.newest_group = None;
-            }
-            self.front += 1;
-            if let Item::Frame { frame, .. } = item {
-                self.bytes -= cost(&frame);
-            }
+        while self.bytes > self.bytes_max && !self.items.is_empty() {
+            self.pop();
+        }
+    }
+
+    fn pop(&mut self) {
+        let Some(item) = self.items.pop_front() else { return };
+        if self.newest_group == Some(self.front) {
+            self.newest_group = None;
+        }
+        self.front += 1;
+        if let Item::Frame { frame, .. } = item {
+            self.bytes -= cost(&frame);
         }
     }
 
@@ -143,6 +170,9 @@ impl Log {
         Some(self.items.iter().skip(skip))
     }
 }
+
+/// Frames before the previous group are kept for so long: sound alone has groups of one frame each.
+const KEPT: Duration = Duration::from_secs(3);
 
 /// What a frame weighs in the budget: payload and book-keeping.
 fn cost(frame: &Frame) -> usize {

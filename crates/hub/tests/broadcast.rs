@@ -116,6 +116,18 @@ fn the_log_stays_within_its_byte_budget_whatever_the_group_length() {
 }
 
 #[test]
+fn the_log_holds_two_groups_and_no_more_than_a_few_seconds() {
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    for _ in 0..10 {
+        studio.send_group(50);
+    }
+    studio.send_group(1);
+    let frames = studio.producer.broadcast().queue_bytes() / FRAME_BYTES;
+    assert!((75..=115).contains(&frames), "{frames} frames of 40 ms");
+}
+
+#[test]
 fn a_waiting_viewer_is_woken_once_per_write() {
     #[derive(Default)]
     struct Count(AtomicUsize);

@@ -65,20 +65,13 @@ impl Publishing {
             MediaKind::Data => TagType::Script,
         };
         self.metrics.ingest_bytes.inc_by(body.len() as u64);
-        match self.demuxer.push(tag, time_ms, body, now)? {
-            Some(Event::Track(track)) => {
-                match track.kind {
-                    Kind::Video => self.opening.video = true,
-                    Kind::Audio => self.opening.audio = true,
-                }
-                self.producer.track(track)?;
-            }
-            Some(Event::Frame { track, frame }) => {
-                self.opening.first_frame.get_or_insert(now);
-                self.producer.write(track, frame, now)?;
-            }
-            Some(Event::Metadata(m)) => self.opening.promised = Some((m.has_video, m.has_audio)),
-            None => self.note_ignored(),
+        let mut event = self.demuxer.push(tag, time_ms, body, now)?;
+        if event.is_none() {
+            self.note_ignored();
+        }
+        while let Some(happened) = event {
+            self.take(happened, now)?;
+            event = self.demuxer.held();
         }
         if !self.opening.done && self.opening.is_over(now) {
             self.opening.done = true;
@@ -86,6 +79,26 @@ impl Publishing {
         }
         self.count_repairs();
         Ok(())
+    }
+
+    fn take(&mut self, event: Event, now: Instant) -> Result<(), hub::Error> {
+        match event {
+            Event::Track(track) => {
+                match track.kind {
+                    Kind::Video => self.opening.video = true,
+                    Kind::Audio => self.opening.audio = true,
+                }
+                self.producer.track(track)
+            }
+            Event::Frame { track, frame } => {
+                self.opening.first_frame.get_or_insert(now);
+                self.producer.write(track, frame, now)
+            }
+            Event::Metadata(m) => {
+                self.opening.promised = Some((m.has_video, m.has_audio));
+                Ok(())
+            }
+        }
     }
 
     fn count_repairs(&mut self) {

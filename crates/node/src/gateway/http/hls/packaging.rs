@@ -75,7 +75,7 @@ impl Packagings {
             self.touch(packaging);
             return Arc::clone(packaging);
         }
-        let packager = Packager::new(self.cutting.config);
+        let packager = Packager::new(Config { first_number: self.first_number(), ..self.cutting.config });
         let (sender, snapshots) = watch::channel(packager.snapshot());
         let packaging = Arc::new(Packaging {
             broadcast: Arc::clone(broadcast),
@@ -107,6 +107,13 @@ impl Packagings {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.tasks.abort_all();
         running.by_path.clear();
+    }
+
+    /// Segments by the clock, as if there had always been one: whenever packaging starts anew, under the same path or
+    /// after a restart of the server, its names are above those that caches may still hold.
+    fn first_number(&self) -> u32 {
+        let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        u32::try_from(since.as_millis() / self.cutting.config.segment_target.as_millis().max(1)).unwrap_or(0)
     }
 
     fn touch(&self, packaging: &Packaging) {
