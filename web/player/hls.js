@@ -32,6 +32,12 @@ export async function playHls(video, url, failed) {
   hls.on(Hls.Events.FRAG_BUFFERED, (_, data) => {
     bytes += data.stats.total || data.stats.loaded;
   });
+  // The server keeps the end of a finished broadcast for a while. Who watched may see it out; who comes now waits.
+  let wasLive = false;
+  hls.on(Hls.Events.LEVEL_LOADED, (_, { details }) => {
+    if (!details.live && !wasLive) failed("absent");
+    wasLive ||= details.live;
+  });
   hls.on(Hls.Events.ERROR, (_, data) => {
     if (!data.fatal) return;
     if (data.type === Hls.ErrorTypes.MEDIA_ERROR && performance.now() - repaired > REPAIR_AGAIN_MS &&
@@ -93,6 +99,7 @@ export async function playNative(video, url, failed) {
       .then((answer) => failed(answer.ok ? "media" : troubleOf(answer.status)))
       .catch(() => signal.aborted || failed("network"));
   }, { signal });
+  video.addEventListener("loadedmetadata", () => Number.isFinite(video.duration) && failed("absent"), { signal });
   video.src = url;
   return {
     kind: "native",

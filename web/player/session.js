@@ -150,6 +150,8 @@ export class Session {
       this.turn("failed", trouble);
       return;
     }
+    // Waiting for a publisher is not waiting for data.
+    if (trouble === "absent") this.stats.moves();
     const pause = BACKOFF_MS[Math.min(this.attempt, BACKOFF_MS.length - 1)];
     this.attempt += 1;
     this.turn("retrying", trouble);

@@ -19,7 +19,7 @@
  */
 
 /**
- * Starts a transport. `failed` is called at most once.
+ * Starts a transport. What `failed` says after the first time does not count.
  * @typedef {(video: HTMLVideoElement, url: string, failed: (trouble: Trouble) => void) => Promise<Transport>} Start
  */
 
