@@ -1,1 +1,30 @@
-//! End-to-end tests: the real binary with real clients.
+//! End-to-end tests: the real binary with real clients. The tests are in `tests/`, the matrix in `COVERAGE.md`; here is
+//! what they share.
+//!
+//! - [`Server`] the binary, on ports of its own
+//! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
+//! - [`clips`] what is published
+//! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
+//! - [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
+//!
+//! Every wait has a limit, and a limit that is reached says what was seen until then.
+
+pub mod clips;
+pub mod flv;
+mod folder;
+pub mod frames;
+pub mod http;
+pub mod mp4;
+mod peer;
+pub mod playlist;
+mod publisher;
+mod server;
+mod tool;
+pub mod wait;
+pub mod websocket;
+
+pub use folder::{Folder, project};
+pub use peer::{Answer, Peer};
+pub use publisher::Publisher;
+pub use server::{Ports, Server};
+pub use tool::{Finished, Running, Tool};
