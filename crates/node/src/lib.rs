@@ -7,6 +7,7 @@ mod auth;
 pub mod config;
 mod egress;
 mod gateway;
+mod gather;
 mod metrics;
 mod start;
 mod tls;

@@ -4,14 +4,17 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::egress::{Plane, Settings};
 use crate::gateway::{http, rtmp};
+use crate::gather::Gather;
 use crate::metrics::Metrics;
 use crate::tls;
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -23,6 +26,8 @@ pub struct Node {
     packagings: Arc<http::Packagings>,
     threads: crate::egress::Threads,
     tasks: JoinSet<()>,
+    /// Threads that publishers' sessions run on.
+    ingest: Runtime,
     shutdown: watch::Sender<bool>,
     addresses: Addresses,
 }
@@ -49,7 +54,8 @@ impl Node {
     /// # Errors
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
     pub async fn start(config: &Config) -> Result<Node> {
-        let rtmp = listen("rtmp.listen", config.rtmp.listen)?;
+        let ingest = ingest_runtime().context("can't start ingest")?;
+        let rtmp = listen_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
         let http = listen("http.listen", config.http.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let addresses =
@@ -79,18 +85,19 @@ impl Node {
         });
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
-            let rtmps = listen("rtmp.tls_listen", config.rtmp.tls_listen)?;
+            let rtmps = listen_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
             let https = listen("http.tls_listen", config.http.tls_listen)?;
             let acceptor = Some(server.acceptor(&[]));
-            tasks.spawn(rtmp::serve(rtmps, acceptor, Arc::clone(&rtmp_gateway), stopped.clone()));
+            let serving = rtmp::serve(rtmps, acceptor, Arc::clone(&rtmp_gateway), stopped.clone());
+            tasks.spawn_on(serving, ingest.handle());
             let acceptor = Some(server.acceptor(&[b"h2", b"http/1.1"]));
             tasks.spawn(http::serve(https, acceptor, Arc::clone(&http_gateway), stopped.clone()));
         }
-        tasks.spawn(rtmp::serve(rtmp, None, rtmp_gateway, stopped.clone()));
+        tasks.spawn_on(rtmp::serve(rtmp, None, rtmp_gateway, stopped.clone()), ingest.handle());
         tasks.spawn(http::serve(http, None, http_gateway, stopped.clone()));
         tasks.spawn(http::serve_admin(admin, metrics, hub.clone(), stopped.clone()));
         tasks.spawn(expire(hub.clone(), stopped));
-        Ok(Node { hub, plane, packagings, threads, tasks, shutdown, addresses })
+        Ok(Node { hub, plane, packagings, threads, tasks, ingest, shutdown, addresses })
     }
 
     /// Where it listens.
@@ -104,10 +111,35 @@ impl Node {
         // Nobody may be listening any more; then there is nobody to tell.
         let _ = self.shutdown.send(true);
         while self.tasks.join_next().await.is_some() {}
+        self.ingest.shutdown_background();
         self.packagings.stop();
         self.plane.shutdown();
         self.threads.join();
     }
+}
+
+/// Publishers send dozens of small messages a second each; on threads of their own, messages may gather without
+/// delaying anything else.
+fn ingest_runtime() -> std::io::Result<Runtime> {
+    thread_local! {
+        static GATHER: RefCell<Gather> = RefCell::new(Gather::new(Instant::now()));
+    }
+    let rest = || {
+        if let Some(rest) = GATHER.with_borrow_mut(|gather| gather.rest(Instant::now())) {
+            std::thread::sleep(rest);
+        }
+    };
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("ingest")
+        .on_thread_park(rest)
+        .build()
+}
+
+/// A listener whose connections belong to `runtime`.
+fn listen_on(runtime: &Runtime, key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let _inside = runtime.enter();
+    listen(key, address)
 }
 
 fn egress_settings(config: &Config) -> Settings {

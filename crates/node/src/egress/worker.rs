@@ -6,6 +6,7 @@ use super::inbox::{Contents, Inbox};
 use super::plane::{NewViewer, Settings};
 use super::viewer::{Progress, Viewer};
 use super::window::Pace;
+use crate::gather::Gather;
 use crate::metrics::{CloseReason, Metrics};
 use hub::Batch;
 use mio::{Interest, Token};
@@ -77,8 +78,13 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut events = mio::Events::with_capacity(EVENTS_MAX);
         let mut contents = Contents::default();
+        let mut gather = Gather::new(Instant::now());
         while !contents.shutdown {
-            let timeout = self.timeout(Instant::now());
+            let now = Instant::now();
+            if let Some(rest) = gather.rest(now).filter(|rest| self.pace.window() >= *rest) {
+                std::thread::sleep(rest);
+            }
+            let timeout = self.timeout(now);
             if let Err(error) = self.poll.poll(&mut events, Some(timeout))
                 && error.kind() != std::io::ErrorKind::Interrupted
             {
