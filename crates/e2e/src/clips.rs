@@ -60,7 +60,7 @@ pub fn hevc_aac() -> Result<Clip> {
 /// # Errors
 /// When ffmpeg fails.
 pub fn av1_opus() -> Result<Clip> {
-    let video = "-c:v libaom-av1 -usage realtime -cpu-used 10 -g 25 -b:v 200k -pix_fmt yuv420p -c:a libopus -b:a 64k";
+    let video = "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 25 -b:v 200k -pix_fmt yuv420p -c:a libopus -b:a 64k";
     make(Tool::ffmpeg9, "av1-opus.mp4", &picture("320x180", 25, 20), &noise(48_000, 20), video)
 }
 

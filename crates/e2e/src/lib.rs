@@ -3,13 +3,14 @@
 //!
 //! - [`Server`] the binary, on ports of its own
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
-//! - [`clips`] what is published
+//! - [`clips`] what is published; [`compare`] what came out with what went in
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
 
 pub mod clips;
+pub mod compare;
 pub mod flv;
 mod folder;
 pub mod frames;

@@ -1,76 +1,15 @@
 //! What ffmpeg publishes as H.264 and AAC comes out of every door as it went in.
 
 use anyhow::{Context, Result, ensure};
-use e2e::frames::{self, Frame, Of};
-use e2e::{Running, Server, Tool, clips, flv, http, websocket};
+use e2e::compare::{RECORDED_SECONDS, probe, publish, same_frames, same_tracks};
+use e2e::frames::Of;
+use e2e::{Server, clips, flv, http, websocket};
 use rtmp::MediaKind;
-use serde_json::Value;
 use std::io::Write;
 use std::time::{Duration, Instant};
 
-/// One look of ffprobe, or a few seconds of recording.
-const LIMIT: Duration = Duration::from_secs(40);
-const RECORDED_SECONDS: u32 = 5;
-
-/// ffmpeg sends the clip in real time, as it is.
-fn publish(clip: &clips::Clip, more: &str, url: &str) -> Result<Running> {
-    Tool::ffmpeg().words("-re -i").arg(&clip.path).words("-c copy").words(more).words("-f flv").arg(url).start()
-}
-
-/// What ffprobe says of a file or broadcast: its tracks by kind.
-fn probe(input: &str) -> Result<Value> {
-    let found = Tool::ffprobe().words("-of json -show_streams").arg(input).succeed(LIMIT)?.json()?;
-    Ok(found["streams"].clone())
-}
-
-fn track<'a>(tracks: &'a Value, kind: &str) -> Result<&'a Value> {
-    let mut found = tracks.as_array().into_iter().flatten().filter(|t| t["codec_type"] == kind);
-    found.next().with_context(|| format!("no {kind} in {tracks}"))
-}
-
-/// The tracks that come out have what the clip's have.
-fn same_tracks(input: &str, output: &str) -> Result<()> {
-    let (before, after) = (probe(input)?, probe(output)?);
-    let facts = [
-        ("video", &["codec_name", "profile", "level", "width", "height", "pix_fmt", "has_b_frames"][..]),
-        ("audio", &["codec_name", "profile", "sample_rate", "channels", "channel_layout"][..]),
-    ];
-    for (kind, names) in facts {
-        let (before, after) = (track(&before, kind)?, track(&after, kind)?);
-        for name in names {
-            ensure!(before[name] == after[name], "{output}: {kind} {name}: {} became {}", before[name], after[name]);
-        }
-    }
-    Ok(())
-}
-
-/// A few seconds out of a broadcast are a stretch of the clip without a gap, in pictures and in sound.
-fn same_frames(clip: &clips::Clip, output: &str, of: Of) -> Result<()> {
-    let whole = frames::read(Tool::ffmpeg(), &clip.path.to_string_lossy(), of, None, LIMIT)?;
-    let out = frames::read(Tool::ffmpeg(), output, of, Some(RECORDED_SECONDS), LIMIT)?;
-    for (kind, out, whole) in [("video", &out.video, &whole.video), ("audio", &out.audio, &whole.audio)] {
-        let start = frames::contiguous(out, whole).with_context(|| format!("{kind} of {output}"))?;
-        let enough = frames_in(whole, i64::from(RECORDED_SECONDS) - 1);
-        ensure!(out.len() >= enough, "{kind} of {output}: only {} frames from the clip's {start} on", out.len());
-        same_steps(out, &whole[start..]).with_context(|| format!("{kind} of {output}"))?;
-    }
-    Ok(())
-}
-
-fn frames_in(whole: &[Frame], seconds: i64) -> usize {
-    whole.iter().take_while(|f| f.dts < whole[0].dts + seconds * 1_000_000).count()
-}
-
-/// Times between frames are the clip's, within the milliseconds of the wire.
-fn same_steps(out: &[Frame], whole: &[Frame]) -> Result<()> {
-    for (n, (out_frame, frame)) in out.iter().zip(whole).enumerate() {
-        let moved = |f: fn(&Frame) -> i64| (f(out_frame) - f(&out[0])) - (f(frame) - f(&whole[0]));
-        let (pts, dts) = (moved(|f| f.pts), moved(|f| f.dts));
-        ensure!(pts.abs() <= 2000, "frame {n} is shown {pts} microseconds off");
-        ensure!(dts.abs() <= 2000, "frame {n} is decoded {dts} microseconds off");
-    }
-    Ok(())
-}
+/// ffmpeg's start.
+const LIMIT: Duration = Duration::from_secs(20);
 
 fn comes_out(url: impl Fn(&Server) -> String, of: Of) -> Result<()> {
     let clip = clips::h264_aac()?;
