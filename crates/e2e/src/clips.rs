@@ -24,7 +24,13 @@ const MAKE_MAX: Duration = Duration::from_secs(120);
 /// When ffmpeg fails.
 pub fn h264_aac() -> Result<Clip> {
     let video = "-c:v libx264 -preset ultrafast -bf 2 -g 30 -sc_threshold 0 -b:v 300k -pix_fmt yuv420p";
-    make(Tool::ffmpeg, "h264-aac.flv", &picture("320x180", 30, 30), &noise(44_100, 30), &format!("{video} {AAC}"))
+    make(
+        Tool::ffmpeg,
+        "h264-aac.flv",
+        &picture("320x180", 30, 30),
+        &noise(44_100, 30),
+        &format!("{video} {AAC}"),
+    )
 }
 
 /// The same for 80 s and half the size: for what shows only after a while.
@@ -43,7 +49,13 @@ pub fn long() -> Result<Clip> {
 pub fn heavy() -> Result<Clip> {
     let video = "-c:v libx264 -preset ultrafast -bf 0 -g 25 -sc_threshold 0 -b:v 4M -minrate 4M -maxrate 4M -bufsize 400k \
                  -x264-params nal-hrd=cbr:filler=1 -pix_fmt yuv420p";
-    make(Tool::ffmpeg, "heavy.flv", &picture("320x180", 25, 40), &noise(44_100, 40), &format!("{video} {AAC}"))
+    make(
+        Tool::ffmpeg,
+        "heavy.flv",
+        &picture("320x180", 25, 40),
+        &noise(44_100, 40),
+        &format!("{video} {AAC}"),
+    )
 }
 
 /// HEVC and AAC, by ffmpeg 9.
@@ -51,8 +63,15 @@ pub fn heavy() -> Result<Clip> {
 /// # Errors
 /// When ffmpeg fails.
 pub fn hevc_aac() -> Result<Clip> {
-    let video = "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=25:scenecut=0 -pix_fmt yuv420p";
-    make(Tool::ffmpeg9, "hevc-aac.mp4", &picture("320x180", 25, 20), &noise(48_000, 20), &format!("{video} {AAC}"))
+    let video =
+        "-c:v libx265 -preset ultrafast -x265-params log-level=error:keyint=25:scenecut=0 -pix_fmt yuv420p";
+    make(
+        Tool::ffmpeg9,
+        "hevc-aac.mp4",
+        &picture("320x180", 25, 20),
+        &noise(48_000, 20),
+        &format!("{video} {AAC}"),
+    )
 }
 
 /// AV1 and Opus, by ffmpeg 9.
@@ -60,7 +79,8 @@ pub fn hevc_aac() -> Result<Clip> {
 /// # Errors
 /// When ffmpeg fails.
 pub fn av1_opus() -> Result<Clip> {
-    let video = "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 25 -b:v 200k -pix_fmt yuv420p -c:a libopus -b:a 64k";
+    let video =
+        "-c:v libaom-av1 -usage realtime -cpu-used 8 -g 25 -b:v 200k -pix_fmt yuv420p -c:a libopus -b:a 64k";
     make(Tool::ffmpeg9, "av1-opus.mp4", &picture("320x180", 25, 20), &noise(48_000, 20), video)
 }
 

@@ -17,7 +17,14 @@ pub const RECORDED_SECONDS: u32 = 5;
 /// # Errors
 /// When there is no ffmpeg.
 pub fn publish(clip: &Clip, more: &str, url: &str) -> Result<Running> {
-    Tool::ffmpeg().words("-re -i").arg(&clip.path).words("-c copy").words(more).words("-f flv").arg(url).start()
+    Tool::ffmpeg()
+        .words("-re -i")
+        .arg(&clip.path)
+        .words("-c copy")
+        .words(more)
+        .words("-f flv")
+        .arg(url)
+        .start()
 }
 
 /// What ffprobe says of the tracks of a file or broadcast.
@@ -51,7 +58,12 @@ pub fn same_tracks(input: &str, output: &str) -> Result<()> {
     for (kind, names) in facts {
         let (before, after) = (track(&before, kind)?, track(&after, kind)?);
         for name in names {
-            ensure!(before[name] == after[name], "{output}: {kind} {name}: {} became {}", before[name], after[name]);
+            ensure!(
+                before[name] == after[name],
+                "{output}: {kind} {name}: {} became {}",
+                before[name],
+                after[name]
+            );
         }
     }
     Ok(())
@@ -67,7 +79,11 @@ pub fn same_frames(clip: &Clip, output: &str, of: Of) -> Result<()> {
     for (kind, out, whole) in [("video", &out.video, &whole.video), ("audio", &out.audio, &whole.audio)] {
         let start = frames::contiguous(out, whole).with_context(|| format!("{kind} of {output}"))?;
         let enough = frames_in(whole, i64::from(RECORDED_SECONDS) - 1);
-        ensure!(out.len() >= enough, "{kind} of {output}: only {} frames from the clip's {start} on", out.len());
+        ensure!(
+            out.len() >= enough,
+            "{kind} of {output}: only {} frames from the clip's {start} on",
+            out.len()
+        );
         same_steps(out, &whole[start..]).with_context(|| format!("{kind} of {output}"))?;
     }
     Ok(())

@@ -35,7 +35,9 @@ impl Tag {
 
     /// A picture that a decoder can start with.
     pub fn is_keyframe(&self) -> bool {
-        self.kind == MediaKind::Video && !self.is_header() && self.body.first().is_some_and(|b| b >> 4 & 7 == 1)
+        self.kind == MediaKind::Video
+            && !self.is_header()
+            && self.body.first().is_some_and(|b| b >> 4 & 7 == 1)
     }
 }
 

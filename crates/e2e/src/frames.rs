@@ -72,8 +72,11 @@ impl Frames {
             let fields: Vec<&str> = line.split(',').map(str::trim).collect();
             ensure!(fields.len() >= 6, "no frame: {line:?}");
             let kind = kinds.get(&fields[0].parse()?).context("a frame of no track")?;
-            let micros = |text: &str| Ok::<_, std::num::ParseIntError>(text.parse::<i64>()? * kind.micros.0 / kind.micros.1);
-            let frame = Frame { dts: micros(fields[1])?, pts: micros(fields[2])?, hash: fields[5].to_owned() };
+            let micros = |text: &str| {
+                Ok::<_, std::num::ParseIntError>(text.parse::<i64>()? * kind.micros.0 / kind.micros.1)
+            };
+            let frame =
+                Frame { dts: micros(fields[1])?, pts: micros(fields[2])?, hash: fields[5].to_owned() };
             if kind.video { frames.video.push(frame) } else { frames.audio.push(frame) }
         }
         Ok(frames)
@@ -86,7 +89,8 @@ impl Frames {
         match name {
             "tb" => {
                 let (above, below) = value.split_once('/').context("no time base")?;
-                kinds.entry(number.parse()?).or_default().micros = (above.parse::<i64>()? * 1_000_000, below.parse()?);
+                kinds.entry(number.parse()?).or_default().micros =
+                    (above.parse::<i64>()? * 1_000_000, below.parse()?);
             }
             "media_type" => kinds.entry(number.parse()?).or_default().video = value == "video",
             "codec_id" => self.codecs.push(value.to_owned()),
@@ -112,13 +116,20 @@ pub fn contiguous(out: &[Frame], whole: &[Frame]) -> Result<usize> {
     ensure!(places.len() == whole.len(), "the clip has equal frames: {} of {}", places.len(), whole.len());
     let place = |n: usize| {
         let frame = &out[n];
-        places.get(frame.hash.as_str()).copied().with_context(|| format!("frame {n} of {} is none of the clip's: {frame:?}", out.len()))
+        places
+            .get(frame.hash.as_str())
+            .copied()
+            .with_context(|| format!("frame {n} of {} is none of the clip's: {frame:?}", out.len()))
     };
     ensure!(!out.is_empty(), "no frames at all");
     let start = place(0)?;
     for n in 1..out.len() {
         let (at, expected) = (place(n)?, start + n);
-        ensure!(at == expected, "after {n} of {} frames comes the clip's frame {at} instead of {expected}", out.len());
+        ensure!(
+            at == expected,
+            "after {n} of {} frames comes the clip's frame {at} instead of {expected}",
+            out.len()
+        );
     }
     Ok(start)
 }

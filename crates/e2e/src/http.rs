@@ -43,7 +43,8 @@ impl Connection {
     /// # Errors
     /// When nobody listens.
     pub fn open(port: u16) -> Result<Connection> {
-        let socket = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port}"))?;
+        let socket =
+            TcpStream::connect((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port}"))?;
         socket.set_read_timeout(Some(SILENCE_MAX))?;
         socket.set_write_timeout(Some(SILENCE_MAX))?;
         socket.set_nodelay(true)?;
@@ -62,7 +63,11 @@ impl Connection {
     ///
     /// # Errors
     /// When there is no proper head in time.
-    pub fn endless(mut self, target: &str, headers: &[(&str, &str)]) -> Result<(Response, BufReader<TcpStream>)> {
+    pub fn endless(
+        mut self,
+        target: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<(Response, BufReader<TcpStream>)> {
         self.send("GET", target, headers)?;
         let head = self.head().with_context(|| format!("GET {target}"))?;
         Ok((head, self.reader))
@@ -105,7 +110,8 @@ impl Connection {
         if response.header("transfer-encoding") == Some("chunked") {
             loop {
                 let line = self.line()?;
-                let size = usize::from_str_radix(line.trim(), 16).with_context(|| format!("chunk {line:?}"))?;
+                let size =
+                    usize::from_str_radix(line.trim(), 16).with_context(|| format!("chunk {line:?}"))?;
                 self.take(size, &mut body)?;
                 ensure!(self.line()?.is_empty(), "a chunk is longer than it said");
                 if size == 0 {

@@ -5,7 +5,7 @@
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
 //! - [`clips`] what is published; [`compare`] what came out with what went in
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
-//! - [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
+//! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
 
@@ -21,6 +21,7 @@ pub mod playlist;
 mod publisher;
 mod server;
 mod tool;
+mod viewer;
 pub mod wait;
 pub mod websocket;
 
@@ -29,3 +30,4 @@ pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
 pub use server::{Ports, Server};
 pub use tool::{Finished, Running, Tool};
+pub use viewer::Viewer;

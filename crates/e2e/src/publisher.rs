@@ -4,6 +4,7 @@ use crate::clips::Clip;
 use crate::flv::{Reader, Tag};
 use crate::peer::{Answer, Peer};
 use anyhow::{Context, Result, bail};
+use rtmp::MediaKind;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -19,8 +20,8 @@ pub struct Publisher {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
-    /// What was sent, in order: the frame's milliseconds, and when.
-    sent: Mutex<Vec<(u32, Instant)>>,
+    /// The frames that were sent, in order: which, their milliseconds, and when.
+    sent: Mutex<Vec<(MediaKind, u32, Instant)>>,
     failure: Mutex<Option<String>>,
 }
 
@@ -33,6 +34,14 @@ impl Publisher {
     /// # Errors
     /// When the server refuses.
     pub fn start(port: u16, name: &str, clip: &Clip) -> Result<Publisher> {
+        Publisher::start_at(port, name, clip, 0)
+    }
+
+    /// The same with a clock that begins at `offset_ms`, and wraps at 32 bits.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn start_at(port: u16, name: &str, clip: &Clip, offset_ms: u32) -> Result<Publisher> {
         let tags = Reader::new(&std::fs::read(&clip.path)?[..])?.rest()?;
         let (peer, answer) = Peer::publish(port, name)?;
         if let Answer::Rejected(code, text) = answer {
@@ -42,23 +51,24 @@ impl Publisher {
         let thread = std::thread::spawn({
             let shared = Arc::clone(&shared);
             move || {
-                if let Err(error) = shared.send(peer, &tags) {
-                    *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(format!("{error:#}"));
+                if let Err(error) = shared.send(peer, &tags, offset_ms) {
+                    *shared.failure.lock().unwrap_or_else(PoisonError::into_inner) =
+                        Some(format!("{error:#}"));
                 }
             }
         });
         Ok(Publisher { shared, thread: Some(thread) })
     }
 
-    /// When the first frame of this time or later was sent; `None` when it wasn't yet.
-    pub fn sent_at(&self, time_ms: u32) -> Option<Instant> {
+    /// When the first frame of this kind and of this time or later was sent; `None` when it wasn't yet.
+    pub fn sent_at(&self, kind: MediaKind, time_ms: u32) -> Option<Instant> {
         let sent = self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        sent.iter().find(|(time, _)| *time >= time_ms).map(|(_, at)| *at)
+        sent.iter().find(|(k, time, _)| *k == kind && *time >= time_ms).map(|(_, _, at)| *at)
     }
 
     /// Milliseconds of the first frame.
     pub fn first_ms(&self) -> Option<u32> {
-        self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner).first().map(|(time, _)| *time)
+        self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner).first().map(|(_, time, _)| *time)
     }
 
     /// Waits until it is over, which the server makes it be.
@@ -73,14 +83,18 @@ impl Publisher {
             }
             std::thread::sleep(NAP_MAX);
         }
-        self.thread.take().context("ended twice")?.join().map_err(|_| anyhow::anyhow!("the publisher panicked"))?;
+        self.thread
+            .take()
+            .context("ended twice")?
+            .join()
+            .map_err(|_| anyhow::anyhow!("the publisher panicked"))?;
         let failure = self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).take();
         Ok(failure.unwrap_or_else(|| "the clip is over".to_owned()))
     }
 }
 
 impl Shared {
-    fn send(&self, mut peer: Peer, tags: &[Tag]) -> Result<()> {
+    fn send(&self, mut peer: Peer, tags: &[Tag], offset_ms: u32) -> Result<()> {
         let began = Instant::now();
         let first = tags.iter().find(|tag| !tag.is_header()).map_or(0, |tag| tag.time_ms);
         for tag in tags {
@@ -92,9 +106,9 @@ impl Shared {
                 std::thread::sleep(left.min(NAP_MAX));
             }
             let now = Instant::now();
-            peer.send(tag.kind, tag.time_ms, &tag.body)?;
+            peer.send(tag.kind, tag.time_ms.wrapping_add(offset_ms), &tag.body)?;
             if !tag.is_header() {
-                self.sent.lock().unwrap_or_else(PoisonError::into_inner).push((tag.time_ms, now));
+                self.sent.lock().unwrap_or_else(PoisonError::into_inner).push((tag.kind, tag.time_ms, now));
             }
         }
         Ok(())

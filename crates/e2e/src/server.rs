@@ -59,6 +59,16 @@ impl Server {
         Server::start(command, Folder::new()?)
     }
 
+    /// `floodtide demo`, which publishes its clip as `live/demo`.
+    ///
+    /// # Errors
+    /// When it can't be started or isn't ready in time.
+    pub fn demo_clip() -> Result<Server> {
+        let mut command = Command::new(binary());
+        command.arg("demo");
+        Server::start(command, Folder::new()?)
+    }
+
     fn start(mut command: Command, folder: Folder) -> Result<Server> {
         let ports = free_ports()?;
         for (flag, port) in [("--rtmp", ports.rtmp), ("--http", ports.http), ("--admin", ports.admin)] {
@@ -71,9 +81,9 @@ impl Server {
             .stdin(Stdio::null())
             .stdout(std::fs::File::create(folder.file("out"))?)
             .stderr(std::fs::File::create(folder.file("log"))?);
-        let child = command
-            .spawn()
-            .with_context(|| format!("can't start {}: cargo build --release -p floodtide", binary().display()))?;
+        let child = command.spawn().with_context(|| {
+            format!("can't start {}: cargo build --release -p floodtide", binary().display())
+        })?;
         let mut server = Server { child, ports, folder };
         until(READY_MAX, "the server answers /readyz", || {
             if let Some(status) = server.child.try_wait()? {
@@ -121,7 +131,9 @@ impl Server {
         until(LIVE_MAX, &format!("{path} is live"), || {
             let list = http::fetch(self.ports.http, "/api/broadcasts", &[])?.json()?;
             let paths: Vec<_> = list["broadcasts"].as_array().into_iter().flatten().collect();
-            let live = paths.iter().any(|b| b["path"] == path && b["video"].as_str().or(b["audio"].as_str()).is_some());
+            let live = paths
+                .iter()
+                .any(|b| b["path"] == path && b["video"].as_str().or(b["audio"].as_str()).is_some());
             Ok(if live { Look::Found(()) } else { Look::NotYet(format!("{list}; log:\n{}", self.log())) })
         })
     }

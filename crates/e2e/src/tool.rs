@@ -96,9 +96,9 @@ impl Tool {
     /// When there is no such program.
     pub fn start(mut self) -> Result<Running> {
         let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command
-            .spawn()
-            .with_context(|| format!("can't run {}: scripts/install-test-tools.sh installs it", self.shown))?;
+        let mut child = command.spawn().with_context(|| {
+            format!("can't run {}: scripts/install-test-tools.sh installs it", self.shown)
+        })?;
         let out = child.stdout.take().context("no output")?;
         let log = child.stderr.take().context("no log")?;
         let readers = Some([reader(out), reader(log)]);
@@ -164,7 +164,8 @@ impl Running {
 
     fn collect(&mut self, status: Option<ExitStatus>) -> Result<Finished> {
         let status = status.map_or_else(|| self.child.wait(), Ok)?;
-        let [out, log] = self.readers.take().context("collected twice")?.map(|r| r.join().unwrap_or_default());
+        let [out, log] =
+            self.readers.take().context("collected twice")?.map(|r| r.join().unwrap_or_default());
         let log = String::from_utf8_lossy(&log).into_owned();
         Ok(Finished { status, out, log, shown: self.shown.clone() })
     }

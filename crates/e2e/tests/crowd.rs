@@ -11,7 +11,8 @@ fn slow_viewers_are_skipped_or_closed_and_nobody_else_stalls() -> Result<()> {
     let server = Server::demo(&[("FLOODTIDE_EGRESS__STALL_MAX", "4s"), ("FLOODTIDE_EGRESS__LAG_MAX", "2s")])?;
     let _publisher = Publisher::start(server.ports.rtmp, "x", &clip)?;
     server.wait_live("live/x")?;
-    let crowd = Tool::floodtide().words("load view --quiet -n 100 --ramp 200 --slow 10% --stopped 1% --duration 12s");
+    let crowd =
+        Tool::floodtide().words("load view --quiet -n 100 --ramp 200 --slow 10% --stopped 1% --duration 12s");
     let crowd = crowd.words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 --json - --url");
     let result = crowd.arg(server.http("/live/x.flv")).run(Duration::from_secs(60))?;
     let report = result.json()?;

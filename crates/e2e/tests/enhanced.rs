@@ -11,15 +11,18 @@ const LIMIT: Duration = Duration::from_secs(40);
 
 fn comes_out(clip: &Clip, codecs: [&str; 2]) -> Result<()> {
     let server = Server::demo(&[])?;
-    let publisher = Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv").arg(server.rtmp("/live/x"));
+    let publisher =
+        Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv").arg(server.rtmp("/live/x"));
     let mut publisher = publisher.start()?;
     server.wait_live("live/x")?;
 
-    let flv = frames::read(Tool::ffmpeg9(), &server.http("/live/x.flv"), Of::Coded, Some(RECORDED_SECONDS), LIMIT)?;
-    ensure!(flv.codecs == codecs, "FLV has {:?}", flv.codecs);
     let whole = frames::read(Tool::ffmpeg9(), &clip.path.to_string_lossy(), Of::Coded, None, LIMIT)?;
-    frames::contiguous(&flv.video, &whole.video).context("video over FLV")?;
-    frames::contiguous(&flv.audio, &whole.audio).context("audio over FLV")?;
+    for url in [server.http("/live/x.flv"), server.rtmp("/live/x")] {
+        let out = frames::read(Tool::ffmpeg9(), &url, Of::Coded, Some(RECORDED_SECONDS), LIMIT)?;
+        ensure!(out.codecs == codecs, "{url} has {:?}", out.codecs);
+        frames::contiguous(&out.video, &whole.video).with_context(|| format!("video of {url}"))?;
+        frames::contiguous(&out.audio, &whole.audio).with_context(|| format!("audio of {url}"))?;
+    }
 
     let hls = server.http("/live/x/index.m3u8");
     let tracks = probe(&hls)?;
@@ -33,12 +36,12 @@ fn comes_out(clip: &Clip, codecs: [&str; 2]) -> Result<()> {
 }
 
 #[test]
-fn hevc_and_aac_come_out_of_flv_and_hls() -> Result<()> {
+fn hevc_and_aac_come_out_of_flv_rtmp_and_hls() -> Result<()> {
     comes_out(&clips::hevc_aac()?, ["hevc", "aac"])
 }
 
 #[test]
-fn av1_and_opus_come_out_of_flv_and_hls() -> Result<()> {
+fn av1_and_opus_come_out_of_flv_rtmp_and_hls() -> Result<()> {
     comes_out(&clips::av1_opus()?, ["av1", "opus"])
 }
 
@@ -46,7 +49,8 @@ fn av1_and_opus_come_out_of_flv_and_hls() -> Result<()> {
 fn hevc_comes_out_of_hls_in_ts() -> Result<()> {
     let clip = clips::hevc_aac()?;
     let server = Server::demo(&[])?;
-    let publisher = Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv").arg(server.rtmp("/live/x"));
+    let publisher =
+        Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv").arg(server.rtmp("/live/x"));
     let _publisher = publisher.start()?;
     server.wait_live("live/x")?;
     same_tracks(&clip.path.to_string_lossy(), &server.http("/live/x/ts/index.m3u8"))

@@ -3,7 +3,7 @@
 use anyhow::{Context, Result, ensure};
 use e2e::compare::{RECORDED_SECONDS, probe, publish, same_frames, same_tracks};
 use e2e::frames::Of;
-use e2e::{Server, clips, flv, http, websocket};
+use e2e::{Publisher, Server, clips, flv, http, websocket};
 use rtmp::MediaKind;
 use std::io::Write;
 use std::time::{Duration, Instant};
@@ -71,7 +71,11 @@ fn live_within_two_seconds(dropped: &str, promises: (bool, bool), kind: MediaKin
     // ffmpeg takes a while to start, which is not the server's.
     e2e::wait::until(LIMIT, "ffmpeg publishes", || {
         let publishes = server.metric("floodtide_publishes_total")?;
-        Ok(if publishes > 0.0 { e2e::wait::Look::Found(()) } else { e2e::wait::Look::NotYet("nobody".to_owned()) })
+        Ok(if publishes > 0.0 {
+            e2e::wait::Look::Found(())
+        } else {
+            e2e::wait::Look::NotYet("nobody".to_owned())
+        })
     })?;
     let began = Instant::now();
     let (head, body) = http::Connection::open(server.ports.http)?.endless("/live/x.flv", &[])?;
@@ -88,7 +92,9 @@ fn live_within_two_seconds(dropped: &str, promises: (bool, bool), kind: MediaKin
     let after = began.elapsed();
     ensure!(after < Duration::from_secs(2), "the first frame came after {after:?}");
     let expected = if kind == MediaKind::Audio { "aac" } else { "h264" };
-    for url in [server.http("/live/x.flv"), server.rtmp("/live/x"), server.http("/live/x/index.m3u8")] {
+    let playlists =
+        ["/live/x.flv", "/live/x/index.m3u8", "/live/x/ts/index.m3u8"].map(|path| server.http(path));
+    for url in playlists.into_iter().chain([server.rtmp("/live/x")]) {
         let tracks = probe(&url)?;
         let codecs: Vec<_> = tracks.as_array().into_iter().flatten().map(|t| &t["codec_name"]).collect();
         ensure!(codecs == [expected], "{url} has {codecs:?}");
@@ -105,4 +111,17 @@ fn sound_alone_goes_live_within_two_seconds() -> Result<()> {
 #[test]
 fn pictures_alone_go_live_within_two_seconds() -> Result<()> {
     live_within_two_seconds("-an", (false, true), MediaKind::Video)
+}
+
+#[test]
+fn a_wrap_of_the_32_bit_clock_is_not_seen() -> Result<()> {
+    let clip = clips::h264_aac()?;
+    let server = Server::demo(&[])?;
+    // The clock wraps 4 s after the start; before it does, every chunk has an extended timestamp.
+    let _publisher = Publisher::start_at(server.ports.rtmp, "x", &clip, u32::MAX - 4000)?;
+    server.wait_live("live/x")?;
+    same_frames(&clip, &server.http("/live/x.flv"), Of::Coded)?;
+    let repairs = server.metric("floodtide_timestamp_repairs_total")?;
+    ensure!(repairs >= 2.0, "{repairs} repairs: the clock did not wrap");
+    Ok(())
 }

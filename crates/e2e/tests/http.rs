@@ -30,7 +30,8 @@ fn segment(connection: &mut Connection) -> Result<String> {
 
 /// curl over HTTP/2 without TLS; `-w` text on standard output.
 fn curl(server: &Server, arguments: &str, write_out: &str, path: &str) -> Result<String> {
-    let curl = Tool::new("curl").words("--silent --show-error --http2-prior-knowledge -o").arg(server.file("body"));
+    let curl =
+        Tool::new("curl").words("--silent --show-error --http2-prior-knowledge -o").arg(server.file("body"));
     let curl = curl.words(arguments).arg("-w").arg(write_out).arg(server.http(path));
     Ok(curl.succeed(LIMIT)?.text())
 }
@@ -122,8 +123,12 @@ fn caches_are_told_how_long_each_file_lasts() -> Result<()> {
         ensure!(header(&answer, "content-type")? == kind, "{target}: {:?}", answer.header("content-type"));
         ensure!(header(&answer, "cache-control")? == cache, "{target}: {:?}", answer.header("cache-control"));
     }
-    let (flv, _) = Connection::open(server.ports.http)?.endless("/live/x.flv", &[("Accept-Encoding", "gzip")])?;
-    ensure!(header(&flv, "cache-control")? == "no-store" && flv.header("content-encoding").is_none(), "{flv:?}");
+    let (flv, _) =
+        Connection::open(server.ports.http)?.endless("/live/x.flv", &[("Accept-Encoding", "gzip")])?;
+    ensure!(
+        header(&flv, "cache-control")? == "no-store" && flv.header("content-encoding").is_none(),
+        "{flv:?}"
+    );
     Ok(())
 }
 
@@ -182,7 +187,12 @@ fn what_is_not_there_is_said_in_words() -> Result<()> {
         ("/live/x/video/index.m3u8?_HLS_msn=999999999999", 400, "_HLS_msn is too far ahead\n"),
     ] {
         let answer = fetch(server.ports.http, target, &[])?;
-        ensure!(answer.status == status && answer.text()? == text, "{target}: {} {:?}", answer.status, answer.text());
+        ensure!(
+            answer.status == status && answer.text()? == text,
+            "{target}: {} {:?}",
+            answer.status,
+            answer.text()
+        );
         let shown = curl(&server, "", "%{http_code}", target)?;
         let body = std::fs::read_to_string(server.file("body"))?;
         ensure!(shown == status.to_string() && body == text, "{target} by HTTP/2: {shown} {body:?}");
@@ -202,7 +212,9 @@ fn everything_is_there_by_http_2() -> Result<()> {
     }
     let plain = fetch(server.ports.http, &segment, &[])?;
     ensure!(std::fs::read(server.file("body"))? == plain.body, "the segment differs by HTTP/2");
-    let curl = Tool::new("curl").words("--silent --http2-prior-knowledge --max-time 3").arg(server.http("/live/x.flv"));
+    let curl = Tool::new("curl")
+        .words("--silent --http2-prior-knowledge --max-time 3")
+        .arg(server.http("/live/x.flv"));
     let endless = curl.run(LIMIT)?;
     let mut reader = flv::Reader::new(&endless.out[..])?;
     let mut frames = 0;

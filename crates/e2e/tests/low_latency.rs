@@ -4,6 +4,7 @@ use anyhow::{Context, Result, ensure};
 use e2e::http::Connection;
 use e2e::playlist::{Part, Playlist};
 use e2e::{Publisher, Server, clips, mp4};
+use rtmp::MediaKind;
 use std::time::{Duration, Instant};
 
 const LATE_MAX: Duration = Duration::from_millis(30);
@@ -53,10 +54,14 @@ fn a_blocking_request_is_answered_within_30_ms_of_the_parts_completion() -> Resu
         ensure!((next.msn, next.number) != (seen.msn, seen.number), "{target} was answered with nothing new");
         let body = media.request("GET", &format!("{folder}/{}", next.part.uri), &[])?.body;
         let start = Duration::from_micros(mp4::decode_time(&body)? * 1_000_000 / scale);
-        // Rounded, as the publisher's times are; half a frame earlier, so that it is this frame and not the next.
-        let end_ms = u32::try_from((start + next.part.duration).as_millis())?;
-        let completed = publisher.sent_at(first_ms + end_ms - 15).context("the part's end was never sent")?;
-        late.push(answered.saturating_duration_since(completed));
+        // Half a frame earlier, since times are rounded: the frame at the end of the part is found, not the one behind it.
+        let end_ms = u32::try_from((start + next.part.duration).as_millis())? - 15;
+        let sent = publisher
+            .sent_at(MediaKind::Video, first_ms + end_ms)
+            .context("the part's end was never sent")?;
+        late.push(
+            answered.checked_duration_since(sent).context("the answer came before the part was complete")?,
+        );
     }
     late.sort_unstable();
     let p95 = late[PARTS * 95 / 100];
@@ -95,7 +100,8 @@ fn a_segment_is_the_sum_of_its_parts() -> Result<()> {
     server.wait_live("live/x")?;
     let mut connection = Connection::open(server.ports.http)?;
     for folder in ["/live/x/video", "/live/x/audio"] {
-        let list = Playlist::parse(&connection.request("GET", &format!("{folder}/index.m3u8"), &[])?.text()?)?;
+        let list =
+            Playlist::parse(&connection.request("GET", &format!("{folder}/index.m3u8"), &[])?.text()?)?;
         let segment = list.segments.last().context("no segment")?;
         ensure!(!segment.parts.is_empty(), "the newest segment lists no parts: {list:?}");
         let whole = connection.request("GET", &format!("{folder}/{}", segment.uri), &[])?.body;

@@ -5,9 +5,9 @@ use bytes::BytesMut;
 use e2e::compare::publish;
 use e2e::playlist::Playlist;
 use e2e::wait::{Look, until};
-use e2e::{Answer, Peer, Publisher, Server, Tool, clips, flv, http};
+use e2e::{Answer, Peer, Publisher, Server, Tool, Viewer, clips, flv, http};
 use rtmp::amf::Value;
-use rtmp::{ClientEvent, MediaKind, MessageKind};
+use rtmp::{ClientEvent, MessageKind};
 use std::io::{Read, Write};
 use std::time::{Duration, Instant};
 
@@ -52,7 +52,10 @@ fn without_a_configured_key_nobody_publishes() -> Result<()> {
     let server = Server::serve("")?;
     for name in ["x", "x?key=", "x?key=anything"] {
         let text = refusal(&server, name)?;
-        ensure!(text.starts_with("this server has no stream key configured, so nobody can publish"), "{text}");
+        ensure!(
+            text.starts_with("this server has no stream key configured, so nobody can publish"),
+            "{text}"
+        );
     }
     ensure!(server.log().contains("nobody can publish yet"), "{}", server.log());
     Ok(())
@@ -98,53 +101,8 @@ fn a_second_publisher_takes_over_and_viewers_stay() -> Result<()> {
     let why = first.ended(LIMIT).context("the first publisher")?;
     ensure!(why != "the clip is over", "the first publisher could send it all");
     viewer.watch(Duration::from_secs(3))?;
-    ensure!(viewer.keyframes_since_break > 0, "no keyframe of the second publisher came");
+    ensure!(viewer.keyframes > 0, "no keyframe of the second publisher came");
     Ok(())
-}
-
-/// An FLV viewer that checks that time never goes back.
-struct Viewer {
-    reader: flv::Reader<std::io::BufReader<std::net::TcpStream>>,
-    last_ms: [Option<u32>; 2],
-    /// Longest step between two pictures.
-    steps_max_ms: u32,
-    keyframes_since_break: u32,
-}
-
-impl Viewer {
-    fn open(server: &Server, target: &str) -> Result<Viewer> {
-        let (head, body) = http::Connection::open(server.ports.http)?.endless(target, &[])?;
-        ensure!(head.status == 200, "{head:?}");
-        Ok(Viewer { reader: flv::Reader::new(body)?, last_ms: [None; 2], steps_max_ms: 0, keyframes_since_break: 0 })
-    }
-
-    /// False at the end of the broadcast.
-    fn one(&mut self) -> Result<bool> {
-        let Some(tag) = self.reader.tag()? else { return Ok(false) };
-        let last = match tag.kind {
-            MediaKind::Audio => &mut self.last_ms[0],
-            MediaKind::Video => &mut self.last_ms[1],
-            MediaKind::Data => return Ok(true),
-        };
-        if let Some(last) = *last {
-            ensure!(tag.time_ms >= last, "{:?} goes back from {last} to {} ms", tag.kind, tag.time_ms);
-            if tag.kind == MediaKind::Video {
-                self.steps_max_ms = self.steps_max_ms.max(tag.time_ms - last);
-            }
-        }
-        *last = Some(tag.time_ms);
-        self.keyframes_since_break += u32::from(tag.is_keyframe());
-        Ok(true)
-    }
-
-    /// Reads for so long of the broadcast's time.
-    fn watch(&mut self, span: Duration) -> Result<()> {
-        let began = Instant::now();
-        while began.elapsed() < span {
-            ensure!(self.one()?, "the broadcast ended after {:?} of {span:?}", began.elapsed());
-        }
-        Ok(())
-    }
 }
 
 fn playlist(server: &Server) -> Result<Playlist> {
@@ -168,25 +126,34 @@ fn a_publisher_who_is_killed_and_comes_back_finds_its_viewers() -> Result<()> {
     publisher.kill()?;
     let gone = Instant::now();
     let _back = publish(&clip, "", &url)?;
-    viewer.keyframes_since_break = 0;
-    while viewer.keyframes_since_break < 2 {
+    viewer.keyframes = 0;
+    while viewer.keyframes < 2 {
         ensure!(viewer.one()?, "the viewer lost its connection {:?} after the publisher", gone.elapsed());
         ensure!(gone.elapsed() < LIMIT, "no keyframe came");
     }
     let last = viewer.last_ms[1].unwrap_or(0);
     let real = u32::try_from(gone.elapsed().as_millis())?;
-    ensure!(last > last_before && last - last_before < real + 1500, "{last_before} ms went on to {last} in {real} ms");
+    ensure!(
+        last > last_before && last - last_before < real + 1500,
+        "{last_before} ms went on to {last} in {real} ms"
+    );
     viewer.watch(Duration::from_secs(4))?;
 
     let after = playlist(&server)?;
     ensure!(!after.ended && after.first_msn >= before.first_msn, "from {before:?}\nto {after:?}");
     for segment in &before.segments {
         if let Some(same) = after.segments.iter().find(|s| s.msn == segment.msn) {
-            ensure!(same.uri == segment.uri && same.duration == segment.duration, "{segment:?} became {same:?}");
+            ensure!(
+                same.uri == segment.uri && same.duration == segment.duration,
+                "{segment:?} became {same:?}"
+            );
         }
     }
     let breaks: Vec<_> = after.segments.iter().filter(|s| s.discontinuity).map(|s| s.msn).collect();
-    ensure!(breaks.len() == 1 && breaks[0] >= before.next_msn(), "discontinuities at {breaks:?} in {after:?}");
+    ensure!(
+        breaks.len() == 1 && breaks[0] >= before.next_msn(),
+        "discontinuities at {breaks:?} in {after:?}"
+    );
     Ok(())
 }
 
@@ -197,7 +164,8 @@ fn a_player_of_hls_goes_on_through_a_reconnect() -> Result<()> {
     let url = server.rtmp("/live/x?key=s3cret");
     let mut publisher = publish(&clip, "", &url)?;
     server.wait_live("live/x")?;
-    let player = Tool::ffmpeg().words("-i").arg(server.http("/live/x/index.m3u8")).words("-t 10 -c copy -f null -");
+    let player =
+        Tool::ffmpeg().words("-i").arg(server.http("/live/x/index.m3u8")).words("-t 10 -c copy -f null -");
     let player = player.start()?;
     until(LIMIT, "the player loads segments", || {
         let list = playlist(&server)?;
@@ -224,7 +192,10 @@ fn after_the_grace_window_viewers_are_ended() -> Result<()> {
     let gone = Instant::now();
     while viewer.one()? {}
     let after = gone.elapsed();
-    ensure!(after > Duration::from_millis(1500) && after < Duration::from_secs(4), "it ended after {after:?}");
+    ensure!(
+        after > Duration::from_millis(1500) && after < Duration::from_secs(4),
+        "it ended after {after:?}"
+    );
     let mut told = false;
     while let Some(event) = player.event()? {
         told |= event == ClientEvent::Ended;

@@ -12,7 +12,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 fn live(clip: &clips::Clip) -> Result<(Server, Running, Folder)> {
     let folder = Folder::new()?;
     let (certificate, key) = (folder.file("cert.pem"), folder.file("key.pem"));
-    let openssl = Tool::new("openssl").words("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext");
+    let openssl =
+        Tool::new("openssl").words("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext");
     let openssl = openssl.words("subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout").arg(&key).arg("-out");
     openssl.arg(&certificate).succeed(LIMIT)?;
     let server = Server::serve(&format!(
@@ -50,7 +51,8 @@ fn https_speaks_http_2_and_1_1_and_the_certificate_is_the_configured_one() -> Re
     for (version, shown) in [("--http2", "2 200"), ("--http1.1", "1.1 200")] {
         for target in ["/live/x/index.m3u8", "/live/x/video/index.m3u8", "/live/x/ts/index.m3u8", "/"] {
             let curl = Tool::new("curl").words("--silent --show-error --cacert").arg(folder.file("cert.pem"));
-            let curl = curl.words("-w").arg("%{http_version} %{http_code}").arg("-o").arg(folder.file("body"));
+            let curl =
+                curl.words("-w").arg("%{http_version} %{http_code}").arg("-o").arg(folder.file("body"));
             let found = curl.arg(version).arg(server.https(target)).succeed(LIMIT)?.text();
             ensure!(found == shown, "{target} with {version}: {found}");
         }
