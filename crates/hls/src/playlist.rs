@@ -130,9 +130,11 @@ fn skippable(rendition: &Rendition, target: Duration) -> usize {
     older_than(rendition, target * SKIP_TARGETS)
 }
 
-/// Index of the first segment whose parts are listed.
+/// Index of the first segment whose parts are listed: within three target durations of the end, and one of the last
+/// three segments with the one that grows, since strict parsers count segments where the RFC counts time.
 fn parts_from(rendition: &Rendition, target: Duration) -> usize {
-    older_than(rendition, target * PARTS_TARGETS)
+    let by_count = rendition.segments.len().saturating_sub(PARTS_TARGETS as usize - 1);
+    older_than(rendition, target * PARTS_TARGETS).max(by_count)
 }
 
 /// How many segments end more than `age` before the end of the playlist.

@@ -14,6 +14,8 @@ pub struct Producer {
     seat: u64,
     resumes_at: Option<Timestamp>,
     left: bool,
+    /// Wakers on their way; empty between writes.
+    woken: Vec<Waker>,
 }
 
 impl Producer {
@@ -29,7 +31,7 @@ impl Producer {
         }
         let seat = state.seat;
         drop(state);
-        Producer { broadcast: Arc::clone(broadcast), seat, resumes_at, left: false }
+        Producer { broadcast: Arc::clone(broadcast), seat, resumes_at, left: false, woken: Vec::new() }
     }
 
     /// What it writes to.
@@ -83,9 +85,10 @@ impl Producer {
         if !state.ready || state.waiting.is_empty() {
             return Ok(());
         }
-        let waiting = std::mem::take(&mut state.waiting);
+        // Both vectors keep their room, so that waking allocates nothing.
+        std::mem::swap(&mut state.waiting, &mut self.woken);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        self.woken.drain(..).for_each(Waker::wake);
         Ok(())
     }
 

@@ -17,7 +17,7 @@ pub(crate) struct Gather {
 /// Where resting begins.
 const REST_MIN: Duration = Duration::from_millis(2);
 /// What gathering adds to the latency of a message, at most.
-const REST_MAX: Duration = Duration::from_millis(8);
+const REST_MAX: Duration = Duration::from_millis(20);
 const SPAN: Duration = Duration::from_millis(100);
 /// Resting begins at 800 wake-ups a second.
 const WAITS_BEGIN: u32 = 80;
@@ -77,12 +77,12 @@ mod tests {
         let mut now = testkit::epoch();
         let mut gather = Gather::new(now);
         assert_eq!(after(&mut gather, &mut now, Duration::from_millis(5)), None);
-        assert_eq!(after(&mut gather, &mut now, Duration::from_micros(200)), Some(REST));
+        assert_eq!(after(&mut gather, &mut now, Duration::from_micros(200)), Some(REST_MAX));
         assert_eq!(
             after(&mut gather, &mut now, Duration::from_micros(900)),
-            Some(REST),
+            Some(REST_MAX),
             "still busy while resting"
         );
-        assert_eq!(after(&mut gather, &mut now, Duration::from_millis(5)), None);
+        assert_eq!(after(&mut gather, &mut now, Duration::from_millis(40)), None);
     }
 }

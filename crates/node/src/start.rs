@@ -129,7 +129,10 @@ fn ingest_runtime() -> std::io::Result<Runtime> {
             std::thread::sleep(rest);
         }
     };
+    // Publishers are few beside viewers, and one thread takes in hundreds.
+    let threads = (cores() / 2).max(1);
     tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
         .enable_all()
         .thread_name("ingest")
         .on_thread_park(rest)
@@ -142,10 +145,13 @@ fn listen_on(runtime: &Runtime, key: &str, address: SocketAddr) -> Result<TcpLis
     listen(key, address)
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+}
+
 fn egress_settings(config: &Config) -> Settings {
-    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
     Settings {
-        workers: if config.egress.workers == 0 { cores } else { config.egress.workers },
+        workers: if config.egress.workers == 0 { cores() } else { config.egress.workers },
         merge_window: config.egress.merge_window,
         lag_max: config.egress.lag_max.0,
         stall_max: config.egress.stall_max.0,

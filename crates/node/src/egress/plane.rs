@@ -41,6 +41,7 @@ pub(crate) struct NewViewer {
 #[derive(Clone, Debug)]
 pub(crate) struct Plane {
     workers: Arc<[Arc<Inbox>]>,
+    metrics: Arc<Metrics>,
 }
 
 /// The threads of a plane; joined at shutdown.
@@ -64,15 +65,18 @@ impl Plane {
                 std::thread::Builder::new().name(format!("egress-{number}")).spawn(move || worker.run())?,
             );
         }
-        Ok((Plane { workers: inboxes.into() }, Threads(threads)))
+        Ok((Plane { workers: inboxes.into(), metrics: Arc::clone(metrics) }, Threads(threads)))
     }
 
     /// Gives a viewer to a worker. A small audience stays on one worker, which then wakes alone for the
-    /// broadcast; a large one is spread over all.
+    /// broadcast; a large one is spread over all. While there are few viewers at all, one worker serves them:
+    /// waking several threads for little work costs more than the work.
     pub(crate) fn hand_over(&self, viewer: NewViewer) -> Result<(), NewViewer> {
         let home = BuildHasherDefault::<DefaultHasher>::default().hash_one(viewer.broadcast.path()) as usize;
         let spread = viewer.broadcast.viewers() as usize / SMALL_AUDIENCE;
-        self.workers[home.wrapping_add(spread) % self.workers.len()].viewer(viewer)
+        let all = usize::try_from(self.metrics.viewers.get()).unwrap_or(0);
+        let open = (1 + all / VIEWERS_PER_OPEN_WORKER).min(self.workers.len());
+        self.workers[home.wrapping_add(spread) % open].viewer(viewer)
     }
 
     /// Asks all workers to end.
@@ -94,3 +98,5 @@ impl Threads {
 
 /// Viewers of one broadcast that a worker takes in a row before the next worker's turn.
 const SMALL_AUDIENCE: usize = 64;
+/// With so many viewers more, one more worker gets some.
+const VIEWERS_PER_OPEN_WORKER: usize = 256;

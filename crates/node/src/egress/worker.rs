@@ -81,8 +81,8 @@ impl Worker {
         let mut gather = Gather::new(Instant::now());
         while !contents.shutdown {
             let now = Instant::now();
-            if let Some(rest) = gather.rest(now).filter(|rest| self.pace.window() >= *rest) {
-                std::thread::sleep(rest);
+            if let Some(rest) = gather.rest(now) {
+                std::thread::sleep(rest.min(self.pace.window_max()));
             }
             let timeout = self.timeout(now);
             if let Err(error) = self.poll.poll(&mut events, Some(timeout))

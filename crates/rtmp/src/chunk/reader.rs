@@ -4,7 +4,7 @@ use super::{
     CHUNK_BYTES_MAX, CHUNK_STREAMS_MAX, DEFAULT_CHUNK_BYTES, EXTENDED, MESSAGE_BYTES_MAX, PARTIAL_BYTES_MAX,
 };
 use crate::{Error, Message};
-use bytes::{Buf, Bytes, BytesMut};
+use bytes::{Buf, BytesMut};
 
 /// Reassembles messages from the bytes of one direction of a connection.
 #[derive(Debug)]
@@ -43,10 +43,13 @@ struct Header {
     extended: bool,
 }
 
+/// Input is kept in blocks of this size; messages are slices of them.
+const INPUT_BYTES: usize = 16 << 10;
+
 impl Default for Reader {
     fn default() -> Self {
         Reader {
-            input: BytesMut::new(),
+            input: BytesMut::with_capacity(INPUT_BYTES),
             chunk_bytes: DEFAULT_CHUNK_BYTES,
             streams: Vec::new(),
             partial_bytes: 0,
@@ -111,13 +114,14 @@ impl Reader {
                 continue;
             }
             self.partial_bytes -= have;
+            // A message of one chunk is a slice of what was read, with no copy and no allocation of its own.
             let payload = if have == 0 {
-                Bytes::copy_from_slice(&self.input[..take])
+                self.input.split_to(take).freeze()
             } else {
                 stream.partial.extend_from_slice(&self.input[..take]);
+                self.input.advance(take);
                 stream.partial.split().freeze()
             };
-            self.input.advance(take);
             return Ok(Some(Message {
                 kind: stream.kind,
                 timestamp: stream.timestamp,

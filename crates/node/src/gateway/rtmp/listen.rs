@@ -9,6 +9,7 @@ use crate::metrics::Metrics;
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
 use rtmp::{Event, Output, RejectCode, Request, ServerConfig, ServerSession};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -141,6 +142,8 @@ impl Session {
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         let mut heard = Instant::now();
         let mut tick = tokio::time::interval(TICK);
+        // Kept across messages, so that waiting for it is arranged once.
+        let mut stopped = pin!(shutdown.changed());
         loop {
             tokio::select! {
                 biased;
@@ -160,7 +163,7 @@ impl Session {
                         return Err(End::Idle);
                     }
                 }
-                _ = shutdown.changed() => return Err(End::Shutdown),
+                _ = &mut stopped => return Err(End::Shutdown),
             }
             if let Some(playing) = self.act(heard).await? {
                 return Ok(playing);
