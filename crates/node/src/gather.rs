@@ -83,6 +83,6 @@ mod tests {
             Some(REST_MAX),
             "still busy while resting"
         );
-        assert_eq!(after(&mut gather, &mut now, Duration::from_millis(40)), None);
+        assert_eq!(after(&mut gather, &mut now, Duration::from_millis(80)), None);
     }
 }
