@@ -14,6 +14,7 @@ pub struct Broadcast {
     path: BroadcastPath,
     created: Instant,
     viewers: AtomicU64,
+    polling_viewers: AtomicU64,
     egress_bytes: AtomicU64,
     state: Mutex<State>,
 }
@@ -37,6 +38,7 @@ impl Broadcast {
             path,
             created: now,
             viewers: AtomicU64::new(0),
+            polling_viewers: AtomicU64::new(0),
             egress_bytes: AtomicU64::new(0),
             state: Mutex::new(State {
                 log: Log::new(bytes_max),
@@ -91,9 +93,14 @@ impl Broadcast {
         Consumer::new(Arc::clone(self))
     }
 
-    /// People who watch now.
+    /// People who watch now: those with a connection, and an estimate of those who poll.
     pub fn viewers(&self) -> u64 {
-        self.viewers.load(Ordering::Relaxed)
+        self.viewers.load(Ordering::Relaxed) + self.polling_viewers.load(Ordering::Relaxed)
+    }
+
+    /// How many watch without a connection that lasts, as whoever answers them estimates.
+    pub fn set_polling_viewers(&self, people: u64) {
+        self.polling_viewers.store(people, Ordering::Relaxed);
     }
 
     /// Counts one viewer until the guard is dropped.

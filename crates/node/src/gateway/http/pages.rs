@@ -1,9 +1,19 @@
 //! The pages, embedded in the binary.
 
+use super::hls::accepts_gzip;
 use super::service::{Answer, full, text};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use http::header::{
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
+    IF_NONE_MATCH, VARY,
+};
 use http::{Response, StatusCode};
 use rust_embed::RustEmbed;
+use std::collections::HashMap;
+use std::io::Write;
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 /// The player page and what it loads.
 #[derive(RustEmbed)]
@@ -11,16 +21,58 @@ use rust_embed::RustEmbed;
 struct Web;
 
 /// The file of a request path: `/` is the player, everything else lies below `/web/`.
-pub(super) fn answer(path: &str) -> Answer {
+pub(super) fn answer(path: &str, headers: &HeaderMap) -> Answer {
     let name = if path == "/" { "index.html" } else { path.strip_prefix("/web/").unwrap_or_default() };
     let Some(file) = Web::get(name) else {
         return text(StatusCode::NOT_FOUND, "there is nothing here; the player is at /\n");
     };
-    let mut answer = Response::new(full(file.data.into_owned()));
-    let headers = answer.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let asked = |header: HeaderName| headers.get(header).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let tag = entity_tag(&file.metadata.sha256_hash());
+    if asked(IF_NONE_MATCH).split(',').any(|known| known.trim().trim_start_matches("W/") == tag) {
+        let mut answer = Response::new(full(Bytes::new()));
+        *answer.status_mut() = StatusCode::NOT_MODIFIED;
+        put_cache_headers(&mut answer, &tag);
+        return answer;
+    }
+    let gzip = accepts_gzip(asked(ACCEPT_ENCODING));
+    let body = if gzip { compressed(&tag, &file.data) } else { file.data.into_owned().into() };
+    let mut answer = Response::new(full(body));
+    put_cache_headers(&mut answer, &tag);
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
+    if gzip {
+        answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     answer
+}
+
+/// Pages are asked for again at every visit and sent again only if they changed. RFC 9110 §13.1.2.
+fn put_cache_headers(answer: &mut Answer, tag: &str) {
+    let headers = answer.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+    if let Ok(tag) = HeaderValue::from_str(tag) {
+        headers.insert(ETAG, tag);
+    }
+}
+
+fn entity_tag(hash: &[u8; 32]) -> String {
+    let hex: String = hash[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("\"{hex}\"")
+}
+
+/// Compressed once per content; there are as many entries as pages.
+fn compressed(tag: &str, data: &[u8]) -> Bytes {
+    static DONE: LazyLock<Mutex<HashMap<String, Bytes>>> = LazyLock::new(Mutex::default);
+    let mut done = DONE.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(bytes) = done.get(tag) {
+        return bytes.clone();
+    }
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    // Writing to a vector can't fail.
+    let _ = encoder.write_all(data);
+    let bytes = Bytes::from(encoder.finish().unwrap_or_default());
+    done.insert(tag.to_owned(), bytes.clone());
+    bytes
 }
 
 fn content_type(name: &str) -> &'static str {
@@ -30,5 +82,19 @@ fn content_type(name: &str) -> &'static str {
         Some("css") => "text/css; charset=utf-8",
         Some("svg") => "image/svg+xml",
         _ => "text/plain; charset=utf-8",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_is_sent_once_and_then_only_if_it_changed() {
+        let first = answer("/", &HeaderMap::new());
+        assert_eq!(first.status(), StatusCode::OK);
+        let known = HeaderMap::from_iter([(IF_NONE_MATCH, first.headers()[ETAG].clone())]);
+        assert_eq!(answer("/", &known).status(), StatusCode::NOT_MODIFIED);
+        assert_eq!(answer("/web/../Cargo.toml", &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
     }
 }

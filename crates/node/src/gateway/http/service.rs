@@ -51,7 +51,7 @@ impl Service {
             let query = request.uri().query().unwrap_or_default().to_owned();
             return self.flv(&Ask { path, query }, request.method() == Method::HEAD);
         }
-        pages::answer(path)
+        pages::answer(path, request.headers())
     }
 
     /// A file below a broadcast, held until it exists; anything else is answered at once.

@@ -57,6 +57,7 @@ pub(in super::super) async fn answer(
         Err(BadRequest::Unknown) => return missing(),
         Err(BadRequest::Directives(why)) => return bad(why),
     };
+    packaging.count(&request);
     let answer = match wait(packaging, &request).await {
         hls::Answer::Playlist { text, .. } => {
             let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
@@ -169,7 +170,8 @@ fn media_type(file: &str) -> &'static str {
     if file.ends_with(".ts") { "video/mp2t" } else { "video/mp4" }
 }
 
-fn accepts_gzip(accepted: &str) -> bool {
+/// Whether an `Accept-Encoding` takes gzip.
+pub(in super::super) fn accepts_gzip(accepted: &str) -> bool {
     accepted.split(',').any(|coding| {
         let (name, weight) = coding.split_once(';').unwrap_or((coding, ""));
         name.trim().eq_ignore_ascii_case("gzip")

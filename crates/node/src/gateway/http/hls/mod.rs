@@ -1,15 +1,17 @@
 //! HLS and LL-HLS: who packages a broadcast, and what a request is answered with.
 //!
 //! - [`target`] which broadcast and which file a URL means
+//! - [`audience`] how many watch, told from what they ask for
 //! - [`packaging`] one task per broadcast that somebody watches by HLS
 //! - [`files`] segments that a crowd loads, sent without a copy
 //! - [`answer`] playlists, parts and segments as HTTP responses, held until they exist
 
 mod answer;
+mod audience;
 mod files;
 mod packaging;
 mod target;
 
-pub(super) use answer::{Content, FileAnswer, Wishes, absent, answer};
+pub(super) use answer::{Content, FileAnswer, Wishes, absent, accepts_gzip, answer};
 pub(crate) use packaging::{Cutting, Packagings};
 pub(super) use target::{Target, target};

@@ -1,6 +1,7 @@
 //! One task per broadcast that somebody watches by HLS. It starts with the first request and stops when nobody
 //! asked for a while.
 
+use super::audience::{Audience, Estimate};
 use super::files::Files;
 use crate::config::Hls;
 use crate::metrics::Metrics;
@@ -44,10 +45,12 @@ pub(crate) struct Packaging {
     /// When it was last asked for, in milliseconds of the server's life.
     asked_ms: AtomicU64,
     files: Files,
+    audience: Audience,
+    config: Config,
 }
 
-/// How often a packaging looks whether anybody still asks.
-const IDLE_EVERY: Duration = Duration::from_secs(1);
+/// How often a packaging looks who asks.
+const TICK: Duration = Duration::from_secs(1);
 
 impl Cutting {
     pub(crate) fn new(hls: &Hls) -> Cutting {
@@ -75,13 +78,16 @@ impl Packagings {
             self.touch(packaging);
             return Arc::clone(packaging);
         }
-        let packager = Packager::new(Config { first_number: self.first_number(), ..self.cutting.config });
+        let config = Config { first_number: self.first_number(), ..self.cutting.config };
+        let packager = Packager::new(config);
         let (sender, snapshots) = watch::channel(packager.snapshot());
         let packaging = Arc::new(Packaging {
             broadcast: Arc::clone(broadcast),
             snapshots,
             asked_ms: AtomicU64::new(0),
             files: Files::default(),
+            audience: Audience::default(),
+            config,
         });
         self.touch(&packaging);
         running.by_path.insert(broadcast.path().clone(), Arc::clone(&packaging));
@@ -135,6 +141,11 @@ impl Packagings {
 }
 
 impl Packaging {
+    /// Counts a request towards the audience.
+    pub(super) fn count(&self, request: &hls::Request) {
+        self.audience.count(request, &self.config);
+    }
+
     /// Its segments that a crowd loads.
     pub(super) fn files(&self) -> &Files {
         &self.files
@@ -156,7 +167,8 @@ async fn package(
     tracing::debug!(%path, "HLS packaging begins");
     let mut consumer = packaging.broadcast.consumer();
     let mut batch = Batch::default();
-    let mut idle = tokio::time::interval(IDLE_EVERY);
+    let mut tick = tokio::time::interval(TICK);
+    let mut people = Estimate::default();
     while !batch.ended {
         tokio::select! {
             () = consumer.batch(&mut batch) => {
@@ -164,8 +176,11 @@ async fn package(
                     snapshots.send_replace(packager.snapshot());
                 }
             }
-            _ = idle.tick() => if all.is_idle(&packaging) {
-                break;
+            _ = tick.tick() => {
+                packaging.broadcast.set_polling_viewers(packaging.audience.estimate(&mut people, TICK));
+                if all.is_idle(&packaging) {
+                    break;
+                }
             }
         }
     }
@@ -175,6 +190,7 @@ async fn package(
         snapshots.send_replace(packager.snapshot());
         tokio::time::sleep(all.cutting.idle).await;
     }
+    packaging.broadcast.set_polling_viewers(0);
     all.forget(&packaging);
     tracing::debug!(%path, "HLS packaging ends");
 }
