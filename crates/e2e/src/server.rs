@@ -6,7 +6,7 @@ use crate::wait::{Look, until};
 use anyhow::{Context, Result, bail};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -146,6 +146,19 @@ impl Server {
         let text = http::fetch(self.ports.admin, "/metrics", &[])?.text()?;
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with([' ', '{']));
         Ok(text.lines().filter(of_name).filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Errors
+    /// When it still runs after `limit`.
+    pub fn exit(&mut self, limit: Duration) -> Result<ExitStatus> {
+        until(limit, "the server ends", || {
+            Ok(match self.child.try_wait()? {
+                Some(status) => Look::Found(status),
+                None => Look::NotYet("it runs".to_owned()),
+            })
+        })
     }
 
     /// What it logged and printed.
