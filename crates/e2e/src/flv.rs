@@ -24,13 +24,9 @@ pub struct Reader<R> {
 }
 
 impl Tag {
-    /// Metadata or a decoder configuration.
+    /// Metadata, or a decoder configuration of AVC or AAC.
     pub fn is_header(&self) -> bool {
-        match self.kind {
-            MediaKind::Data => true,
-            MediaKind::Audio => self.body.get(1) == Some(&0),
-            MediaKind::Video => self.body.get(1) == Some(&0),
-        }
+        self.kind == MediaKind::Data || self.body.get(1) == Some(&0)
     }
 
     /// A picture that a decoder can start with.

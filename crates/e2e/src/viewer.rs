@@ -18,6 +18,8 @@ pub struct Viewer {
     pub steps_max_ms: u32,
     /// Keyframes that came; may be set back.
     pub keyframes: u32,
+    /// Decoder configurations of pictures that came.
+    pub configurations: u32,
 }
 
 impl Viewer {
@@ -28,7 +30,13 @@ impl Viewer {
     pub fn open(server: &Server, target: &str) -> Result<Viewer> {
         let (head, body) = http::Connection::open(server.ports.http)?.endless(target, &[])?;
         ensure!(head.status == 200, "{head:?}");
-        Ok(Viewer { reader: flv::Reader::new(body)?, last_ms: [None; 2], steps_max_ms: 0, keyframes: 0 })
+        Ok(Viewer {
+            reader: flv::Reader::new(body)?,
+            last_ms: [None; 2],
+            steps_max_ms: 0,
+            keyframes: 0,
+            configurations: 0,
+        })
     }
 
     /// Reads a tag; false at the end of the broadcast.
@@ -44,9 +52,13 @@ impl Viewer {
         };
         if let Some(last) = *last {
             ensure!(tag.time_ms >= last, "{:?} goes back from {last} to {} ms", tag.kind, tag.time_ms);
-            if tag.kind == MediaKind::Video {
-                self.steps_max_ms = self.steps_max_ms.max(tag.time_ms - last);
-            }
+        }
+        if tag.is_header() {
+            self.configurations += u32::from(tag.kind == MediaKind::Video);
+            return Ok(true);
+        }
+        if let (Some(last), MediaKind::Video) = (*last, tag.kind) {
+            self.steps_max_ms = self.steps_max_ms.max(tag.time_ms - last);
         }
         *last = Some(tag.time_ms);
         self.keyframes += u32::from(tag.is_keyframe());
