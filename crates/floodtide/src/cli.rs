@@ -33,7 +33,7 @@ enum Command {
         for the common ones, a flag; flags win over the environment, the environment over the file."
     )]
     Serve(ServeOptions),
-    Load(load::Args),
+    Load(Box<load::Args>),
 }
 
 #[derive(Debug, Args)]
@@ -94,7 +94,7 @@ impl Cli {
             }
             Command::Serve(options) => serve::run(&serve_config(&options)?)?,
             // Each gate that failed was shown with the result.
-            Command::Load(args) => return Ok(load::run(args)?.into()),
+            Command::Load(args) => return Ok(load::run(*args)?.into()),
         }
         Ok(ExitCode::SUCCESS)
     }

@@ -176,7 +176,8 @@ impl ServerSession {
         }
     }
 
-    /// Takes bytes of the peer in.
+    /// Takes bytes of the peer in. What follows a request in the same bytes waits until the request is answered, as some
+    /// encoders send their first media without waiting; then call this once more, with no bytes.
     ///
     /// # Errors
     /// When the peer breaks the protocol or a limit; the connection has to be closed then.
@@ -189,7 +190,9 @@ impl ServerSession {
             self.shake_hands()?;
         }
         if self.phase == Phase::Open {
-            while let Some(message) = self.reader.message()? {
+            while !matches!(self.role, Role::Asked(..))
+                && let Some(message) = self.reader.message()?
+            {
                 self.message(&message)?;
             }
             self.acknowledge();

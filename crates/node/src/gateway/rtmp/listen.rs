@@ -178,7 +178,11 @@ impl Session {
         while let Some(output) = self.wire.poll_output() {
             match output {
                 Output::Send(bytes) => self.out.extend_from_slice(&bytes),
-                Output::Event(Event::Publish(request)) => refused = self.publish(&request, now).err(),
+                Output::Event(Event::Publish(request)) => {
+                    refused = self.publish(&request, now).err();
+                    // Media that came along with the request.
+                    self.wire.handle_input(&[])?;
+                }
                 Output::Event(Event::Play(request)) => match self.play(&request) {
                     Ok(play) => playing = Some(play),
                     Err(reason) => refused = Some(reason),
