@@ -21,7 +21,9 @@ pub use chunk::write_message;
 pub use client::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 pub use error::{Error, Fault};
 pub use message::{MediaKind, Message, MessageKind};
-pub use server::{Event, Output, RejectCode, Request, RequestId, ServerConfig, ServerSession};
+pub use server::{
+    Event, Output, RejectCode, Request, RequestId, ServerConfig, ServerSession, write_play_end,
+};
 pub use wire::{
     AUDIO_CHUNK_STREAM, DATA_CHUNK_STREAM, OUT_CHUNK_BYTES, PLAY_MESSAGE_STREAM, VIDEO_CHUNK_STREAM,
 };

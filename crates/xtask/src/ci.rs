@@ -65,8 +65,8 @@ fn steps(scope: Scope, nextest: bool) -> Vec<Step> {
         false => "test --workspace --exclude e2e --lib --bins --tests --no-fail-fast",
     }));
     steps.push(step("test --workspace --exclude e2e --doc"));
-    let mut docs = step("doc --workspace --no-deps");
-    docs.environment.push(("RUSTDOCFLAGS", "-D warnings"));
+    let mut docs = step("doc --workspace --no-deps --document-private-items");
+    docs.environment.push(("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"));
     steps.push(docs);
     if scope == Scope::All {
         steps.push(step("build --release -p floodtide"));
@@ -112,7 +112,9 @@ mod tests {
         assert!(
             steps.iter().any(|s| s.arguments.ends_with(&["-D", "warnings"]) && s.arguments[0] == "clippy")
         );
-        assert!(steps.iter().any(|s| s.environment.contains(&("RUSTDOCFLAGS", "-D warnings"))));
+        assert!(
+            steps.iter().any(|s| s.environment.iter().any(|(_, flags)| flags.starts_with("-D warnings")))
+        );
     }
 
     #[test]

@@ -54,17 +54,23 @@ fn codec_number(codec: Codec) -> f64 {
     }
 }
 
-/// The body that carries a track's decoder configuration; `None` if its codec needs none or FLV can't carry it.
-pub fn sequence_header(track: &Track) -> Option<TagBody> {
+/// The body that carries a track's decoder configuration at a time in milliseconds; `None` if its codec needs none or
+/// FLV can't carry it.
+pub fn sequence_header(track: &Track, at_ms: u32) -> Option<TagBody> {
     let config = || track.config.clone();
     Some(match track.codec {
-        Codec::H264 => TagBody::new(TagType::Video, 0, &[KEY << 4 | 7, 0, 0, 0, 0], config()),
-        Codec::Aac => TagBody::new(TagType::Audio, 0, &[0xaf, 0], config()),
+        Codec::H264 => TagBody::new(TagType::Video, at_ms, &[KEY << 4 | 7, 0, 0, 0, 0], config()),
+        Codec::Aac => TagBody::new(TagType::Audio, at_ms, &[0xaf, 0], config()),
         Codec::Mp3 | Codec::Vp8 => return None,
-        Codec::Opus => TagBody::new(TagType::Audio, 0, &named(EX_AUDIO | SEQUENCE_START, track)?, config()),
-        Codec::H265 | Codec::Av1 | Codec::Vp9 => {
-            TagBody::new(TagType::Video, 0, &named(EX_VIDEO | KEY << 4 | SEQUENCE_START, track)?, config())
+        Codec::Opus => {
+            TagBody::new(TagType::Audio, at_ms, &named(EX_AUDIO | SEQUENCE_START, track)?, config())
         }
+        Codec::H265 | Codec::Av1 | Codec::Vp9 => TagBody::new(
+            TagType::Video,
+            at_ms,
+            &named(EX_VIDEO | KEY << 4 | SEQUENCE_START, track)?,
+            config(),
+        ),
     })
 }
 

@@ -37,7 +37,7 @@ fn every_codec_survives_muxing_and_demuxing() {
                 payload: Bytes::from(vec![i as u8 + 1; 50]),
             })
             .collect();
-        match flv::sequence_header(&track) {
+        match flv::sequence_header(&track, 0) {
             Some(header) => {
                 assert_eq!(push(&mut demuxer, &header), Some(Event::Track(track.clone())));
                 assert_eq!(push(&mut demuxer, &header), None, "a repeated header of {codec:?} is no news");
@@ -141,7 +141,7 @@ fn fuzz_damaged_tags_never_panic() {
     for codec in CODECS {
         let id = if codec.kind() == Kind::Video { TrackId::VIDEO } else { TrackId::AUDIO };
         let track = Track::new(id, codec, config_of(codec));
-        good.extend(flv::sequence_header(&track));
+        good.extend(flv::sequence_header(&track, 0));
         let payload = Bytes::from_static(&[0x12, 0, 3, 4, 5]);
         let frame = Frame { dts: Timestamp::ZERO, pts: Timestamp::ZERO, keyframe: true, payload };
         good.extend(flv::frame(&track, &frame));

@@ -14,7 +14,7 @@
 //! - [`log`] the chunks that viewers read
 //! - [`viewer`] one socket and its cursor
 //! - [`window`] how long frames may wait to share a write
-//! - [`format`] what a gateway has to say about its format
+//! - [`mod@format`] what a gateway has to say about its format
 
 mod feed;
 pub(crate) mod format;

@@ -5,6 +5,9 @@
 
 mod commands;
 mod control;
+mod farewell;
+
+pub use farewell::write_play_end;
 
 use crate::amf::Value;
 use crate::chunk::{self, Reader};

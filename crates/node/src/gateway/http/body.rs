@@ -28,7 +28,7 @@ impl FlvBody {
     pub(super) fn new(broadcast: &Arc<Broadcast>) -> FlvBody {
         FlvBody {
             consumer: broadcast.consumer(),
-            muxer: FlvMuxer,
+            muxer: FlvMuxer::default(),
             catalog: None,
             batch: Batch::default(),
             ended: false,

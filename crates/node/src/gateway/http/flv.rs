@@ -15,7 +15,10 @@ pub(super) struct Flv;
 
 /// Writes FLV tags.
 #[derive(Debug, Default)]
-pub(super) struct FlvMuxer;
+pub(super) struct FlvMuxer {
+    /// Time of the newest frame.
+    newest_ms: u32,
+}
 
 /// Response headers of a play request. Without a length, the body ends with the connection.
 pub(super) const HEADERS: &str = "Content-Type: video/x-flv\r\n\
@@ -33,7 +36,7 @@ impl Format for Flv {
     }
 
     fn muxer(&self) -> Box<dyn Muxer> {
-        Box::new(FlvMuxer)
+        Box::new(FlvMuxer::default())
     }
 
     fn input(&self, _bytes: &[u8]) -> Input {
@@ -46,18 +49,24 @@ impl Muxer for FlvMuxer {
         let has = |kind| catalog.first(kind).is_some();
         out.extend_from_slice(&flv::file_header(has(Kind::Video), has(Kind::Audio)));
         flv::write_tag(out, &flv::metadata(&catalog.tracks, crate::SERVER));
-        self.catalog(catalog, out);
+        headers(catalog, 0, out);
     }
 
     fn catalog(&mut self, catalog: &Catalog, out: &mut BytesMut) {
-        catalog.tracks.iter().filter_map(flv::sequence_header).for_each(|body| flv::write_tag(out, &body));
+        headers(catalog, self.newest_ms, out);
     }
 
     fn frame(&mut self, track: &Track, frame: &Frame, out: &mut BytesMut) {
         if let Some(body) = flv::frame(track, frame) {
+            self.newest_ms = body.timestamp_ms;
             flv::write_tag(out, &body);
         }
     }
 
     fn end(&mut self, _out: &mut BytesMut) {}
+}
+
+fn headers(catalog: &Catalog, at_ms: u32, out: &mut BytesMut) {
+    let headers = catalog.tracks.iter().filter_map(|track| flv::sequence_header(track, at_ms));
+    headers.for_each(|body| flv::write_tag(out, &body));
 }

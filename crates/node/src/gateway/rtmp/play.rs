@@ -17,13 +17,11 @@ pub(super) static PLAY_FORMAT: PlayFormat = PlayFormat;
 #[derive(Debug)]
 pub(super) struct PlayFormat;
 
-#[derive(Debug)]
-struct PlayMuxer;
-
-/// User control: the message stream is over. RTMP 1.0 §7.1.7.
-const STREAM_EOF: [u8; 2] = [0, 1];
-/// Chunk stream of protocol control.
-const CONTROL_CHUNK_STREAM: u8 = 2;
+#[derive(Debug, Default)]
+struct PlayMuxer {
+    /// Time of the newest frame.
+    newest_ms: u32,
+}
 
 impl Format for PlayFormat {
     fn name(&self) -> &'static str {
@@ -31,7 +29,7 @@ impl Format for PlayFormat {
     }
 
     fn muxer(&self) -> Box<dyn Muxer> {
-        Box::new(PlayMuxer)
+        Box::new(PlayMuxer::default())
     }
 
     /// Acknowledgements and statistics of a player need no answer; it leaves by closing the connection.
@@ -43,23 +41,27 @@ impl Format for PlayFormat {
 impl Muxer for PlayMuxer {
     fn head(&mut self, catalog: &Catalog, out: &mut BytesMut) {
         put(&flv::metadata(&catalog.tracks, crate::SERVER), out);
-        self.catalog(catalog, out);
+        headers(catalog, 0, out);
     }
 
     fn catalog(&mut self, catalog: &Catalog, out: &mut BytesMut) {
-        catalog.tracks.iter().filter_map(flv::sequence_header).for_each(|body| put(&body, out));
+        headers(catalog, self.newest_ms, out);
     }
 
     fn frame(&mut self, track: &Track, frame: &Frame, out: &mut BytesMut) {
         if let Some(body) = flv::frame(track, frame) {
+            self.newest_ms = body.timestamp_ms;
             put(&body, out);
         }
     }
 
     fn end(&mut self, out: &mut BytesMut) {
-        let body = [&STREAM_EOF[..], &PLAY_MESSAGE_STREAM.to_be_bytes()].concat();
-        write_message(out, CONTROL_CHUNK_STREAM, MessageKind::UserControl, 0, 0, OUT_CHUNK_BYTES, &[&body]);
+        rtmp::write_play_end(out);
     }
+}
+
+fn headers(catalog: &Catalog, at_ms: u32, out: &mut BytesMut) {
+    catalog.tracks.iter().filter_map(|t| flv::sequence_header(t, at_ms)).for_each(|body| put(&body, out));
 }
 
 fn put(body: &TagBody, out: &mut BytesMut) {

@@ -1,10 +1,10 @@
 //! HLS and LL-HLS: who packages a broadcast, and what a request is answered with.
 //!
-//! - [`target`] which broadcast and which file a URL means
+//! - [`mod@target`] which broadcast and which file a URL means
 //! - [`audience`] how many watch, told from what they ask for
 //! - [`packaging`] one task per broadcast that somebody watches by HLS
 //! - [`files`] segments that a crowd loads, sent without a copy
-//! - [`answer`] playlists, parts and segments as HTTP responses, held until they exist
+//! - [`mod@answer`] playlists, parts and segments as HTTP responses, held until they exist
 
 mod answer;
 mod audience;
