@@ -9,7 +9,7 @@
 import argparse
 import sys
 
-from machinery import enter_network_namespace
+from machinery import Table, enter_network_namespace
 from scenarios import SCENARIOS
 
 
@@ -25,6 +25,7 @@ def main() -> int:
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     enter_network_namespace()
+    Table.judges = options.scale >= 0.5
     held = [SCENARIOS[name](options.scale, options.rounds).save() for name in names]
     return 1 if options.gate and not all(held) else 0
 
