@@ -112,6 +112,9 @@ def latency(scale, rounds):
             target = 10 + milliseconds
             table.row(f"arrival to write, {viewers} viewers, window {window}, P99 at most", bound, "ms", target=target)
             table.row(f"publisher to viewer, {viewers} viewers, window {window}, P99", result["total"]["frame_age_ms"]["p99"], "ms", target=target)
+        with floor(window, path) as server:
+            bare = crowd(FLV, viewers, server.pid, max(4, int(15 * scale)), extra=("--probe", "10", "--tick", "5ms"))
+            table.row("the same from the bare write loop", bare["total"]["frame_age_ms"]["p99"], "ms")
     return table
 
 

@@ -1,59 +1,59 @@
 //! Letting events gather: a thread that is woken thousands of times a second for one small message each pays more
 //! for waking than for the work. Once wake-ups come that thick, it rests before it waits for the next event, and then
-//! finds several. The rest grows while it is always cut short by work, to [`REST_MAX`]. Below that rate nothing is
-//! delayed.
+//! finds several. Below that rate nothing is delayed.
+//!
+//! A resting thread can't tell how often it would be woken, so it stops resting for a moment every other second and
+//! counts again.
 
 use std::time::{Duration, Instant};
 
 /// Decides for one thread.
 #[derive(Debug)]
 pub(crate) struct Gather {
+    /// When this span of counting, or of resting, began.
     since: Instant,
     waits: u32,
-    /// Zero while wake-ups are rare.
+    /// Zero while it counts.
     rest: Duration,
+    /// What gathering adds to the latency of a message, at most.
+    rest_max: Duration,
 }
 
-/// Where resting begins.
-const REST_MIN: Duration = Duration::from_millis(2);
-/// What gathering adds to the latency of a message, at most.
-const REST_MAX: Duration = Duration::from_millis(20);
-const SPAN: Duration = Duration::from_millis(100);
+/// How long wake-ups are counted.
+const COUNTING: Duration = Duration::from_millis(100);
+/// How long the thread rests before it counts again.
+const RESTING: Duration = Duration::from_secs(2);
 /// Resting begins at 800 wake-ups a second.
-const WAITS_BEGIN: u32 = 80;
+const WAITS_MIN: u32 = 80;
+/// 8 ms of rest at 800 wake-ups a second, 40 ms at 4,000.
+const REST_PER_WAIT: Duration = Duration::from_micros(100);
 
 impl Gather {
-    pub(crate) fn new(now: Instant) -> Gather {
-        Gather { since: now, waits: 0, rest: Duration::ZERO }
+    pub(crate) fn new(now: Instant, rest_max: Duration) -> Gather {
+        Gather { since: now, waits: 0, rest: Duration::ZERO, rest_max }
     }
 
     /// Called whenever the thread is about to wait for events: how long to rest before.
     pub(crate) fn rest(&mut self, now: Instant) -> Option<Duration> {
-        self.waits += 1;
         let elapsed = now.saturating_duration_since(self.since);
-        if elapsed >= SPAN {
-            // After a longer span the rate is what counts.
-            let spans = (elapsed.as_millis() / SPAN.as_millis()) as u32;
-            self.adapt(self.waits / spans.max(1));
-            (self.since, self.waits) = (now, 0);
-        }
-        (!self.rest.is_zero()).then_some(self.rest)
-    }
-
-    /// A thread that hardly waits beyond its rests is busy; one that waits longer than it rests is not.
-    fn adapt(&mut self, waits: u32) {
-        if self.rest.is_zero() {
-            if waits >= WAITS_BEGIN {
-                self.rest = REST_MIN;
+        if !self.rest.is_zero() {
+            if elapsed < RESTING {
+                return Some(self.rest);
             }
-            return;
+            (self.since, self.waits, self.rest) = (now, 0, Duration::ZERO);
+            return None;
         }
-        let most = (SPAN.as_micros() / self.rest.as_micros()) as u32;
-        if waits < most / 2 {
-            self.rest = if self.rest > REST_MIN { self.rest / 2 } else { Duration::ZERO };
-        } else if waits > most * 3 / 4 {
-            self.rest = (self.rest * 2).min(REST_MAX);
+        self.waits += 1;
+        if elapsed < COUNTING {
+            return None;
         }
+        // After a longer span the rate is what counts.
+        let waits = self.waits / (elapsed.as_millis() / COUNTING.as_millis()) as u32;
+        if waits >= WAITS_MIN {
+            self.rest = (REST_PER_WAIT * waits).min(self.rest_max);
+        }
+        (self.since, self.waits) = (now, 0);
+        None
     }
 }
 
@@ -61,28 +61,29 @@ impl Gather {
 mod tests {
     use super::*;
 
-    /// The last answer after a second of wake-ups `every` so often.
-    fn after(gather: &mut Gather, now: &mut Instant, every: Duration) -> Option<Duration> {
-        let end = *now + Duration::from_secs(1);
-        let mut last = None;
+    const REST_MAX: Duration = Duration::from_millis(20);
+
+    /// The share of time that a thread rests in ten seconds with an event `every` so often.
+    fn resting(gather: &mut Gather, now: &mut Instant, every: Duration) -> f64 {
+        let end = *now + Duration::from_secs(10);
+        let mut rested = Duration::ZERO;
         while *now < end {
-            last = gather.rest(*now);
-            *now += every + last.unwrap_or_default();
+            let rest = gather.rest(*now).unwrap_or_default();
+            assert!(rest <= REST_MAX);
+            rested += rest;
+            *now += every + rest;
         }
-        last
+        rested.as_secs_f64() / 10.0
     }
 
     #[test]
     fn only_a_thread_that_is_woken_often_rests_and_it_stops_when_calm_returns() {
         let mut now = testkit::epoch();
-        let mut gather = Gather::new(now);
-        assert_eq!(after(&mut gather, &mut now, Duration::from_millis(5)), None);
-        assert_eq!(after(&mut gather, &mut now, Duration::from_micros(200)), Some(REST_MAX));
-        assert_eq!(
-            after(&mut gather, &mut now, Duration::from_micros(900)),
-            Some(REST_MAX),
-            "still busy while resting"
-        );
-        assert_eq!(after(&mut gather, &mut now, Duration::from_millis(80)), None);
+        let mut gather = Gather::new(now, REST_MAX);
+        assert_eq!(resting(&mut gather, &mut now, Duration::from_millis(5)), 0.0);
+        assert!(resting(&mut gather, &mut now, Duration::from_micros(200)) > 0.8);
+        assert!(resting(&mut gather, &mut now, Duration::from_micros(900)) > 0.7);
+        resting(&mut gather, &mut now, Duration::from_millis(5));
+        assert_eq!(resting(&mut gather, &mut now, Duration::from_millis(5)), 0.0);
     }
 }

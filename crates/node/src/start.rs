@@ -118,11 +118,14 @@ impl Node {
     }
 }
 
+/// How long messages of publishers may gather, when hundreds of them send.
+const INGEST_REST_MAX: Duration = Duration::from_millis(20);
+
 /// Publishers send dozens of small messages a second each; on threads of their own, messages may gather without
 /// delaying anything else.
 fn ingest_runtime() -> std::io::Result<Runtime> {
     thread_local! {
-        static GATHER: RefCell<Gather> = RefCell::new(Gather::new(Instant::now()));
+        static GATHER: RefCell<Gather> = RefCell::new(Gather::new(Instant::now(), INGEST_REST_MAX));
     }
     let rest = || {
         if let Some(rest) = GATHER.with_borrow_mut(|gather| gather.rest(Instant::now())) {

@@ -9,7 +9,7 @@ use std::time::Duration;
 /// writing every frame.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MergeWindow {
-    /// Short while the worker has time, longer as it gets busy, between 8 and 350 ms.
+    /// Short while the worker has time and few broadcasts, longer as it gets busy, between 8 and 350 ms.
     #[default]
     Adaptive,
     /// Always this long, 0 to 500 ms; 0 writes every frame at once.
@@ -82,8 +82,8 @@ impl Pace {
         }
     }
 
-    /// Takes in how busy the worker was lately, 0 to 1, and adapts.
-    pub(crate) fn observe(&mut self, busy: f64) {
+    /// Takes in how busy the worker was lately, 0 to 1, and how many broadcasts it serves, and adapts.
+    pub(crate) fn observe(&mut self, busy: f64, broadcasts: usize) {
         if self.setting != MergeWindow::Adaptive {
             return;
         }
@@ -93,9 +93,19 @@ impl Pace {
         } else if busy < BUSY_LOW {
             self.window = self.window.mul_f64(0.85);
         }
-        self.window = self.window.clamp(ADAPTIVE_MIN, ADAPTIVE_MAX);
+        self.window = self.window.clamp(shortest(broadcasts), ADAPTIVE_MAX);
     }
 }
+
+/// Many small broadcasts cost a write per frame and viewer whatever their bitrate, so the window that merges a few
+/// frames of each begins before the worker is busy: 8 ms for one, 33 ms for a hundred, never more than 60 ms.
+fn shortest(broadcasts: usize) -> Duration {
+    let more = PER_BROADCAST * u32::try_from(broadcasts).unwrap_or(u32::MAX).min(1000);
+    (ADAPTIVE_MIN + more).min(SHORTEST_MAX)
+}
+
+const PER_BROADCAST: Duration = Duration::from_micros(250);
+const SHORTEST_MAX: Duration = Duration::from_millis(60);
 
 /// Bounds of the adaptive window. The lower one still merges a video frame with the audio beside it.
 const ADAPTIVE_MIN: Duration = Duration::from_millis(8);
@@ -120,12 +130,14 @@ mod tests {
     fn a_busy_worker_merges_longer_and_an_idle_one_shorter() {
         let mut pace = Pace::new(MergeWindow::Adaptive);
         for _ in 0..50 {
-            pace.observe(0.9);
+            pace.observe(0.9, 1);
         }
         assert_eq!(pace.window(), ADAPTIVE_MAX);
         for _ in 0..50 {
-            pace.observe(0.05);
+            pace.observe(0.05, 0);
         }
         assert_eq!(pace.window(), ADAPTIVE_MIN);
+        pace.observe(0.05, 100);
+        assert_eq!(pace.window().as_millis(), 33);
     }
 }

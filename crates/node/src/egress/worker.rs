@@ -44,6 +44,9 @@ pub(crate) struct Worker {
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 /// Events taken from the system at a time.
 const EVENTS_MAX: usize = 1024;
+/// How long frames of many small broadcasts may gather, within what the merge window allows: a thread that wakes for
+/// each of thousands of frames a second spends most of its time waking.
+const REST_MAX: Duration = Duration::from_millis(20);
 /// Viewers' own bytes are read through one buffer of this size.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -78,7 +81,7 @@ impl Worker {
     pub(crate) fn run(mut self) {
         let mut events = mio::Events::with_capacity(EVENTS_MAX);
         let mut contents = Contents::default();
-        let mut gather = Gather::new(Instant::now());
+        let mut gather = Gather::new(Instant::now(), REST_MAX);
         while !contents.shutdown {
             let now = Instant::now();
             if let Some(rest) = gather.rest(now) {
@@ -317,7 +320,7 @@ impl Worker {
         let cpu = thread_cpu();
         let wall = now.saturating_duration_since(self.checked);
         let busy = cpu.saturating_sub(self.cpu_at_check).as_secs_f64() / wall.as_secs_f64().max(1e-6);
-        self.pace.observe(busy);
+        self.pace.observe(busy, self.feeds.len() - self.free_feeds.len());
         self.metrics.merge_window(self.pace.window());
         self.checked = now;
         self.cpu_at_check = cpu;
