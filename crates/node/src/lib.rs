@@ -8,6 +8,7 @@ pub mod config;
 mod egress;
 mod gateway;
 mod gather;
+mod ingest;
 mod metrics;
 mod start;
 mod tls;

@@ -4,17 +4,15 @@ use crate::auth::Auth;
 use crate::config::Config;
 use crate::egress::{Plane, Settings};
 use crate::gateway::{http, rtmp};
-use crate::gather::Gather;
+use crate::ingest::Ingest;
 use crate::metrics::Metrics;
 use crate::tls;
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
-use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -27,7 +25,7 @@ pub struct Node {
     threads: crate::egress::Threads,
     tasks: JoinSet<()>,
     /// Threads that publishers' sessions run on.
-    ingest: Runtime,
+    ingest: Ingest,
     shutdown: watch::Sender<bool>,
     addresses: Addresses,
 }
@@ -54,7 +52,7 @@ impl Node {
     /// # Errors
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
     pub async fn start(config: &Config) -> Result<Node> {
-        let ingest = ingest_runtime().context("can't start ingest")?;
+        let ingest = Ingest::start().context("can't start ingest")?;
         let rtmp = listen_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
         let http = listen("http.listen", config.http.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
@@ -111,40 +109,16 @@ impl Node {
         // Nobody may be listening any more; then there is nobody to tell.
         let _ = self.shutdown.send(true);
         while self.tasks.join_next().await.is_some() {}
-        self.ingest.shutdown_background();
+        drop(self.ingest);
         self.packagings.stop();
         self.plane.shutdown();
         self.threads.join();
     }
 }
 
-/// How long messages of publishers may gather, when hundreds of them send.
-const INGEST_REST_MAX: Duration = Duration::from_millis(20);
-
-/// Publishers send dozens of small messages a second each; on threads of their own, messages may gather without
-/// delaying anything else.
-fn ingest_runtime() -> std::io::Result<Runtime> {
-    thread_local! {
-        static GATHER: RefCell<Gather> = RefCell::new(Gather::new(Instant::now(), INGEST_REST_MAX));
-    }
-    let rest = || {
-        if let Some(rest) = GATHER.with_borrow_mut(|gather| gather.rest(Instant::now())) {
-            std::thread::sleep(rest);
-        }
-    };
-    // Publishers are few beside viewers, and one thread takes in hundreds.
-    let threads = (cores() / 2).max(1);
-    tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .enable_all()
-        .thread_name("ingest")
-        .on_thread_park(rest)
-        .build()
-}
-
-/// A listener whose connections belong to `runtime`.
-fn listen_on(runtime: &Runtime, key: &str, address: SocketAddr) -> Result<TcpListener> {
-    let _inside = runtime.enter();
+/// A listener whose connections belong to the ingest threads.
+fn listen_on(ingest: &Ingest, key: &str, address: SocketAddr) -> Result<TcpListener> {
+    let _inside = ingest.enter();
     listen(key, address)
 }
 
@@ -182,4 +156,21 @@ fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
     open().with_context(|| {
         format!("can't listen on {address}: is another program using the port? Choose another with {key}")
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_busy_port_is_told_with_the_key_that_changes_it() {
+        let mut config = Config::default();
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        (config.rtmp.listen, config.http.listen, config.admin.listen) = (any, any, any);
+        let first = Node::start(&config).await.expect("free ports");
+        config.http.listen = first.addresses().http;
+        let error = Node::start(&config).await.expect_err("the port is taken");
+        assert!(format!("{error:#}").contains("http.listen"), "{error:#}");
+        first.stop().await;
+    }
 }
