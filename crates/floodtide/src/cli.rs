@@ -79,7 +79,7 @@ impl Common {
         ];
         for (section, key, value) in flags {
             if let Some(value) = value {
-                layers.put(section, key, value);
+                layers.put(&[section, key], value);
             }
         }
     }
@@ -105,7 +105,7 @@ fn serve_config(options: &ServeOptions) -> Result<Config> {
     let mut layers = layers.environment(std::env::vars());
     options.common.lay_on(&mut layers);
     if let Some(key) = &options.stream_key {
-        layers.put("publish", "stream_key", key);
+        layers.put(&["publish", "stream_key"], key);
     }
     Ok(layers.finish()?)
 }
@@ -113,8 +113,8 @@ fn serve_config(options: &ServeOptions) -> Result<Config> {
 /// The demo is open to this machine only, and needs no file.
 fn demo_config(common: &Common) -> Result<Config> {
     let mut layers = Layers::default();
-    layers.put("rtmp", "listen", "127.0.0.1:1935");
-    layers.put("http", "listen", "127.0.0.1:8080");
+    layers.put(&["rtmp", "listen"], "127.0.0.1:1935");
+    layers.put(&["http", "listen"], "127.0.0.1:8080");
     let mut layers = layers.environment(std::env::vars());
     common.lay_on(&mut layers);
     let mut config = layers.finish()?;

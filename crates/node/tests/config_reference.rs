@@ -2,58 +2,105 @@
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
 use node::config::Config;
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
-const SECTIONS: &str = include_str!("../src/config/sections.rs");
 const HEAD: &str = "# Configuration\n\n\
     `floodtide serve --config FILE` reads one TOML file. Every key is also an environment variable, `FLOODTIDE_SECTION__KEY`\n\
     (`FLOODTIDE_HTTP__LISTEN`), and the common ones are flags. Flags win over the environment, the environment over the file; an\n\
-    unknown key is an error. Times are written `\"10s\"` or `\"500ms\"`, sizes `\"16MiB\"`.\n\n\
+    unknown key is an error. Times are written `\"10s\"` or `\"500ms\"`, sizes `\"16MiB\"`. A section in double brackets may stand any\n\
+    number of times; `NAME` in a section is a name of your choice.\n\n\
     This page is generated from the code: `UPDATE=1 cargo test -p node --test config_reference`.\n";
 
-/// Doc comments of the fields of `struct name`: (field, text).
-fn fields(name: &str) -> Vec<(String, String)> {
-    let body = SECTIONS.split(&format!("pub struct {name} {{")).nth(1).unwrap().split("\n}").next().unwrap();
-    let (mut found, mut doc, mut hidden) = (Vec::new(), String::new(), false);
+struct Field {
+    name: String,
+    about: String,
+    kind: String,
+}
+
+/// The fields of all structs below `src/config`, by the struct's name.
+struct Structs(BTreeMap<String, Vec<Field>>);
+
+impl Structs {
+    fn read() -> Structs {
+        let folder = root().join("crates/node/src/config");
+        let mut structs = BTreeMap::new();
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            for part in text.split("pub struct ").skip(1) {
+                if let Some((name, body)) = part.split_once(" {\n") {
+                    structs.insert(name.to_owned(), fields(body.split("\n}").next().unwrap()));
+                }
+            }
+        }
+        Structs(structs)
+    }
+
+    /// The struct that a field's type means, and how its section is written.
+    fn section(&self, path: &str, field: &Field) -> Option<(&str, String, String)> {
+        let inner = field.kind.rsplit(['<', ' ']).next().unwrap().trim_end_matches('>');
+        let (name, _) = self.0.get_key_value(inner)?;
+        let path = format!("{path}{}", field.name);
+        if field.kind.starts_with("Vec<") {
+            return Some((name, format!("[[{path}]]"), path));
+        }
+        let path = if field.kind.starts_with("BTreeMap<") { format!("{path}.NAME") } else { path };
+        Some((name, format!("[{path}]"), path))
+    }
+
+    fn describe(&self, name: &str, path: &str, defaults: &Value, out: &mut String) {
+        let (sections, keys): (Vec<_>, Vec<_>) =
+            self.0[name].iter().partition(|f| self.section("", f).is_some());
+        if !keys.is_empty() {
+            writeln!(out, "\n| Key | Default | Meaning |\n|---|---|---|").unwrap();
+        }
+        for key in keys {
+            let default = defaults.get(&key.name).map_or_else(|| "–".to_owned(), |v| format!("`{v}`"));
+            writeln!(out, "| `{path}{}` | {default} | {} |", key.name, key.about).unwrap();
+        }
+        let empty = Value::Table(Table::new());
+        for field in sections {
+            let (inner, title, below) = self.section(path, field).unwrap();
+            writeln!(out, "\n## {title}\n\n{}", field.about).unwrap();
+            let defaults = defaults.get(&field.name).filter(|v| v.is_table()).unwrap_or(&empty);
+            self.describe(inner, &format!("{below}."), defaults, out);
+        }
+    }
+}
+
+/// Doc comments and types of a struct's fields.
+fn fields(body: &str) -> Vec<Field> {
+    let (mut found, mut about, mut hidden) = (Vec::new(), String::new(), false);
     for line in body.lines().map(str::trim) {
         if let Some(text) = line.strip_prefix("/// ") {
-            doc = format!("{doc} {text}").trim().to_owned();
-        } else if line.starts_with("#[serde(skip)]") {
+            about = format!("{about} {text}").trim().to_owned();
+        } else if line.starts_with("#[serde(skip") {
             hidden = true;
-        } else if let Some(field) = line.strip_prefix("pub ").and_then(|l| l.split(':').next()) {
+        } else if let Some((name, kind)) = line.strip_prefix("pub ").and_then(|l| l.split_once(": ")) {
             if !hidden {
-                found.push((field.to_owned(), doc.clone()));
+                let kind = kind.trim_end_matches(',').to_owned();
+                found.push(Field { name: name.to_owned(), about, kind });
             }
-            (doc, hidden) = (String::new(), false);
+            (about, hidden) = (String::new(), false);
         }
     }
     found
 }
 
-fn reference() -> String {
-    let defaults = Value::try_from(Config::default()).unwrap();
-    let empty = Value::Table(Table::new());
-    let mut out = HEAD.to_owned();
-    for (section, about) in fields("Config") {
-        let name = section[..1].to_uppercase() + &section[1..];
-        writeln!(out, "\n## [{section}]\n\n{about}\n\n| Key | Default | Meaning |\n|---|---|---|").unwrap();
-        for (key, meaning) in fields(&name) {
-            let default = defaults.get(&section).unwrap_or(&empty).get(&key);
-            let default = default.map_or_else(|| "–".to_owned(), |v| format!("`{v}`"));
-            writeln!(out, "| `{section}.{key}` | {default} | {meaning} |").unwrap();
-        }
-    }
-    out
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }
 
 #[test]
 fn the_reference_is_what_the_code_says() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/config.md");
+    let mut reference = HEAD.to_owned();
+    Structs::read().describe("Config", "", &Value::try_from(Config::default()).unwrap(), &mut reference);
+    let path = root().join("docs/config.md");
     if std::env::var_os("UPDATE").is_some() {
-        std::fs::write(&path, reference()).unwrap();
+        std::fs::write(&path, &reference).unwrap();
     }
     let written = std::fs::read_to_string(&path).unwrap_or_default();
-    assert_eq!(written, reference(), "run UPDATE=1 cargo test -p node --test config_reference");
+    assert_eq!(written, reference, "run UPDATE=1 cargo test -p node --test config_reference");
 }

@@ -31,7 +31,7 @@ pub struct Layers {
     table: Table,
 }
 
-/// Environment variables of this prefix are settings: `FLOODTIDE_HTTP__LISTEN` is `http.listen`.
+/// Environment variables of this prefix are settings: `FLOODTIDE_HTTP__LISTEN` is `http.listen`, one `__` per level.
 const PREFIX: &str = "FLOODTIDE_";
 
 impl Layers {
@@ -54,20 +54,24 @@ impl Layers {
     #[must_use]
     pub fn environment(mut self, variables: impl Iterator<Item = (String, String)>) -> Layers {
         for (name, value) in variables {
-            if let Some((section, key)) = name.strip_prefix(PREFIX).and_then(|n| n.split_once("__")) {
-                self.put(&section.to_lowercase(), &key.to_lowercase(), &value);
+            if let Some(key) = name.strip_prefix(PREFIX).filter(|key| key.contains("__")) {
+                self.put(&key.to_lowercase().split("__").collect::<Vec<_>>(), &value);
             }
         }
         self
     }
 
-    /// Lays one flag on top.
-    pub fn put(&mut self, section: &str, key: &str, value: &str) {
-        let value = typed(section, key, value);
-        let section = self.table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-        if let Value::Table(section) = section {
-            section.insert(key.to_owned(), value);
+    /// Lays one value on top; `path` is its sections and its key.
+    pub fn put(&mut self, path: &[&str], value: &str) {
+        let Some((key, sections)) = path.split_last() else { return };
+        let value = typed(path, value);
+        let mut table = &mut self.table;
+        for section in sections {
+            let below = table.entry(*section).or_insert_with(|| Value::Table(Table::new()));
+            let Value::Table(below) = below else { return };
+            table = below;
         }
+        table.insert((*key).to_owned(), value);
     }
 
     /// The checked tree.
@@ -87,9 +91,9 @@ impl Layers {
 }
 
 /// A number or a switch where the default is one, else text: a stream key may look like a number.
-fn typed(section: &str, key: &str, text: &str) -> Value {
+fn typed(path: &[&str], text: &str) -> Value {
     let defaults = Value::try_from(Config::default()).unwrap_or(Value::Table(Table::new()));
-    let found = match defaults.get(section).and_then(|s| s.get(key)) {
+    let found = match path.iter().try_fold(&defaults, |at, key| at.get(key)) {
         Some(Value::Integer(_)) => text.parse().ok().map(Value::Integer),
         Some(Value::Boolean(_)) => text.parse().ok().map(Value::Boolean),
         _ => None,
@@ -111,7 +115,7 @@ mod tests {
             ("FLOODTIDE_HTTP__LISTEN", "127.0.0.1:1"),
             ("FLOODTIDE_EGRESS__WORKERS", "3"),
         ]));
-        layers.put("http", "listen", "127.0.0.1:2");
+        layers.put(&["http", "listen"], "127.0.0.1:2");
         let config = layers.finish().unwrap();
         assert_eq!(config.http.listen.port(), 2);
         assert_eq!(config.egress.workers, 3);

@@ -1,12 +1,26 @@
 //! The configuration: one TOML tree, typed; environment and flags lie above it.
 //!
 //! `TOML file < FLOODTIDE_SECTION__KEY < flags`. All three meet as one TOML table, so that every key can be
-//! given in every way and is checked in one place.
+//! given in every way and is checked in one place. One file per section; [`tree`] puts them together.
 
+mod admin;
+mod egress;
+mod hls;
+mod http;
 mod layers;
-mod sections;
+mod publish;
+mod rtmp;
+mod tls;
+mod tree;
 mod values;
 
+pub use admin::Admin;
+pub use egress::Egress;
+pub use hls::Hls;
+pub use http::Http;
 pub use layers::{ConfigError, Layers};
-pub use sections::{Admin, Collision, Config, Egress, Hls, Http, Publish, Rtmp, Tls};
+pub use publish::{Collision, Publish};
+pub use rtmp::Rtmp;
+pub use tls::Tls;
+pub use tree::Config;
 pub use values::{Size, Span};

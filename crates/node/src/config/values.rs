@@ -1,6 +1,7 @@
 //! Values with a unit: `"10s"`, `"16MiB"`.
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 /// A length of time, written `"250ms"`, `"10s"` or `"5m"`.
@@ -10,6 +11,11 @@ pub struct Span(pub Duration);
 /// A number of bytes, written `"64KiB"`, `"16MiB"` or `"1GiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub usize);
+
+/// A port on all addresses.
+pub(super) fn any(port: u16) -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], port))
+}
 
 const SPANS: [(&str, u64); 4] = [("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
 const SIZES: [(&str, usize); 4] = [("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30), ("B", 1)];

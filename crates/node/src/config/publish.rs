@@ -1,0 +1,51 @@
+//! Publishing.
+
+use super::values::{Size, Span};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Who may publish, and what happens when a publisher comes or goes.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Publish {
+    /// The secret that every publisher presents as `?key=…`. Without one nobody can publish.
+    pub stream_key: Option<String>,
+    /// Lets anyone publish. Only the demo sets it.
+    #[serde(skip)]
+    pub anyone: bool,
+    /// What happens to a publisher who comes to an occupied path.
+    pub collision: Collision,
+    /// How long a broadcast waits for a publisher who left.
+    pub grace: Span,
+    /// A publisher that sends nothing for so long is closed.
+    pub idle: Span,
+    /// Broadcasts at a time.
+    pub broadcasts_max: usize,
+    /// Bytes of frames kept per broadcast.
+    pub log: Size,
+}
+
+impl Default for Publish {
+    fn default() -> Self {
+        Publish {
+            stream_key: None,
+            anyone: false,
+            collision: Collision::Reject,
+            grace: Span(Duration::from_secs(10)),
+            idle: Span(Duration::from_secs(20)),
+            broadcasts_max: 10_000,
+            log: Size(8 << 20),
+        }
+    }
+}
+
+/// What happens to a publisher who comes to an occupied path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Collision {
+    /// The newcomer is refused.
+    #[default]
+    Reject,
+    /// The newcomer replaces the one who is there; viewers stay.
+    Takeover,
+}
