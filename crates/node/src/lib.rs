@@ -10,6 +10,7 @@ mod gateway;
 mod gather;
 mod ingest;
 mod metrics;
+mod sessions;
 mod start;
 mod tls;
 

@@ -42,6 +42,18 @@ pub(crate) enum CloseReason {
     TooSlow,
     /// The server shuts down.
     Shutdown,
+    /// An operator ended it.
+    Kicked,
+    /// Its grant ran out.
+    Expired,
+    /// The rule that allowed it is gone.
+    Revoked,
+    /// Another publisher took the seat.
+    Superseded,
+    /// A publisher that sent nothing for too long.
+    Idle,
+    /// The peer broke the protocol.
+    Broken,
 }
 
 impl CloseReason {
@@ -52,6 +64,12 @@ impl CloseReason {
             CloseReason::Stalled => "stopped reading",
             CloseReason::TooSlow => "too slow for the byte budget",
             CloseReason::Shutdown => "server shuts down",
+            CloseReason::Kicked => "ended by an operator",
+            CloseReason::Expired => "its grant ran out",
+            CloseReason::Revoked => "the rule that allowed it is gone",
+            CloseReason::Superseded => "another publisher took over",
+            CloseReason::Idle => "nothing came for too long",
+            CloseReason::Broken => "the peer broke the protocol",
         }
     }
 }

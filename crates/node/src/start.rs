@@ -3,9 +3,10 @@
 use crate::auth::Auth;
 use crate::config::Config;
 use crate::egress::{Plane, Settings};
-use crate::gateway::{http, rtmp};
+use crate::gateway::{http, random_bytes, rtmp};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
+use crate::sessions::Sessions;
 use crate::tls;
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
@@ -67,16 +68,17 @@ impl Node {
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (shutdown, stopped) = watch::channel(false);
-        let auth = || Auth::new(&hub, &config.publish, &metrics);
+        let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
+        let auth = Arc::new(Auth::new(&hub, &sessions, config, &metrics));
         let rtmp_gateway = Arc::new(rtmp::Gateway {
-            auth: auth(),
+            auth: Arc::clone(&auth),
             plane: plane.clone(),
             metrics: Arc::clone(&metrics),
             idle: config.publish.idle.0,
         });
         let packagings = Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), &metrics));
         let http_gateway = Arc::new(http::Gateway {
-            auth: auth(),
+            auth: Arc::clone(&auth),
             hub: hub.clone(),
             plane: plane.clone(),
             packagings: Arc::clone(&packagings),

@@ -1,7 +1,8 @@
 //! The whole tree, and what a type alone can't say about it.
 
-use super::{Admin, Egress, Hls, Http, Publish, Rtmp, Tls};
+use super::{Admin, App, Egress, Hls, Http, Play, Publish, Rtmp, Tls, Vhost};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// The whole tree.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -9,6 +10,13 @@ use serde::{Deserialize, Serialize};
 pub struct Config {
     /// Publishing.
     pub publish: Publish,
+    /// Playing.
+    pub play: Play,
+    /// An app of the default vhost with rules of its own. If there is none, every app name is one; if there is one, the
+    /// others are unknown.
+    pub app: BTreeMap<String, App>,
+    /// A vhost, with rules of its own. The one called `default` is that of all hosts which no other claims.
+    pub vhost: BTreeMap<String, Vhost>,
     /// RTMP and RTMPS.
     pub rtmp: Rtmp,
     /// HTTP, HTTPS and WebSocket.

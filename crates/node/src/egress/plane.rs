@@ -4,8 +4,9 @@ use super::inbox::Inbox;
 use super::worker::{self, Worker};
 use super::{Format, MergeWindow, Transport};
 use crate::metrics::Metrics;
+use crate::sessions::SessionGuard;
 use bytes::Bytes;
-use hub::{Broadcast, ViewerGuard};
+use hub::Broadcast;
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -32,7 +33,7 @@ pub(crate) struct NewViewer {
     pub(crate) format: &'static dyn Format,
     /// Sent first, before the format's own head.
     pub(crate) preface: Bytes,
-    pub(crate) guard: ViewerGuard,
+    pub(crate) session: SessionGuard,
     /// When its request was complete.
     pub(crate) asked: Instant,
 }

@@ -3,8 +3,8 @@
 use super::Transport;
 use super::log::ChunkLog;
 use super::transport::Written;
+use crate::sessions::SessionGuard;
 use bytes::Bytes;
-use hub::ViewerGuard;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::Instant;
@@ -30,7 +30,9 @@ pub(crate) struct Viewer {
     /// Whether a byte of media was written.
     pub(crate) started: bool,
     pub(crate) skips: u32,
-    pub(crate) _guard: ViewerGuard,
+    /// Bytes sent.
+    pub(crate) sent: u64,
+    pub(crate) session: SessionGuard,
 }
 
 /// Slices of one vectored write. A viewer that is up to date needs one.
@@ -73,6 +75,7 @@ impl Viewer {
             }
         }
         if sent > 0 {
+            self.sent += sent;
             self.progressed = now;
         }
         Progress::Sent(sent)

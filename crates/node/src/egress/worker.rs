@@ -35,6 +35,7 @@ pub(crate) struct Worker {
     scratch: Vec<u8>,
     doomed: Vec<(usize, CloseReason)>,
     checked: Instant,
+    reported: Instant,
     cpu_at_check: Duration,
     /// Bytes of chunks that this worker reported last.
     queued: i64,
@@ -42,6 +43,8 @@ pub(crate) struct Worker {
 
 /// How often load is measured and stopped viewers are looked for.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
+/// How often the list of sessions is told about viewers; also the time that a viewer has to end.
+const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Events taken from the system at a time.
 const EVENTS_MAX: usize = 1024;
 /// How long frames of many small broadcasts may gather, within what the merge window allows: a thread that wakes for
@@ -72,6 +75,7 @@ impl Worker {
             scratch: vec![0; SCRATCH_BYTES],
             doomed: Vec::new(),
             checked: Instant::now(),
+            reported: Instant::now(),
             cpu_at_check: Duration::ZERO,
             queued: 0,
         }
@@ -210,7 +214,8 @@ impl Worker {
             progressed: now,
             started: false,
             skips: 0,
-            _guard: new.guard,
+            sent: 0,
+            session: new.session,
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(viewer.transport.socket(), Token(slot), interest) {
@@ -300,7 +305,8 @@ impl Worker {
         // Closing the descriptor ends the registration too, so a failure here changes nothing.
         let _ = self.poll.registry().deregister(viewer.transport.socket());
         self.metrics.viewer_closed(reason);
-        tracing::debug!(reason = reason.as_str(), skips = viewer.skips, "viewer closed");
+        viewer.session.session().report(viewer.sent, viewer.skips);
+        viewer.session.ends(reason);
         let Some(feed) = self.feeds[viewer.feed].as_mut() else { return };
         feed.members.swap_remove(viewer.place);
         if let Some(moved) = feed.members.get(viewer.place)
@@ -333,6 +339,23 @@ impl Worker {
         for (slot, viewer) in self.viewers.iter().enumerate() {
             if viewer.as_ref().is_some_and(stalled) {
                 self.doomed.push((slot, CloseReason::Stalled));
+            }
+        }
+        self.close_doomed();
+        if now.saturating_duration_since(self.reported) >= REPORT_EVERY {
+            self.report(now);
+        }
+    }
+
+    /// Tells the list of sessions how its viewers fare, and ends those that have to.
+    fn report(&mut self, now: Instant) {
+        self.reported = now;
+        for (slot, viewer) in self.viewers.iter().enumerate() {
+            let Some(viewer) = viewer else { continue };
+            let session = viewer.session.session();
+            session.report(viewer.sent, viewer.skips);
+            if let Some(ending) = session.ending(now) {
+                self.doomed.push((slot, ending.into()));
             }
         }
         self.close_doomed();

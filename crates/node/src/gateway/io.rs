@@ -3,6 +3,7 @@
 use crate::egress::Transport;
 use bytes::{Buf, BytesMut};
 use std::io::{Error, Result};
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use tokio_rustls::server::TlsStream;
 #[derive(Debug)]
 pub(crate) struct Io {
     inner: Inner,
+    peer: SocketAddr,
     ahead: BytesMut,
 }
 
@@ -29,7 +31,7 @@ const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
 
 impl Io {
     /// Shakes hands, if TLS is asked for.
-    pub(crate) async fn open(socket: TcpStream, tls: Option<&TlsAcceptor>) -> Result<Io> {
+    pub(crate) async fn open(socket: TcpStream, peer: SocketAddr, tls: Option<&TlsAcceptor>) -> Result<Io> {
         socket.set_nodelay(true)?;
         let inner = match tls {
             None => Inner::Plain(socket),
@@ -40,7 +42,12 @@ impl Io {
                 Inner::Tls(Box::new(stream))
             }
         };
-        Ok(Io { inner, ahead: BytesMut::new() })
+        Ok(Io { inner, peer, ahead: BytesMut::new() })
+    }
+
+    /// Who is at the other end.
+    pub(crate) fn peer(&self) -> SocketAddr {
+        self.peer
     }
 
     /// Gives bytes back, to be read once more.
@@ -132,10 +139,10 @@ impl AsyncWrite for Io {
 }
 
 /// The next connection; errors of single connections and a lack of descriptors are waited out.
-pub(crate) async fn accept_each(listener: &TcpListener) -> TcpStream {
+pub(crate) async fn accept_each(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     loop {
         match listener.accept().await {
-            Ok((socket, _)) => return socket,
+            Ok(accepted) => return accepted,
             Err(error) => {
                 tracing::warn!(%error, "a connection can't be accepted; is the limit of open files too low?");
                 tokio::time::sleep(ACCEPT_PAUSE).await;

@@ -37,7 +37,7 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            socket = accept_each(&listener) => {
+            (socket, _) = accept_each(&listener) => {
                 let (metrics, hub) = (Arc::clone(&metrics), hub.clone());
                 let service = service_fn(move |request| {
                     let answer = answer(&request, &metrics, &hub);

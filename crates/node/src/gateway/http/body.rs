@@ -4,14 +4,18 @@
 //! whole groups in the hub, since hyper asks for no more than it can send.
 
 use super::flv::FlvMuxer;
+use crate::auth::Playing;
 use crate::egress::Muxer;
+use crate::metrics::CloseReason;
+use crate::sessions::SessionGuard;
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
-use hub::{Batch, Broadcast, Catalog, Consumer, Item, ViewerGuard};
+use hub::{Batch, Catalog, Consumer, Item};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::Instant;
 
 /// An endless FLV body.
 #[derive(Debug)]
@@ -21,18 +25,20 @@ pub(super) struct FlvBody {
     catalog: Option<Arc<Catalog>>,
     batch: Batch,
     ended: bool,
-    _guard: ViewerGuard,
+    sent: u64,
+    session: SessionGuard,
 }
 
 impl FlvBody {
-    pub(super) fn new(broadcast: &Arc<Broadcast>) -> FlvBody {
+    pub(super) fn new(playing: Playing) -> FlvBody {
         FlvBody {
-            consumer: broadcast.consumer(),
+            consumer: playing.broadcast.consumer(),
             muxer: FlvMuxer::default(),
             catalog: None,
             batch: Batch::default(),
             ended: false,
-            _guard: broadcast.count_viewer(),
+            sent: 0,
+            session: playing.session,
         }
     }
 }
@@ -48,7 +54,11 @@ impl Body for FlvBody {
         let me = &mut *self;
         while !me.ended {
             ready!(me.consumer.poll_batch(cx, &mut me.batch));
-            me.ended = me.batch.ended;
+            let ending = me.session.session().ending(Instant::now());
+            me.ended = me.batch.ended || ending.is_some();
+            if me.ended {
+                me.session.ends(ending.map_or(CloseReason::Ended, Into::into));
+            }
             let mut out = BytesMut::new();
             for item in me.batch.items.drain(..) {
                 match item {
@@ -69,6 +79,8 @@ impl Body for FlvBody {
             }
             if !out.is_empty() {
                 me.consumer.broadcast().add_egress_bytes(out.len() as u64);
+                me.sent += out.len() as u64;
+                me.session.session().report(me.sent, 0);
                 return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));
             }
         }

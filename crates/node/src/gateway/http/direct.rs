@@ -28,7 +28,7 @@ pub(super) async fn respond(io: &mut Io, request: &FileRequest, gateway: &Gatewa
     };
     // The path was a target when the head was read.
     let target = hls::target(&request.path).ok_or(ErrorKind::InvalidInput)?;
-    let answer = gateway.file(&target, request.query.as_deref(), wishes).await;
+    let answer = gateway.file(&target, request.query.as_deref(), &request.caller, io.peer(), wishes).await;
     let head = head(&answer, request.close);
     let socket = io.plain().ok_or(ErrorKind::Unsupported)?;
     match answer.into_body() {

@@ -1,5 +1,6 @@
 //! The next request of a connection, read without consuming it.
 
+use super::caller::{Caller, bearer};
 use super::hls;
 use hub::BroadcastPath;
 
@@ -26,6 +27,7 @@ pub(super) enum First {
 pub(super) struct Play {
     pub(super) path: BroadcastPath,
     pub(super) query: String,
+    pub(super) caller: Caller,
     /// `Sec-WebSocket-Key`, when the client asks for a WebSocket.
     pub(super) websocket_key: Option<String>,
     /// Bytes of the head.
@@ -38,6 +40,7 @@ pub(super) struct FileRequest {
     /// Path of the URL.
     pub(super) path: String,
     pub(super) query: Option<String>,
+    pub(super) caller: Caller,
     pub(super) accept_encoding: Option<String>,
     pub(super) range: Option<String>,
     /// `HEAD`.
@@ -72,7 +75,8 @@ fn play(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<Play> 
     let path = flv_path(path)?;
     let upgrade = header(request, "upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
     let websocket_key = if upgrade { Some(header(request, "sec-websocket-key")?.to_owned()) } else { None };
-    Some(Play { path, query: query.to_owned(), websocket_key, head_bytes })
+    let caller = caller(request)?;
+    Some(Play { path, query: query.to_owned(), caller, websocket_key, head_bytes })
 }
 
 /// A file request that needs nothing but its head; anything unusual is hyper's work.
@@ -90,7 +94,9 @@ fn file(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<FileRe
     let (path, query) = split_target(target);
     hls::target(path)?;
     let owned = |name| header(request, name).map(str::to_owned);
+    let caller = caller(request)?;
     Some(FileRequest {
+        caller,
         path: path.to_owned(),
         query: target.contains('?').then(|| query.to_owned()),
         accept_encoding: owned("accept-encoding"),
@@ -104,6 +110,16 @@ fn file(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<FileRe
 fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
     let found = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
     std::str::from_utf8(found.value).ok()
+}
+
+/// Who asks. A request with two hosts is hyper's to refuse: it could mean another vhost here than in a proxy.
+fn caller(request: &httparse::Request<'_, '_>) -> Option<Caller> {
+    let hosts = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).count();
+    let authority = request.path?.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    (hosts <= 1).then(|| Caller {
+        host: authority.or_else(|| header(request, "host")).map(str::to_owned),
+        bearer: header(request, "authorization").and_then(bearer).map(str::to_owned),
+    })
 }
 
 /// `/live/x.flv` is the broadcast `live/x`.

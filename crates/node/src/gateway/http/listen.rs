@@ -1,19 +1,22 @@
 //! Accepts connections and looks at their requests, until one takes the whole connection.
 
+use super::caller::Caller;
 use super::head::{self, First, HEAD_BYTES_MAX, Play};
 use super::hls::{self, FileAnswer, Packagings, Target, Wishes};
 use super::service::Service;
 use super::{direct, flv, websocket};
-use crate::auth::{Ask, Auth};
+use crate::auth::Auth;
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each};
+use crate::sessions::Protocol;
 use bytes::{Buf, Bytes, BytesMut};
 use hub::Hub;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::io::{Error, ErrorKind};
+use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -23,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 /// What every connection needs.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) auth: Auth,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) hub: Hub,
     pub(crate) plane: Plane,
     pub(crate) packagings: Arc<Packagings>,
@@ -35,10 +38,17 @@ impl Gateway {
         &self,
         target: &Target<'_>,
         query: Option<&str>,
+        caller: &Caller,
+        peer: SocketAddr,
         wishes: Wishes<'_>,
     ) -> FileAnswer {
-        let ask = Ask { path: target.path.clone(), query: query.unwrap_or_default().to_owned() };
-        let packaging = match self.auth.decide_play(&ask).play() {
+        let query_text = query.unwrap_or_default();
+        let ask = caller.asks_to_play(target.path.clone(), query_text, peer, Protocol::Hls);
+        let grant = match self.auth.play(ask).await {
+            Ok(grant) => grant,
+            Err(refusal) => return hls::forbidden(&refusal.to_string()),
+        };
+        let packaging = match grant.look() {
             Ok(broadcast) => self.packagings.of(&broadcast),
             Err(demand) => match self.packagings.ended(demand.path()) {
                 Some(packaging) => packaging,
@@ -66,11 +76,11 @@ pub(crate) async fn serve(
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            socket = accept_each(&listener) => {
+            (socket, peer) = accept_each(&listener) => {
                 let (gateway, tls, mut shutdown) = (Arc::clone(&gateway), tls.clone(), shutdown.clone());
                 connections.spawn(async move {
                     let work = async {
-                        let io = Io::open(socket, tls.as_ref()).await?;
+                        let io = Io::open(socket, peer, tls.as_ref()).await?;
                         requests(io, gateway).await
                     };
                     tokio::select! {
@@ -134,10 +144,14 @@ async fn next_request(io: &mut Io, bytes: &mut BytesMut) -> Result<First, Error>
 }
 
 async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Error> {
-    let asked = Instant::now();
-    let ask = Ask { path: play.path, query: play.query };
-    let broadcast = match gateway.auth.decide_play(&ask).play() {
-        Ok(broadcast) => broadcast,
+    let protocol = if play.websocket_key.is_some() { Protocol::WsFlv } else { Protocol::Flv };
+    let ask = play.caller.asks_to_play(play.path, &play.query, io.peer(), protocol);
+    let grant = match gateway.auth.play(ask).await {
+        Ok(grant) => grant,
+        Err(refusal) => return refuse(&mut io, "403 Forbidden", &format!("{refusal}\n")).await,
+    };
+    let playing = match grant.play() {
+        Ok(playing) => playing,
         Err(demand) => {
             return refuse(&mut io, "404 Not Found", &format!("nobody publishes {}\n", demand.path())).await;
         }
@@ -146,9 +160,14 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
         Some(key) => (&websocket::MESSAGES, websocket::response_head(key)),
         None => (&flv::FLV, flv::response_head()),
     };
-    let guard = broadcast.count_viewer();
-    let transport = io.into_transport()?;
-    let viewer = NewViewer { transport, broadcast, format, preface, guard, asked };
+    let viewer = NewViewer {
+        transport: io.into_transport()?,
+        asked: playing.session.session().since,
+        broadcast: playing.broadcast,
+        session: playing.session,
+        format,
+        preface,
+    };
     gateway.plane.hand_over(viewer).map_err(|_| Error::other("the egress plane is overloaded"))
 }
 
@@ -171,6 +190,6 @@ async fn serve_hyper(io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
         .max_buf_size(64 << 10)
         .half_close(false);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    let service = Service::new(gateway);
+    let service = Service::new(gateway, io.peer());
     server.serve_connection(TokioIo::new(io), service).await.map_err(Error::other)
 }

@@ -1,6 +1,7 @@
 //! HTTP, HTTPS and WebSocket.
 //!
 //! - [`listen`] accepts; looks at the requests of a connection, until one takes it
+//! - [`caller`] who sends a request
 //! - [`head`] reads a request without consuming it
 //! - [`flv`] long-lived responses, handed to the egress plane
 //! - [`websocket`] the same in WebSocket messages
@@ -13,6 +14,7 @@
 
 mod admin;
 mod body;
+mod caller;
 mod direct;
 mod flv;
 mod head;

@@ -2,13 +2,14 @@
 //! connection.
 
 use super::body::FlvBody;
+use super::caller::Caller;
 use super::listen::Gateway;
 use super::{head, hls, pages};
-use crate::auth::Ask;
+use crate::sessions::Protocol;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
-    CONTENT_TYPE, HeaderValue, RANGE, SERVER,
+    CONTENT_TYPE, HOST, HeaderValue, RANGE, SERVER,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -17,6 +18,7 @@ use hyper::body::Incoming;
 use serde::Serialize;
 use std::convert::Infallible;
 use std::future::Future;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -27,15 +29,20 @@ pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     gateway: Arc<Gateway>,
+    peer: SocketAddr,
 }
 
 impl Service {
-    pub(super) fn new(gateway: Arc<Gateway>) -> Service {
-        Service { gateway }
+    pub(super) fn new(gateway: Arc<Gateway>, peer: SocketAddr) -> Service {
+        Service { gateway, peer }
     }
 
-    fn answer(&self, request: &Request<Incoming>) -> Answer {
+    async fn answer(&self, request: &Request<Incoming>) -> Answer {
         let path = request.uri().path();
+        // Two hosts could mean one vhost here and another in a proxy (RFC 9112 §3.2).
+        if request.headers().get_all(HOST).iter().count() > 1 {
+            return text(StatusCode::BAD_REQUEST, "one Host is enough\n");
+        }
         if request.method() == Method::OPTIONS {
             return preflight();
         }
@@ -45,11 +52,10 @@ impl Service {
             return answer;
         }
         if path == "/api/broadcasts" {
-            return json(&self.broadcasts());
+            return json(&self.broadcasts(request));
         }
         if let Some(path) = head::flv_path(path) {
-            let query = request.uri().query().unwrap_or_default().to_owned();
-            return self.flv(&Ask { path, query }, request.method() == Method::HEAD);
+            return self.flv(path, request).await;
         }
         pages::answer(path, request.headers())
     }
@@ -66,17 +72,25 @@ impl Service {
                     range: header(RANGE),
                     file: false,
                 };
-                self.gateway.file(&target, uri.query(), wishes).await.map(body)
+                let caller = Caller::of(request);
+                self.gateway.file(&target, uri.query(), &caller, self.peer, wishes).await.map(body)
             }
-            None => self.answer(request),
+            None => self.answer(request).await,
         }
     }
 
-    fn flv(&self, ask: &Ask, head_only: bool) -> Answer {
-        match self.gateway.auth.decide_play(ask).play() {
+    async fn flv(&self, path: hub::BroadcastPath, request: &Request<Incoming>) -> Answer {
+        let query = request.uri().query().unwrap_or_default();
+        let ask = Caller::of(request).asks_to_play(path, query, self.peer, Protocol::Flv);
+        let grant = match self.gateway.auth.play(ask).await {
+            Ok(grant) => grant,
+            Err(refusal) => return text(StatusCode::FORBIDDEN, &format!("{refusal}\n")),
+        };
+        match grant.play() {
             Err(demand) => text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path())),
-            Ok(broadcast) => {
-                let body = if head_only { empty() } else { FlvBody::new(&broadcast).boxed_unsync() };
+            Ok(playing) => {
+                let head_only = request.method() == Method::HEAD;
+                let body = if head_only { empty() } else { FlvBody::new(playing).boxed_unsync() };
                 let mut answer = Response::new(body);
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("video/x-flv"));
@@ -86,9 +100,14 @@ impl Service {
         }
     }
 
-    fn broadcasts(&self) -> BroadcastList {
-        let mut broadcasts: Vec<_> =
-            self.gateway.hub.broadcasts().iter().filter_map(BroadcastEntry::of).collect();
+    /// What anyone may play in the caller's vhost.
+    fn broadcasts(&self, request: &Request<Incoming>) -> BroadcastList {
+        let host = Caller::of(request).host;
+        let query = request.uri().query().unwrap_or_default();
+        let listing = self.gateway.auth.listing(host.as_deref(), query);
+        let all = self.gateway.hub.broadcasts();
+        let entry = |b: &Arc<hub::Broadcast>| BroadcastEntry::of(b, &listing.shown(b.path())?);
+        let mut broadcasts: Vec<_> = all.iter().filter_map(entry).collect();
         broadcasts.sort_by(|a, b| a.path.cmp(&b.path));
         BroadcastList { broadcasts }
     }
@@ -133,7 +152,7 @@ struct BroadcastEntry {
 }
 
 impl BroadcastEntry {
-    fn of(broadcast: &Arc<hub::Broadcast>) -> Option<BroadcastEntry> {
+    fn of(broadcast: &Arc<hub::Broadcast>, shown: &hub::BroadcastPath) -> Option<BroadcastEntry> {
         let catalog = broadcast.catalog()?;
         let since = broadcast.created().elapsed();
         let name = |kind| catalog.first(kind).map(|track| format!("{:?}", track.codec).to_uppercase());
@@ -142,7 +161,7 @@ impl BroadcastEntry {
         let rate = catalog.first(media::Kind::Audio).map(|t| t.audio_format().sample_rate / 1000);
         let audio = name(media::Kind::Audio).zip(rate).map(|(n, r)| format!("{n} {r} kHz"));
         Some(BroadcastEntry {
-            path: broadcast.path().to_string(),
+            path: shown.to_string(),
             viewers: broadcast.viewers(),
             kbit_s: (broadcast.ingest_totals().1 as f64 * 8.0 / 1000.0 / since.as_secs_f64().max(0.5)) as u64,
             video,

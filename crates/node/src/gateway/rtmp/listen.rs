@@ -2,10 +2,11 @@
 
 use super::play::PLAY_FORMAT;
 use super::publish::Publishing;
-use crate::auth::{Ask, Auth, Refusal};
+use crate::auth::{Action, Ask, Auth, Playing, Refusal};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each, random_bytes};
-use crate::metrics::Metrics;
+use crate::metrics::{CloseReason, Metrics};
+use crate::sessions::{Ending, Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
 use rtmp::{Event, Output, RejectCode, Request, ServerConfig, ServerSession};
@@ -21,7 +22,7 @@ use tokio_rustls::TlsAcceptor;
 /// What every session needs.
 #[derive(Debug)]
 pub(crate) struct Gateway {
-    pub(crate) auth: Auth,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) plane: Plane,
     pub(crate) metrics: Arc<Metrics>,
     /// A publisher that sends nothing for so long is closed.
@@ -51,6 +52,8 @@ pub(super) enum End {
     HandedOver,
     #[error("the server shuts down")]
     Shutdown,
+    #[error("{}", CloseReason::from(*.0).as_str())]
+    Told(Ending),
 }
 
 /// Accepts until shutdown.
@@ -63,10 +66,10 @@ pub(crate) async fn serve(
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
-            socket = accept_each(&listener) => {
+            (socket, peer) = accept_each(&listener) => {
                 let (gateway, tls, shutdown) = (Arc::clone(&gateway), tls.clone(), shutdown.clone());
                 sessions.spawn(async move {
-                    let end = match Io::open(socket, tls.as_ref()).await {
+                    let end = match Io::open(socket, peer, tls.as_ref()).await {
                         Ok(io) => Session::run(io, gateway, shutdown).await,
                         Err(error) => End::Io(error),
                     };
@@ -89,7 +92,7 @@ struct Session {
     io: Io,
     wire: ServerSession,
     gateway: Arc<Gateway>,
-    publishing: Option<Publishing>,
+    publishing: Option<(Publishing, SessionGuard)>,
     out: BytesMut,
 }
 
@@ -109,8 +112,10 @@ impl Session {
         match session.drive(shutdown).await {
             Ok(playing) => session.hand_over(playing),
             Err(end) => {
-                if let Some(publishing) = session.publishing.take() {
-                    tracing::info!(path = %publishing.path(), %end, "publisher left");
+                if let Some((publishing, mut guard)) = session.publishing.take() {
+                    tracing::debug!(path = %publishing.path(), %end, "publishing ended");
+                    guard.session().report(publishing.bytes(), 0);
+                    guard.ends(end.reason());
                     publishing.leave(Instant::now());
                 }
                 end
@@ -123,11 +128,11 @@ impl Session {
         let viewer = match self.io.into_transport() {
             Ok(transport) => NewViewer {
                 transport,
-                guard: playing.broadcast.count_viewer(),
+                asked: playing.session.session().since,
+                session: playing.session,
                 broadcast: playing.broadcast,
                 format: &PLAY_FORMAT,
                 preface: Bytes::new(),
-                asked: playing.asked,
             },
             Err(error) => return End::Io(error),
         };
@@ -162,6 +167,12 @@ impl Session {
                     if now.saturating_duration_since(heard) > self.gateway.idle {
                         return Err(End::Idle);
                     }
+                    if let Some((publishing, guard)) = &self.publishing {
+                        guard.session().report(publishing.bytes(), 0);
+                        if let Some(ending) = guard.session().ending(now) {
+                            return Err(End::Told(ending));
+                        }
+                    }
                 }
                 _ = &mut stopped => return Err(End::Shutdown),
             }
@@ -179,16 +190,16 @@ impl Session {
             match output {
                 Output::Send(bytes) => self.out.extend_from_slice(&bytes),
                 Output::Event(Event::Publish(request)) => {
-                    refused = self.publish(&request, now).err();
+                    refused = self.publish(&request, now).await.err();
                     // Media that came along with the request.
                     self.wire.handle_input(&[])?;
                 }
-                Output::Event(Event::Play(request)) => match self.play(&request) {
+                Output::Event(Event::Play(request)) => match self.play(&request).await {
                     Ok(play) => playing = Some(play),
                     Err(reason) => refused = Some(reason),
                 },
                 Output::Event(Event::Media { kind, timestamp, body }) => {
-                    if let Some(publishing) = &mut self.publishing {
+                    if let Some((publishing, _)) = &mut self.publishing {
                         publishing.media(kind, timestamp, &body, now)?;
                     }
                 }
@@ -218,15 +229,16 @@ impl Session {
         Ok(())
     }
 
-    fn publish(&mut self, request: &Request, now: Instant) -> Result<(), String> {
-        let path = self.path(request, RejectCode::PublishBadName)?;
-        let ask = Ask { path, query: request.query.clone() };
-        let granted = self.gateway.auth.decide_publish(&ask).and_then(|grant| grant.publish(now));
+    async fn publish(&mut self, request: &Request, now: Instant) -> Result<(), String> {
+        let ask = self.ask(Action::Publish, request, RejectCode::PublishBadName)?;
+        let path = ask.path.clone();
+        let granted = self.gateway.auth.publish(ask).await.and_then(|grant| grant.publish(now));
         match granted {
-            Ok(producer) => {
-                tracing::info!(path = %ask.path, "publisher accepted");
+            Ok((producer, session)) => {
+                tracing::info!(path = %session.session().path, "publisher accepted");
                 self.gateway.metrics.publishes.inc();
-                self.publishing = Some(Publishing::new(producer, Arc::clone(&self.gateway.metrics)));
+                let publishing = Publishing::new(producer, Arc::clone(&self.gateway.metrics));
+                self.publishing = Some((publishing, session));
                 self.wire.accept_publish(request.id);
                 Ok(())
             }
@@ -235,20 +247,26 @@ impl Session {
                     Refusal::Hub(_) => RejectCode::PublishBadName,
                     _ => RejectCode::PublishDenied,
                 };
-                tracing::warn!(path = %ask.path, %refusal, "publisher refused");
+                tracing::warn!(%path, %refusal, "publisher refused");
                 self.wire.reject(request.id, code, &refusal.to_string());
                 Err(refusal.to_string())
             }
         }
     }
 
-    fn play(&mut self, request: &Request) -> Result<Playing, String> {
-        let path = self.path(request, RejectCode::PlayNotFound)?;
-        let ask = Ask { path, query: request.query.clone() };
-        match self.gateway.auth.decide_play(&ask).play() {
-            Ok(broadcast) => {
+    async fn play(&mut self, request: &Request) -> Result<Playing, String> {
+        let ask = self.ask(Action::Play, request, RejectCode::PlayNotFound)?;
+        let grant = match self.gateway.auth.play(ask).await {
+            Ok(grant) => grant,
+            Err(refusal) => {
+                self.wire.reject(request.id, RejectCode::PlayFailed, &refusal.to_string());
+                return Err(refusal.to_string());
+            }
+        };
+        match grant.play() {
+            Ok(playing) => {
                 self.wire.accept_play(request.id);
-                Ok(Playing { broadcast, asked: Instant::now() })
+                Ok(playing)
             }
             Err(demand) => {
                 let reason = format!("nobody publishes {}", demand.path());
@@ -258,16 +276,42 @@ impl Session {
         }
     }
 
-    fn path(&mut self, request: &Request, code: RejectCode) -> Result<BroadcastPath, String> {
-        BroadcastPath::new(&request.app, &request.name).map_err(|error| {
+    fn ask(&mut self, action: Action, request: &Request, code: RejectCode) -> Result<Ask, String> {
+        let path = BroadcastPath::new(&request.app, &request.name).map_err(|error| {
             self.wire.reject(request.id, code, &error.to_string());
             error.to_string()
+        })?;
+        Ok(Ask {
+            action,
+            path,
+            host: host_of(&request.tc_url),
+            query: request.query.clone(),
+            bearer: None,
+            peer: self.io.peer(),
+            protocol: Protocol::Rtmp,
         })
     }
 }
 
-/// A player that was accepted.
-struct Playing {
-    broadcast: Arc<hub::Broadcast>,
-    asked: Instant,
+/// The host of a `tcUrl`, without user and password.
+fn host_of(tc_url: &str) -> Option<String> {
+    let (_, rest) = tc_url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    let host = authority.rsplit('@').next()?;
+    (!host.is_empty()).then(|| host.to_owned())
+}
+
+impl End {
+    /// The same, as sessions are counted.
+    fn reason(&self) -> CloseReason {
+        match self {
+            End::Left | End::Io(_) | End::HandedOver => CloseReason::Left,
+            End::Wire(_) | End::Media(_) | End::Refused(_) => CloseReason::Broken,
+            End::Hub(_) => CloseReason::Superseded,
+            End::Idle => CloseReason::Idle,
+            End::Ended => CloseReason::Ended,
+            End::Shutdown => CloseReason::Shutdown,
+            End::Told(ending) => (*ending).into(),
+        }
+    }
 }

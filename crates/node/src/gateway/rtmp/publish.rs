@@ -18,6 +18,7 @@ pub(super) struct Publishing {
     opening: Opening,
     repairs_counted: u64,
     ignored_logged: bool,
+    bytes: u64,
 }
 
 /// When the tracks count as known.
@@ -39,11 +40,24 @@ impl Publishing {
         let start = producer.resumes_at().unwrap_or(Timestamp::ZERO);
         let opening = Opening { promised: None, video: false, audio: false, first_frame: None, done: false };
         let demuxer = Demuxer::new(start);
-        Publishing { producer, demuxer, metrics, opening, repairs_counted: 0, ignored_logged: false }
+        Publishing {
+            producer,
+            demuxer,
+            metrics,
+            opening,
+            repairs_counted: 0,
+            ignored_logged: false,
+            bytes: 0,
+        }
     }
 
     pub(super) fn path(&self) -> hub::BroadcastPath {
         self.producer.broadcast().path().clone()
+    }
+
+    /// Media bytes taken in.
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
     }
 
     /// Leaves the seat; the broadcast waits for a while.
@@ -64,6 +78,7 @@ impl Publishing {
             MediaKind::Video => TagType::Video,
             MediaKind::Data => TagType::Script,
         };
+        self.bytes += body.len() as u64;
         self.metrics.ingest_bytes.inc_by(body.len() as u64);
         let mut event = self.demuxer.push(tag, time_ms, body, now)?;
         if event.is_none() {

@@ -1,5 +1,6 @@
 //! Playlists, parts and segments as HTTP responses.
 
+use super::carry;
 use super::files::MemoryFile;
 use super::packaging::{Packaging, Packagings};
 use bytes::Bytes;
@@ -40,6 +41,8 @@ const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 /// A live playlist is stale after a part; a second keeps a cache in front useful without adding latency to players,
 /// which ask by position.
 const PLAYLIST_CACHE: &str = "public, max-age=1";
+/// What has somebody's credentials in it is nobody else's.
+const PRIVATE_CACHE: &str = "private, no-store";
 const MULTIVARIANT_CACHE: &str = "public, max-age=5";
 /// Parts, segments and init segments never change under their name.
 const MEDIA_CACHE: &str = "public, max-age=1800, immutable";
@@ -60,6 +63,9 @@ pub(in super::super) async fn answer(
     packaging.count(&request);
     let answer = match wait(packaging, &request).await {
         hls::Answer::Playlist { text, .. } => {
+            if let Some(credentials) = carry::credentials(query) {
+                return private_playlist(&text.plain, &credentials);
+            }
             let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
             let cache = if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
             playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
@@ -96,6 +102,12 @@ async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
             Err(_) => return hls::Answer::Wait,
         }
     }
+}
+
+/// A playlist for one viewer. Not compressed: the credentials differ for everybody.
+fn private_playlist(text: &Bytes, credentials: &str) -> FileAnswer {
+    let text = carry::carry(&String::from_utf8_lossy(text), credentials);
+    playlist(text.into(), false, PRIVATE_CACHE)
 }
 
 fn playlist(body: Bytes, gzip: bool, cache: &'static str) -> FileAnswer {
@@ -192,6 +204,11 @@ impl Content {
 /// Nobody publishes that path.
 pub(in super::super) fn absent(path: &hub::BroadcastPath) -> FileAnswer {
     refusal(StatusCode::NOT_FOUND, format!("nobody publishes {path}\n"))
+}
+
+/// Not allowed.
+pub(in super::super) fn forbidden(why: &str) -> FileAnswer {
+    refusal(StatusCode::FORBIDDEN, format!("{why}\n"))
 }
 
 fn missing() -> FileAnswer {

@@ -2,16 +2,18 @@
 //!
 //! - [`mod@target`] which broadcast and which file a URL means
 //! - [`audience`] how many watch, told from what they ask for
+//! - [`carry`] credentials of a playlist's URL, written behind the URLs in it
 //! - [`packaging`] one task per broadcast that somebody watches by HLS
 //! - [`files`] segments that a crowd loads, sent without a copy
 //! - [`mod@answer`] playlists, parts and segments as HTTP responses, held until they exist
 
 mod answer;
 mod audience;
+mod carry;
 mod files;
 mod packaging;
 mod target;
 
-pub(super) use answer::{Content, FileAnswer, Wishes, absent, accepts_gzip, answer};
+pub(super) use answer::{Content, FileAnswer, Wishes, absent, accepts_gzip, answer, forbidden};
 pub(crate) use packaging::{Cutting, Packagings};
 pub(super) use target::{Target, target};

@@ -1,0 +1,80 @@
+//! What an accepted request gets: a way into the hub, and a place on the list of sessions.
+
+use super::rules::Allowed;
+use super::{Ask, Refusal};
+use crate::sessions::{Role, SessionGuard, Sessions};
+use hub::{Broadcast, Demand, Hub, Producer};
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+/// The right to publish one path.
+#[derive(Debug)]
+pub(crate) struct PublishGrant(Grant);
+
+/// The right to play one path.
+#[derive(Debug)]
+pub(crate) struct PlayGrant(Grant);
+
+/// A viewer that was accepted.
+#[derive(Debug)]
+pub(crate) struct Playing {
+    pub(crate) broadcast: Arc<Broadcast>,
+    pub(crate) session: SessionGuard,
+}
+
+#[derive(Debug)]
+struct Grant {
+    hub: Hub,
+    sessions: Sessions,
+    ask: Ask,
+    allowed: Allowed,
+}
+
+impl Grant {
+    fn new(hub: &Hub, sessions: &Sessions, ask: Ask, allowed: Allowed) -> Grant {
+        Grant { hub: hub.clone(), sessions: sessions.clone(), ask, allowed }
+    }
+
+    /// On this machine's clock of timers.
+    fn expires(&self) -> Option<Instant> {
+        let left = self.allowed.expires?.duration_since(SystemTime::now()).unwrap_or_default();
+        Instant::now().checked_add(left)
+    }
+}
+
+impl PublishGrant {
+    pub(super) fn new(hub: &Hub, sessions: &Sessions, ask: Ask, allowed: Allowed) -> PublishGrant {
+        PublishGrant(Grant::new(hub, sessions, ask, allowed))
+    }
+
+    /// Takes the publisher's seat.
+    pub(crate) fn publish(self, now: Instant) -> Result<(Producer, SessionGuard), Refusal> {
+        let expires = self.0.expires();
+        let Grant { hub, sessions, ask, allowed } = self.0;
+        let producer = hub.publish(&allowed.path, allowed.collision, now)?;
+        let session = sessions.begin(Role::Publisher, allowed.path, ask, allowed.rule, expires, None);
+        Ok((producer, session))
+    }
+}
+
+impl PlayGrant {
+    pub(super) fn new(hub: &Hub, sessions: &Sessions, ask: Ask, allowed: Allowed) -> PlayGrant {
+        PlayGrant(Grant::new(hub, sessions, ask, allowed))
+    }
+
+    /// The broadcast and a session, or a wish for it that lasts as long as the demand is kept.
+    pub(crate) fn play(self) -> Result<Playing, Demand> {
+        let expires = self.0.expires();
+        let Grant { hub, sessions, ask, allowed } = self.0;
+        let Some(broadcast) = hub.broadcast(&allowed.path) else { return Err(hub.demand(&allowed.path)) };
+        let counted = Some(broadcast.count_viewer());
+        let session = sessions.begin(Role::Viewer, allowed.path, ask, allowed.rule, expires, counted);
+        Ok(Playing { broadcast, session })
+    }
+
+    /// The broadcast for one request of many, which is no session.
+    pub(crate) fn look(self) -> Result<Arc<Broadcast>, Demand> {
+        let path = &self.0.allowed.path;
+        self.0.hub.broadcast(path).ok_or_else(|| self.0.hub.demand(path))
+    }
+}

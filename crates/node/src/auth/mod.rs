@@ -1,0 +1,175 @@
+//! Who may publish and play. Only this folder can make a grant.
+//!
+//! - [`vhosts`] which vhost and app a request means, and their rules
+//! - [`rules`] all rules together, replaced whole when the configuration changes
+//! - [`grant`] what an accepted request gets
+
+mod grant;
+mod rules;
+mod vhosts;
+
+pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
+
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::sessions::{Ending, Protocol, Sessions};
+use arc_swap::ArcSwap;
+use hub::{BroadcastPath, Hub};
+use rules::Rules;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+/// What a client asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Ask {
+    pub(crate) action: Action,
+    /// App and name, without vhost.
+    pub(crate) path: BroadcastPath,
+    /// The host that it came to, with or without a port.
+    pub(crate) host: Option<String>,
+    /// The query of its URL or stream name.
+    pub(crate) query: String,
+    /// From `Authorization: Bearer …`.
+    pub(crate) bearer: Option<String>,
+    /// The real client.
+    pub(crate) peer: SocketAddr,
+    pub(crate) protocol: Protocol,
+}
+
+/// What somebody wants to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Action {
+    Publish,
+    Play,
+}
+
+/// What allowed a session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Rule {
+    /// The configuration and its keys.
+    Local,
+}
+
+/// Why a client is refused; the text is for its user.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum Refusal {
+    #[error("a stream key is needed: publish to …/NAME?key=YOUR_KEY")]
+    KeyMissing,
+    #[error("the stream key is wrong")]
+    KeyWrong,
+    #[error("this server has no stream key configured, so nobody can publish: set publish.stream_key")]
+    NobodyMay,
+    #[error("nobody may publish here")]
+    PublishClosed,
+    #[error("a token is needed to play: …?token=YOUR_TOKEN")]
+    TokenMissing,
+    #[error("nobody may play here")]
+    PlayClosed,
+    #[error("unknown vhost {0}")]
+    UnknownVhost(String),
+    #[error("unknown app {0}")]
+    UnknownApp(String),
+    #[error("{0}")]
+    Path(#[from] hub::path::PathError),
+    #[error("{0}")]
+    Hub(#[from] hub::Error),
+}
+
+/// Decides. One per process.
+#[derive(Debug)]
+pub(crate) struct Auth {
+    hub: Hub,
+    sessions: Sessions,
+    rules: ArcSwap<Rules>,
+    metrics: Arc<Metrics>,
+}
+
+impl Auth {
+    pub(crate) fn new(hub: &Hub, sessions: &Sessions, config: &Config, metrics: &Arc<Metrics>) -> Auth {
+        Auth {
+            hub: hub.clone(),
+            sessions: sessions.clone(),
+            rules: ArcSwap::from_pointee(Rules::new(config)),
+            metrics: Arc::clone(metrics),
+        }
+    }
+
+    /// Decides about a publisher.
+    pub(crate) async fn publish(&self, ask: Ask) -> Result<PublishGrant, Refusal> {
+        let rules = self.rules.load_full();
+        match rules.decide(&ask).await {
+            Ok(allowed) => Ok(PublishGrant::new(&self.hub, &self.sessions, ask, allowed)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// Decides about a viewer.
+    pub(crate) async fn play(&self, ask: Ask) -> Result<PlayGrant, Refusal> {
+        let rules = self.rules.load_full();
+        match rules.decide(&ask).await {
+            Ok(allowed) => Ok(PlayGrant::new(&self.hub, &self.sessions, ask, allowed)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// What a list shows to who comes to `host`.
+    pub(crate) fn listing(&self, host: Option<&str>, query: &str) -> Listing {
+        let rules = self.rules.load_full();
+        let vhost = rules.vhost(host, query);
+        Listing { rules, vhost }
+    }
+
+    /// Takes new rules, and ends the sessions that they don't allow any more. Returns how many.
+    pub(crate) fn apply(&self, config: &Config) -> usize {
+        self.rules.store(Arc::new(Rules::new(config)));
+        let rules = self.rules.load();
+        let all = self.sessions.list();
+        let revoked = all.iter().filter(|session| !rules.still_allow(session));
+        revoked.map(|session| Sessions::end(session, Ending::Revoked)).count()
+    }
+
+    fn refused(&self, refusal: Refusal) -> Refusal {
+        self.metrics.refusals.inc();
+        refusal
+    }
+}
+
+/// The broadcasts of one vhost that anyone may play.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    rules: Arc<Rules>,
+    vhost: Option<String>,
+}
+
+impl Listing {
+    /// How a broadcast is called there, if it is to be seen.
+    pub(crate) fn shown(&self, path: &BroadcastPath) -> Option<BroadcastPath> {
+        self.rules.shown(self.vhost.as_deref()?, path)
+    }
+}
+
+/// The value of `name` in `a=b&c=d`.
+fn query_value<'a>(query: &'a str, name: &str) -> Option<&'a str> {
+    query.split('&').find_map(|pair| pair.split_once('=').filter(|(k, _)| *k == name).map(|(_, v)| v))
+}
+
+/// Compares without telling by time how much was right.
+fn same_secret(a: &str, b: &str) -> bool {
+    aws_lc_rs::constant_time::verify_slices_are_equal(a.as_bytes(), b.as_bytes()).is_ok()
+}
+
+#[cfg(test)]
+impl Ask {
+    /// A viewer's, from this machine.
+    pub(crate) fn for_test(path: &str) -> Ask {
+        Ask {
+            action: Action::Play,
+            path: BroadcastPath::parse(path).unwrap(),
+            host: None,
+            query: String::new(),
+            bearer: None,
+            peer: ([127, 0, 0, 1], 1).into(),
+            protocol: Protocol::Flv,
+        }
+    }
+}
