@@ -1,5 +1,6 @@
 //! One live programme: its log, its publisher's seat, who waits for it.
 
+use crate::health::{Health, Meter};
 use crate::log::Log;
 use crate::path::BroadcastPath;
 use crate::{Catalog, Consumer};
@@ -30,6 +31,7 @@ pub(crate) struct State {
     pub(crate) ready: bool,
     pub(crate) ended: bool,
     pub(crate) waiting: Vec<Waker>,
+    pub(crate) meter: Meter,
 }
 
 impl Broadcast {
@@ -47,6 +49,7 @@ impl Broadcast {
                 ready: false,
                 ended: false,
                 waiting: Vec::new(),
+                meter: Meter::new(now),
             }),
         }
     }
@@ -70,6 +73,12 @@ impl Broadcast {
     /// Frames and payload bytes that ever came in.
     pub fn ingest_totals(&self) -> (u64, u64) {
         self.lock().log.totals()
+    }
+
+    /// How its media comes in.
+    pub fn health(&self, now: Instant) -> Health {
+        let meter = self.lock().meter.clone();
+        meter.health(now)
     }
 
     /// Bytes of frames that the log holds now.

@@ -8,6 +8,7 @@
 //! - [`Hub`] who is live; publish, subscribe, demands
 //! - [`Producer`] the write half: one at a time per broadcast
 //! - [`Consumer`] the read half: any number, each with its own cursor
+//! - [`health`] how a broadcast comes in, and what its publisher could do better
 //!
 //! Writing never waits for a reader. A reader that falls out of the log continues at the newest group and
 //! is told how much it lost. The hub knows frames, not formats, and reads no clock.
@@ -17,6 +18,7 @@ mod catalog;
 mod consumer;
 mod demand;
 mod error;
+pub mod health;
 mod hub;
 mod log;
 pub mod path;

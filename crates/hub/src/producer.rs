@@ -1,5 +1,6 @@
 //! The write half of a broadcast.
 
+use crate::health::Promise;
 use crate::{Broadcast, Catalog, Error};
 use media::{Frame, Timestamp, Track, TrackId};
 use std::sync::Arc;
@@ -29,6 +30,7 @@ impl Producer {
         if resumes_at.is_some() {
             state.log.push_resumed();
         }
+        state.meter.seated(now);
         let seat = state.seat;
         drop(state);
         Producer { broadcast: Arc::clone(broadcast), seat, resumes_at, left: false, woken: Vec::new() }
@@ -53,6 +55,7 @@ impl Producer {
         if state.seat != self.seat {
             return Err(Error::Superseded);
         }
+        state.meter.announced(track.kind);
         if state.log.catalog().track(track.id) != Some(&track) {
             let catalog: Catalog = state.log.catalog().with(track);
             state.log.push_catalog(Arc::new(catalog));
@@ -69,6 +72,22 @@ impl Producer {
         waiting.into_iter().for_each(Waker::wake);
     }
 
+    /// Notes what the publisher says that it will send, for [`Broadcast::health`].
+    pub fn promise(&self, promise: Promise) {
+        let mut state = self.broadcast.lock();
+        if state.seat == self.seat {
+            state.meter.promised(promise);
+        }
+    }
+
+    /// Notes that so many timestamps were mended on the way here, for [`Broadcast::health`].
+    pub fn repaired(&self, count: u64, now: Instant) {
+        let mut state = self.broadcast.lock();
+        if state.seat == self.seat {
+            state.meter.repaired(count, now);
+        }
+    }
+
     /// Appends a frame and wakes who waits for it. Never blocks on a reader.
     ///
     /// # Errors
@@ -78,9 +97,10 @@ impl Producer {
         if state.seat != self.seat {
             return Err(Error::Superseded);
         }
-        if state.log.catalog().track(track).is_none() {
+        let Some(kind) = state.log.catalog().track(track).map(|t| t.kind) else {
             return Err(Error::UnknownTrack);
-        }
+        };
+        state.meter.frame(kind, &frame, now);
         state.log.push_frame(track, frame, now);
         if !state.ready || state.waiting.is_empty() {
             return Ok(());
@@ -98,6 +118,7 @@ impl Producer {
         let mut state = self.broadcast.lock();
         if state.seat == self.seat {
             state.vacant_since = Some(now);
+            state.meter.left();
         }
     }
 }

@@ -232,3 +232,28 @@ fn demands_name_what_is_wanted_and_absent_as_long_as_somebody_wants_it() {
     hub.expire(now);
     assert_eq!(hub.demands(), []);
 }
+
+#[test]
+fn a_broadcast_tells_how_it_comes_in_and_forgets_nothing_when_its_publisher_comes_back() {
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.producer.promise(hub::health::Promise { video: true, audio: true, frames_per_s: Some(25.0) });
+    for _ in 0..5 {
+        studio.send_group(25);
+        studio.now += Duration::from_secs(1);
+    }
+    studio.producer.repaired(2, studio.now);
+    let broadcast = hub.broadcast(&path("x")).unwrap();
+    let health = broadcast.health(studio.now);
+    assert_eq!(health.groups.mean, Some(Duration::from_secs(1)));
+    assert_eq!(health.video.bits_per_s, Some((25 * FRAME_BYTES * 8) as f64));
+    assert_eq!((health.repairs, health.reconnects), (2, 0));
+    let codes: Vec<_> = hub::health::advice(&health).into_iter().map(|a| a.code.as_str()).collect();
+    assert_eq!(codes, ["audio_missing", "arrivals_late"]);
+    studio.producer.leave(studio.now);
+    assert_eq!(broadcast.health(studio.now).publishing_for, None);
+    let later = studio.now + Duration::from_secs(1);
+    let _back = hub.publish(&path("x"), Collision::Reject, later).unwrap();
+    let health = broadcast.health(later);
+    assert_eq!((health.repairs, health.reconnects, health.publishing_for), (2, 1, Some(Duration::ZERO)));
+}

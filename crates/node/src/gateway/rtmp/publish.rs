@@ -3,6 +3,7 @@
 use crate::metrics::Metrics;
 use bytes::Bytes;
 use hub::Producer;
+use hub::health::Promise;
 use media::{Kind, Timestamp};
 use mux::flv::{Demuxer, Event, TagType};
 use rtmp::MediaKind;
@@ -92,7 +93,7 @@ impl Publishing {
             self.opening.done = true;
             self.producer.ready();
         }
-        self.count_repairs();
+        self.count_repairs(now);
         Ok(())
     }
 
@@ -111,15 +112,19 @@ impl Publishing {
             }
             Event::Metadata(m) => {
                 self.opening.promised = Some((m.has_video, m.has_audio));
+                let (video, audio, frames_per_s) = (m.has_video, m.has_audio, m.framerate);
+                self.producer.promise(Promise { video, audio, frames_per_s });
                 Ok(())
             }
         }
     }
 
-    fn count_repairs(&mut self) {
+    fn count_repairs(&mut self, now: Instant) {
         let repairs = self.demuxer.repairs().total();
         if repairs > self.repairs_counted {
-            self.metrics.timestamp_repairs.inc_by(repairs - self.repairs_counted);
+            let new = repairs - self.repairs_counted;
+            self.metrics.timestamp_repairs.inc_by(new);
+            self.producer.repaired(new, now);
             self.repairs_counted = repairs;
         }
     }
