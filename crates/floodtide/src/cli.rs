@@ -3,7 +3,7 @@
 use crate::{demo, serve};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
-use node::config::{Config, Layers};
+use node::config::Layers;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -89,10 +89,9 @@ impl Cli {
     pub(crate) fn run(self) -> Result<ExitCode> {
         match self.command {
             Command::Demo(options) => {
-                let config = demo_config(&options.common)?;
-                demo::run(&config, &options)?;
+                demo::run(demo_layers(&options.common), &options)?;
             }
-            Command::Serve(options) => serve::run(&serve_config(&options)?)?,
+            Command::Serve(options) => serve::run(serve_layers(&options))?,
             // Each gate that failed was shown with the result.
             Command::Load(args) => return Ok(load::run(*args)?.into()),
         }
@@ -100,24 +99,22 @@ impl Cli {
     }
 }
 
-fn serve_config(options: &ServeOptions) -> Result<Config> {
-    let layers = options.config.as_deref().map_or(Ok(Layers::default()), Layers::file)?;
+fn serve_layers(options: &ServeOptions) -> Layers {
+    let layers = options.config.as_deref().map_or_else(Layers::default, Layers::file);
     let mut layers = layers.environment(std::env::vars());
     options.common.lay_on(&mut layers);
     if let Some(key) = &options.stream_key {
         layers.put(&["publish", "stream_key"], key);
     }
-    Ok(layers.finish()?)
+    layers
 }
 
 /// The demo is open to this machine only, and needs no file.
-fn demo_config(common: &Common) -> Result<Config> {
-    let mut layers = Layers::default();
+fn demo_layers(common: &Common) -> Layers {
+    let mut layers = Layers::demo();
     layers.put(&["rtmp", "listen"], "127.0.0.1:1935");
     layers.put(&["http", "listen"], "127.0.0.1:8080");
     let mut layers = layers.environment(std::env::vars());
     common.lay_on(&mut layers);
-    let mut config = layers.finish()?;
-    config.publish.anyone = true;
-    Ok(config)
+    layers
 }

@@ -5,7 +5,7 @@ use crate::clip::Clip;
 use crate::system;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use node::config::Config;
+use node::config::Layers;
 use node::{Addresses, Node};
 use rtmp::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 use std::net::SocketAddr;
@@ -24,9 +24,9 @@ pub(crate) struct Options {
     pub(crate) common: Common,
 }
 
-pub(crate) fn run(config: &Config, options: &Options) -> Result<()> {
+pub(crate) fn run(layers: Layers, options: &Options) -> Result<()> {
     system::run(async {
-        let node = Node::start(config).await?;
+        let node = Node::start(layers).await?;
         explain(node.addresses(), options.no_clip);
         let ended = if options.no_clip {
             system::asked_to_stop().await

@@ -3,17 +3,17 @@
 use crate::system;
 use anyhow::Result;
 use node::Node;
-use node::config::Config;
+use node::config::Layers;
 
-pub(crate) fn run(config: &Config) -> Result<()> {
+pub(crate) fn run(layers: Layers) -> Result<()> {
     system::run(async {
-        let node = Node::start(config).await?;
+        let node = Node::start(layers).await?;
         let at = node.addresses();
         tracing::info!(rtmp = %at.rtmp, http = %at.http, admin = %at.admin, "floodtide is ready");
-        if config.publish.stream_key.is_none() {
+        if !node.somebody_may_publish() {
             tracing::warn!("nobody can publish yet: set publish.stream_key, or give --stream-key SECRET");
         }
-        system::asked_to_stop().await?;
+        system::serve_until_asked_to_stop(node.reloader()).await?;
         tracing::info!("shutting down");
         node.stop().await;
         Ok(())

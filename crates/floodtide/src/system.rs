@@ -1,6 +1,7 @@
 //! What the process asks of the system: logs, descriptors, signals, a runtime.
 
 use anyhow::{Context, Result};
+use node::Reloader;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -21,6 +22,19 @@ fn raise_descriptors() {
         let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
         if let Err(error) = setrlimit(Resource::Nofile, raised) {
             tracing::warn!(%error, "the limit of open files stays low; raise it with ulimit -n");
+        }
+    }
+}
+
+/// Reloads at SIGHUP; returns at SIGINT or SIGTERM.
+pub(crate) async fn serve_until_asked_to_stop(reloader: &Reloader) -> Result<()> {
+    let mut hangup = signal(SignalKind::hangup()).context("can't wait for signals")?;
+    let stop = asked_to_stop();
+    tokio::pin!(stop);
+    loop {
+        tokio::select! {
+            stopped = &mut stop => return stopped,
+            _ = hangup.recv() => reloader.reload_and_log(),
         }
     }
 }

@@ -37,7 +37,7 @@ impl Default for Limits {
 /// All broadcasts of one process. Clones share.
 #[derive(Clone, Debug)]
 pub struct Hub {
-    limits: Limits,
+    limits: Arc<RwLock<Limits>>,
     broadcasts: Arc<RwLock<HashMap<BroadcastPath, Arc<Broadcast>>>>,
     demands: Arc<Demands>,
 }
@@ -45,7 +45,16 @@ pub struct Hub {
 impl Hub {
     /// An empty hub.
     pub fn new(limits: Limits) -> Hub {
-        Hub { limits, broadcasts: Arc::default(), demands: Arc::default() }
+        Hub { limits: Arc::new(RwLock::new(limits)), broadcasts: Arc::default(), demands: Arc::default() }
+    }
+
+    /// Takes new limits. Broadcasts that are there keep their byte budget.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Takes the publisher's seat of `path`; a broadcast within its grace window goes on.
@@ -60,10 +69,11 @@ impl Hub {
             }
             return Ok(Producer::take_seat(broadcast, now));
         }
-        if map.len() >= self.limits.broadcasts_max {
-            return Err(Error::TooManyBroadcasts(self.limits.broadcasts_max));
+        let limits = self.limits();
+        if map.len() >= limits.broadcasts_max {
+            return Err(Error::TooManyBroadcasts(limits.broadcasts_max));
         }
-        let broadcast = Arc::new(Broadcast::new(path.clone(), self.limits.log_bytes_max, now));
+        let broadcast = Arc::new(Broadcast::new(path.clone(), limits.log_bytes_max, now));
         map.insert(path.clone(), Arc::clone(&broadcast));
         Ok(Producer::take_seat(&broadcast, now))
     }
@@ -96,12 +106,12 @@ impl Hub {
 
     /// Ends broadcasts whose grace ran out and forgets those that are over. Called a few times a second.
     pub fn expire(&self, now: Instant) {
+        let grace = self.limits().grace;
         let mut map = self.broadcasts.write().unwrap_or_else(PoisonError::into_inner);
         map.retain(|_, broadcast| {
             let state = broadcast.lock();
-            let expired = state
-                .vacant_since
-                .is_some_and(|since| now.saturating_duration_since(since) >= self.limits.grace);
+            let expired =
+                state.vacant_since.is_some_and(|since| now.saturating_duration_since(since) >= grace);
             let ended = state.ended;
             drop(state);
             if expired && !ended {

@@ -10,11 +10,13 @@ mod gateway;
 mod gather;
 mod ingest;
 mod metrics;
+mod reload;
 mod sessions;
 mod start;
 mod tls;
 
 pub use egress::MergeWindow;
+pub use reload::{ReloadError, Reloaded, Reloader};
 pub use start::{Addresses, Node};
 
 /// How the server names itself on the wire.

@@ -1,11 +1,12 @@
 //! Start-up and shutdown, in the order that matters.
 
 use crate::auth::Auth;
-use crate::config::Config;
+use crate::config::{Config, Layers};
 use crate::egress::{Plane, Settings};
 use crate::gateway::{http, random_bytes, rtmp};
 use crate::ingest::Ingest;
 use crate::metrics::Metrics;
+use crate::reload::{self, Reloader};
 use crate::sessions::Sessions;
 use crate::tls;
 use anyhow::{Context, Result};
@@ -28,6 +29,8 @@ pub struct Node {
     /// Threads that publishers' sessions run on.
     ingest: Ingest,
     shutdown: watch::Sender<bool>,
+    auth: Arc<Auth>,
+    reloader: Reloader,
     addresses: Addresses,
 }
 
@@ -52,7 +55,8 @@ impl Node {
     ///
     /// # Errors
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
-    pub async fn start(config: &Config) -> Result<Node> {
+    pub async fn start(layers: Layers) -> Result<Node> {
+        let config = &layers.load()?;
         let ingest = Ingest::start().context("can't start ingest")?;
         let rtmp = listen_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
         let http = listen("http.listen", config.http.listen)?;
@@ -60,11 +64,7 @@ impl Node {
         let addresses =
             Addresses { rtmp: rtmp.local_addr()?, http: http.local_addr()?, admin: admin.local_addr()? };
         let metrics = Arc::new(Metrics::new());
-        let hub = Hub::new(Limits {
-            broadcasts_max: config.publish.broadcasts_max,
-            log_bytes_max: config.publish.log.0,
-            grace: config.publish.grace.0,
-        });
+        let hub = Hub::new(hub_limits(config));
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (shutdown, stopped) = watch::channel(false);
@@ -74,7 +74,6 @@ impl Node {
             auth: Arc::clone(&auth),
             plane: plane.clone(),
             metrics: Arc::clone(&metrics),
-            idle: config.publish.idle.0,
         });
         let packagings = Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), &metrics));
         let http_gateway = Arc::new(http::Gateway {
@@ -96,13 +95,25 @@ impl Node {
         tasks.spawn_on(rtmp::serve(rtmp, None, rtmp_gateway, stopped.clone()), ingest.handle());
         tasks.spawn(http::serve(http, None, http_gateway, stopped.clone()));
         tasks.spawn(http::serve_admin(admin, metrics, hub.clone(), stopped.clone()));
-        tasks.spawn(expire(hub.clone(), stopped));
-        Ok(Node { hub, plane, packagings, threads, tasks, ingest, shutdown, addresses })
+        tasks.spawn(expire(hub.clone(), stopped.clone()));
+        let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub);
+        tasks.spawn(reload::follow_file(reloader.clone(), stopped));
+        Ok(Node { hub, plane, packagings, threads, tasks, ingest, shutdown, auth, reloader, addresses })
     }
 
     /// Where it listens.
     pub fn addresses(&self) -> Addresses {
         self.addresses
+    }
+
+    /// Whether there is any way to publish.
+    pub fn somebody_may_publish(&self) -> bool {
+        self.auth.somebody_may_publish()
+    }
+
+    /// What takes new settings.
+    pub fn reloader(&self) -> &Reloader {
+        &self.reloader
     }
 
     /// Ends all broadcasts and sessions, then returns.
@@ -122,6 +133,15 @@ impl Node {
 fn listen_on(ingest: &Ingest, key: &str, address: SocketAddr) -> Result<TcpListener> {
     let _inside = ingest.enter();
     listen(key, address)
+}
+
+/// What the hub may hold.
+pub(crate) fn hub_limits(config: &Config) -> Limits {
+    Limits {
+        broadcasts_max: config.publish.broadcasts_max,
+        log_bytes_max: config.publish.log.0,
+        grace: config.publish.grace.0,
+    }
 }
 
 fn cores() -> usize {
@@ -166,12 +186,13 @@ mod tests {
 
     #[tokio::test]
     async fn a_busy_port_is_told_with_the_key_that_changes_it() {
-        let mut config = Config::default();
-        let any = SocketAddr::from(([127, 0, 0, 1], 0));
-        (config.rtmp.listen, config.http.listen, config.admin.listen) = (any, any, any);
-        let first = Node::start(&config).await.expect("free ports");
-        config.http.listen = first.addresses().http;
-        let error = Node::start(&config).await.expect_err("the port is taken");
+        let mut layers = Layers::default();
+        for section in ["rtmp", "http", "admin"] {
+            layers.put(&[section, "listen"], "127.0.0.1:0");
+        }
+        let first = Node::start(layers.clone()).await.expect("free ports");
+        layers.put(&["http", "listen"], &first.addresses().http.to_string());
+        let error = Node::start(layers).await.expect_err("the port is taken");
         assert!(format!("{error:#}").contains("http.listen"), "{error:#}");
         first.stop().await;
     }

@@ -18,6 +18,7 @@ use hub::{BroadcastPath, Hub};
 use rules::Rules;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -110,6 +111,16 @@ impl Auth {
             Ok(allowed) => Ok(PlayGrant::new(&self.hub, &self.sessions, ask, allowed)),
             Err(refusal) => Err(self.refused(refusal)),
         }
+    }
+
+    /// Whether there is any way to publish.
+    pub(crate) fn somebody_may_publish(&self) -> bool {
+        self.rules.load().somebody_may_publish()
+    }
+
+    /// A publisher that sends nothing for so long is closed.
+    pub(crate) fn publisher_idle(&self) -> Duration {
+        self.rules.load().publisher_idle
     }
 
     /// What a list shows to who comes to `host`.

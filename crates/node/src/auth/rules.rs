@@ -5,12 +5,13 @@ use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
 use crate::config::{Access, Config};
 use crate::sessions::Session;
 use hub::BroadcastPath;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// All rules.
 #[derive(Debug)]
 pub(super) struct Rules {
     vhosts: Vhosts,
+    pub(super) publisher_idle: Duration,
 }
 
 /// What a request that was allowed may have.
@@ -25,7 +26,15 @@ pub(super) struct Allowed {
 
 impl Rules {
     pub(super) fn new(config: &Config) -> Rules {
-        Rules { vhosts: Vhosts::new(config) }
+        Rules { vhosts: Vhosts::new(config), publisher_idle: config.publish.idle.0 }
+    }
+
+    pub(super) fn somebody_may_publish(&self) -> bool {
+        self.vhosts.policies().any(|policy| match policy.publish {
+            Publishers::Anyone => true,
+            Publishers::Nobody => false,
+            Publishers::Credential => policy.stream_key.is_some(),
+        })
     }
 
     /// The vhost that a host and a query mean.

@@ -94,6 +94,10 @@ impl Vhosts {
         Ok((path, policy))
     }
 
+    pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
+        self.by_name.values().flat_map(|apps| std::iter::once(&apps.all).chain(apps.by_name.values()))
+    }
+
     /// How a broadcast is called within a vhost, if it is one of its and anyone may play it.
     pub(super) fn shown(&self, vhost: &str, path: &BroadcastPath) -> Option<BroadcastPath> {
         let (first, rest) = path.as_str().split_once('/')?;

@@ -25,29 +25,33 @@ pub enum ConfigError {
     },
 }
 
-/// Collects the layers, lowest first.
-#[derive(Debug, Default)]
+/// The layers, lowest first. Kept by a running server, which reads them again when the file changes.
+#[derive(Clone, Debug, Default)]
 pub struct Layers {
-    table: Table,
+    file: Option<PathBuf>,
+    /// Environment and flags.
+    over: Table,
+    /// Anyone may publish.
+    demo: bool,
 }
 
 /// Environment variables of this prefix are settings: `FLOODTIDE_HTTP__LISTEN` is `http.listen`, one `__` per level.
 const PREFIX: &str = "FLOODTIDE_";
 
 impl Layers {
-    /// The file's tree, checked alone so that errors have its line.
-    ///
-    /// # Errors
-    /// When it can't be read, isn't TOML, or has a key or value that isn't allowed.
-    pub fn file(path: &Path) -> Result<Layers, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        let invalid = |e: toml::de::Error| ConfigError::Invalid {
-            origin: path.display().to_string(),
-            message: e.to_string(),
-        };
-        toml::from_str::<Config>(&text).map_err(invalid)?;
-        Ok(Layers { table: toml::from_str(&text).map_err(invalid)? })
+    /// A file as the lowest layer.
+    pub fn file(path: &Path) -> Layers {
+        Layers { file: Some(path.to_owned()), ..Layers::default() }
+    }
+
+    /// For the demo, where anyone may publish.
+    pub fn demo() -> Layers {
+        Layers { demo: true, ..Layers::default() }
+    }
+
+    /// The file that is read, if there is one.
+    pub fn path(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Lays the environment on top.
@@ -65,7 +69,7 @@ impl Layers {
     pub fn put(&mut self, path: &[&str], value: &str) {
         let Some((key, sections)) = path.split_last() else { return };
         let value = typed(path, value);
-        let mut table = &mut self.table;
+        let mut table = &mut self.over;
         for section in sections {
             let below = table.entry(*section).or_insert_with(|| Value::Table(Table::new()));
             let Value::Table(below) = below else { return };
@@ -74,19 +78,45 @@ impl Layers {
         table.insert((*key).to_owned(), value);
     }
 
-    /// The checked tree.
+    /// The checked tree, from the file as it is now.
     ///
     /// # Errors
-    /// When a key is unknown or a value isn't allowed.
-    pub fn finish(self) -> Result<Config, ConfigError> {
+    /// When the file can't be read or isn't TOML, a key is unknown or a value isn't allowed.
+    pub fn load(&self) -> Result<Config, ConfigError> {
+        let mut table = self.file.as_deref().map_or(Ok(Table::new()), read)?;
+        lay(&mut table, &self.over);
         let invalid = |message| ConfigError::Invalid {
             origin: "settings from file, environment and flags".to_owned(),
             message,
         };
-        let config: Config =
-            Value::Table(self.table).try_into().map_err(|e: toml::de::Error| invalid(e.to_string()))?;
+        let mut config: Config =
+            Value::Table(table).try_into().map_err(|e: toml::de::Error| invalid(e.to_string()))?;
+        config.publish.anyone = self.demo;
         config.check().map_err(invalid)?;
         Ok(config)
+    }
+}
+
+/// The file's tree, checked alone so that errors have its line.
+fn read(path: &Path) -> Result<Table, ConfigError> {
+    let text = std::fs::read_to_string(path)
+        .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
+    let origin = path.display().to_string();
+    let invalid = |message| ConfigError::Invalid { origin: origin.clone(), message };
+    let config = toml::from_str::<Config>(&text).map_err(|e| invalid(e.to_string()))?;
+    config.check().map_err(invalid)?;
+    toml::from_str(&text).map_err(|e| invalid(e.to_string()))
+}
+
+/// Lays a table over another, section by section.
+fn lay(under: &mut Table, over: &Table) {
+    for (key, value) in over {
+        match (under.get_mut(key), value) {
+            (Some(Value::Table(below)), Value::Table(above)) => lay(below, above),
+            _ => {
+                under.insert(key.clone(), value.clone());
+            }
+        }
     }
 }
 
@@ -116,7 +146,7 @@ mod tests {
             ("FLOODTIDE_EGRESS__WORKERS", "3"),
         ]));
         layers.put(&["http", "listen"], "127.0.0.1:2");
-        let config = layers.finish().unwrap();
+        let config = layers.load().unwrap();
         assert_eq!(config.http.listen.port(), 2);
         assert_eq!(config.egress.workers, 3);
     }
@@ -124,13 +154,13 @@ mod tests {
     #[test]
     fn a_stream_key_of_digits_stays_text() {
         let layers = Layers::default().environment(variables(&[("FLOODTIDE_PUBLISH__STREAM_KEY", "007")]));
-        assert_eq!(layers.finish().unwrap().publish.stream_key.as_deref(), Some("007"));
+        assert_eq!(layers.load().unwrap().publish.stream_key.as_deref(), Some("007"));
     }
 
     #[test]
     fn unknown_keys_and_bad_values_are_named() {
         let check = |name: &str, value: &str, expect: &str| {
-            let error = Layers::default().environment(variables(&[(name, value)])).finish().unwrap_err();
+            let error = Layers::default().environment(variables(&[(name, value)])).load().unwrap_err();
             assert!(error.to_string().contains(expect), "{error}");
         };
         check("FLOODTIDE_HTTP__LISTEM", "x", "listem");

@@ -2,7 +2,8 @@
 
 use super::{Admin, App, Egress, Hls, Http, Play, Publish, Rtmp, Tls, Vhost};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use toml::{Table, Value};
 
 /// The whole tree.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -32,6 +33,24 @@ pub struct Config {
 }
 
 impl Config {
+    /// The same, with what needs a restart as it is in `running`.
+    #[must_use]
+    pub(crate) fn at_run_time(self, running: &Config) -> Config {
+        // Every section stands here, so that a new one can't be forgotten.
+        let Config { publish, play, app, vhost, tls, rtmp: _, http: _, admin: _, egress: _, hls: _ } = self;
+        let Config { rtmp, http, admin, egress, hls, .. } = running.clone();
+        Config { publish, play, app, vhost, tls, rtmp, http, admin, egress, hls }
+    }
+
+    /// The keys whose values differ, as `section.key`.
+    pub(crate) fn difference(&self, other: &Config) -> Vec<String> {
+        let mut keys = Vec::new();
+        if let (Ok(a), Ok(b)) = (Table::try_from(self), Table::try_from(other)) {
+            differ("", &a, &b, &mut keys);
+        }
+        keys
+    }
+
     /// What a type alone can't say. The text names the key and what is allowed.
     pub(super) fn check(&self) -> Result<(), String> {
         let spans = [
@@ -55,6 +74,17 @@ impl Config {
         match sizes.into_iter().find(|(_, size)| size.0 < BUDGET_BYTES_MIN) {
             Some((key, size)) => Err(format!("{key} is {size}; it must be at least 1MiB")),
             None => Ok(()),
+        }
+    }
+}
+
+fn differ(prefix: &str, a: &Table, b: &Table, keys: &mut Vec<String>) {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    for name in names {
+        match (a.get(name), b.get(name)) {
+            (Some(Value::Table(a)), Some(Value::Table(b))) => differ(&format!("{prefix}{name}."), a, b, keys),
+            (a, b) if a != b => keys.push(format!("{prefix}{name}")),
+            _ => {}
         }
     }
 }

@@ -25,8 +25,6 @@ pub(crate) struct Gateway {
     pub(crate) auth: Arc<Auth>,
     pub(crate) plane: Plane,
     pub(crate) metrics: Arc<Metrics>,
-    /// A publisher that sends nothing for so long is closed.
-    pub(crate) idle: Duration,
 }
 
 /// Why a session ended; logged once.
@@ -164,7 +162,7 @@ impl Session {
                 _ = tick.tick() => {
                     let now = Instant::now();
                     self.wire.handle_timeout(now)?;
-                    if now.saturating_duration_since(heard) > self.gateway.idle {
+                    if now.saturating_duration_since(heard) > self.gateway.auth.publisher_idle() {
                         return Err(End::Idle);
                     }
                     if let Some((publishing, guard)) = &self.publishing {

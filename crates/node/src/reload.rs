@@ -1,0 +1,146 @@
+//! New configuration for a running server: read whole, checked whole, then applied; or refused, and the old one stays.
+
+use crate::auth::Auth;
+use crate::config::{Config, ConfigError, Layers};
+use hub::Hub;
+use notify::{RecursiveMode, Watcher};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{mpsc, watch};
+
+/// What a running server needs to take new settings. Clones share.
+#[derive(Clone, Debug)]
+pub struct Reloader(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    layers: Layers,
+    running: Mutex<Arc<Config>>,
+    auth: Arc<Auth>,
+    hub: Hub,
+}
+
+/// What a reload did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Reloaded {
+    /// Keys whose new values hold from now on.
+    pub applied: Vec<String>,
+    /// Keys whose new values hold after a restart.
+    pub needs_restart: Vec<String>,
+    /// Sessions that the new rules don't allow any more; they end within a second.
+    pub revoked: usize,
+}
+
+/// Why the old configuration stays.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It can't be read or isn't allowed.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+}
+
+impl Reloader {
+    pub(crate) fn new(layers: Layers, running: Config, auth: &Arc<Auth>, hub: &Hub) -> Reloader {
+        let running = Mutex::new(Arc::new(running));
+        Reloader(Arc::new(Shared { layers, running, auth: Arc::clone(auth), hub: hub.clone() }))
+    }
+
+    /// The configuration that holds now.
+    pub fn running(&self) -> Arc<Config> {
+        Arc::clone(&self.0.running.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Where it is read from.
+    pub fn layers(&self) -> &Layers {
+        &self.0.layers
+    }
+
+    /// Reads the configuration again and applies what may change at run time.
+    ///
+    /// # Errors
+    /// When the new one is refused; nothing has changed then.
+    pub fn reload(&self) -> Result<Reloaded, ReloadError> {
+        // Held to the end, so that two reloads follow each other.
+        let mut running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let read = self.0.layers.load()?;
+        let next = read.clone().at_run_time(&running);
+        let reloaded = Reloaded {
+            applied: next.difference(&running),
+            needs_restart: read.difference(&next),
+            revoked: 0,
+        };
+        let revoked = self.apply(&next);
+        *running = Arc::new(next);
+        Ok(Reloaded { revoked, ..reloaded })
+    }
+
+    /// The same, told in the log.
+    pub fn reload_and_log(&self) {
+        match self.reload() {
+            Ok(reloaded) => reloaded.log(),
+            Err(error) => tracing::error!(%error, "the new configuration is refused; the old one stays"),
+        }
+    }
+
+    fn apply(&self, next: &Config) -> usize {
+        self.0.hub.set_limits(crate::start::hub_limits(next));
+        self.0.auth.apply(next)
+    }
+}
+
+impl Reloaded {
+    /// One line for the log.
+    fn log(&self) {
+        let (applied, revoked) = (self.applied.join(", "), self.revoked);
+        tracing::info!(%applied, revoked, "configuration reloaded");
+        if !self.needs_restart.is_empty() {
+            tracing::warn!(keys = %self.needs_restart.join(", "), "these keys hold after a restart");
+        }
+    }
+}
+
+/// Reloads when the file changes, until shutdown. The folder is watched, since a file may be replaced by renaming another
+/// over it, or by a link to a folder that is (as Kubernetes does).
+pub(crate) async fn follow_file(reloader: Reloader, mut shutdown: watch::Receiver<bool>) {
+    let Some(file) = reloader.layers().path().map(Path::to_owned) else { return };
+    let (changed, mut changes) = tokio::sync::mpsc::channel(1);
+    let _watcher = match watch_folder(&file, changed) {
+        Ok(watcher) => watcher,
+        Err(error) => {
+            tracing::warn!(%error, "changes of the configuration file are not seen; send SIGHUP after one");
+            return;
+        }
+    };
+    let mut last = std::fs::read(&file).ok();
+    loop {
+        tokio::select! {
+            changed = changes.recv() => if changed.is_none() { return },
+            _ = shutdown.changed() => return,
+        }
+        // Editors write in several steps.
+        tokio::time::sleep(SETTLE).await;
+        while changes.try_recv().is_ok() {}
+        let now = std::fs::read(&file).ok();
+        if now.is_some() && now != last {
+            last = now;
+            reloader.reload_and_log();
+        }
+    }
+}
+
+fn watch_folder(file: &Path, changed: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
+    let folder = match file.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    };
+    let mut watcher = notify::recommended_watcher(move |_| {
+        // Full means that a change is told already.
+        let _ = changed.try_send(());
+    })?;
+    watcher.watch(folder, RecursiveMode::NonRecursive)?;
+    Ok(watcher)
+}
+
+/// How long a file rests before it is read.
+const SETTLE: Duration = Duration::from_millis(200);
