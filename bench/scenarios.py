@@ -237,7 +237,7 @@ def churn(scale, rounds):
             cycle(cycles // steps, path)
             readings.append(server.rss_kib() / 1024)
         early, late = mean(readings[: steps // 2]), mean(readings[steps // 2 :])
-        live = int(re.search(r"floodtide_broadcasts (\d+)", metrics()).group(1))
+        live = broadcasts()
         table.row(f"RSS over {cycles} broadcasts after as many, second half against first", late, "MiB", early, 1.05)
         table.row("broadcasts left after their grace", live, "", target=0)
     return table
@@ -254,6 +254,11 @@ def metrics():
         return answer.read().decode()
 
 
+def broadcasts():
+    """Live ones, and those that wait for their publisher."""
+    return sum(int(count) for count in re.findall(r"^floodtide_broadcasts{[^}]*} (\d+)", metrics(), re.MULTILINE))
+
+
 def cycle(count, path):
     """Publishes `count` broadcasts of half a second each, a hundred at a time, and waits until they are over."""
     done, group = 0, 0
@@ -264,7 +269,7 @@ def cycle(count, path):
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
         done, group = done + now, group + 1
     end = time.monotonic() + 20
-    while time.monotonic() < end and not re.search(r"floodtide_broadcasts 0", metrics()):
+    while time.monotonic() < end and broadcasts():
         time.sleep(0.25)
 
 

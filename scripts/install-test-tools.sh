@@ -16,6 +16,7 @@ needed=(
     ss:iproute2
     unshare:util-linux
     wrk:wrk
+    promtool:prometheus
     python3:python3
     /usr/lib/python3/dist-packages/ensurepip:python3-venv
     node:nodejs

@@ -22,8 +22,8 @@ fn slow_viewers_are_skipped_or_closed_and_nobody_else_stalls() -> Result<()> {
     ensure!(total["stalls"] == 0 && total["silent"] == 0, "{total}");
     let skips = server.metric("floodtide_skipped_groups_total")?;
     ensure!(skips >= 10.0, "only {skips} skips: {total}");
-    let closes = server.metric("floodtide_viewer_closes_total")?;
-    let stalled = server.metric("floodtide_viewer_closes_total{reason=\"Stalled\"}")?;
+    let closes = server.metric("floodtide_viewer_ends_total")?;
+    let stalled = server.metric("floodtide_viewer_ends_total{reason=\"stalled\"}")?;
     ensure!(stalled >= 1.0, "{closes} closes, {stalled} because a viewer stopped reading: {total}");
     Ok(())
 }

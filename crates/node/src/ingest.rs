@@ -2,8 +2,10 @@
 //! their own, messages may gather without delaying anything else.
 
 use crate::gather::Gather;
+use crate::metrics::Metrics;
 use std::cell::RefCell;
 use std::io::Result;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::runtime::{EnterGuard, Handle, Runtime};
 
@@ -23,12 +25,14 @@ impl Ingest {
     ///
     /// # Errors
     /// When the system gives no threads or no epoll.
-    pub(crate) fn start() -> Result<Ingest> {
+    pub(crate) fn start(metrics: &Arc<Metrics>) -> Result<Ingest> {
+        let metrics = Arc::clone(metrics);
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads((cores / 2).max(1))
             .enable_all()
             .thread_name("ingest")
+            .on_thread_start(move || metrics.own_thread())
             .on_thread_park(rest)
             .build()?;
         let handle = runtime.handle().clone();

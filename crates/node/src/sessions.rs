@@ -95,6 +95,10 @@ pub(crate) enum Notice {
 struct Shared {
     next: AtomicU64,
     shards: [Mutex<HashMap<SessionId, Arc<Session>>>; SHARDS],
+    /// Sessions now, by role and protocol.
+    live: [[AtomicU64; Protocol::ALL.len()]; 2],
+    /// Sessions that ended, by role and reason.
+    ends: [[AtomicU64; CloseReason::ALL.len()]; 2],
     ended: Mutex<VecDeque<Ended>>,
     notices: broadcast::Sender<Notice>,
 }
@@ -112,6 +116,8 @@ impl Sessions {
         Sessions(Arc::new(Shared {
             next: AtomicU64::new(u64::from(seed) << 32 | 1),
             shards: Default::default(),
+            live: Default::default(),
+            ends: Default::default(),
             ended: Mutex::default(),
             notices: broadcast::Sender::new(NOTICES_MAX),
         }))
@@ -140,6 +146,7 @@ impl Sessions {
             skips: AtomicU32::new(0),
             ending: AtomicU8::new(0),
         });
+        self.0.live[role as usize][session.ask.protocol as usize].fetch_add(1, Ordering::Relaxed);
         self.shard(session.id).insert(session.id, Arc::clone(&session));
         self.tell(|| Notice::Began(Arc::clone(&session)));
         SessionGuard { session, sessions: self.clone(), reason: CloseReason::Left, _counted: counted }
@@ -151,6 +158,16 @@ impl Sessions {
             self.0.shards.iter().flat_map(|s| lock(s).values().cloned().collect::<Vec<_>>()).collect();
         all.sort_by_key(|s| s.id);
         all
+    }
+
+    /// How many there are now.
+    pub(crate) fn live(&self, role: Role, protocol: Protocol) -> u64 {
+        self.0.live[role as usize][protocol as usize].load(Ordering::Relaxed)
+    }
+
+    /// How many ever ended for that reason.
+    pub(crate) fn ends(&self, role: Role, reason: CloseReason) -> u64 {
+        self.0.ends[role as usize][reason as usize].load(Ordering::Relaxed)
     }
 
     /// The session of that id.
@@ -231,6 +248,9 @@ impl Drop for SessionGuard {
     fn drop(&mut self) {
         let session = Arc::clone(&self.session);
         self.sessions.shard(session.id).remove(&session.id);
+        let (role, protocol) = (session.role as usize, session.ask.protocol as usize);
+        self.sessions.0.live[role][protocol].fetch_sub(1, Ordering::Relaxed);
+        self.sessions.0.ends[role][self.reason as usize].fetch_add(1, Ordering::Relaxed);
         let ended = Ended { after: session.since.elapsed(), session, reason: self.reason };
         log_end(&ended);
         self.sessions.tell(|| Notice::Ended(ended.clone()));
@@ -276,6 +296,9 @@ impl Role {
 }
 
 impl Protocol {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::WsFlv, Protocol::Hls];
+
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Protocol::Rtmp => "rtmp",

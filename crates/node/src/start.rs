@@ -57,18 +57,18 @@ impl Node {
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
     pub async fn start(layers: Layers) -> Result<Node> {
         let config = &layers.load()?;
-        let ingest = Ingest::start().context("can't start ingest")?;
+        let hub = Hub::new(hub_limits(config));
+        let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
+        let metrics = Arc::new(Metrics::new(&hub, &sessions));
+        let ingest = Ingest::start(&metrics).context("can't start ingest")?;
         let rtmp = listen_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
         let http = listen("http.listen", config.http.listen)?;
         let admin = listen("admin.listen", config.admin.listen)?;
         let addresses =
             Addresses { rtmp: rtmp.local_addr()?, http: http.local_addr()?, admin: admin.local_addr()? };
-        let metrics = Arc::new(Metrics::new());
-        let hub = Hub::new(hub_limits(config));
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (shutdown, stopped) = watch::channel(false);
-        let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
         let auth = Arc::new(Auth::new(&hub, &sessions, config, &metrics));
         let rtmp_gateway = Arc::new(rtmp::Gateway {
             auth: Arc::clone(&auth),
@@ -79,6 +79,7 @@ impl Node {
         let http_gateway = Arc::new(http::Gateway {
             auth: Arc::clone(&auth),
             hub: hub.clone(),
+            metrics: Arc::clone(&metrics),
             plane: plane.clone(),
             packagings: Arc::clone(&packagings),
         });
@@ -94,7 +95,7 @@ impl Node {
         }
         tasks.spawn_on(rtmp::serve(rtmp, None, rtmp_gateway, stopped.clone()), ingest.handle());
         tasks.spawn(http::serve(http, None, http_gateway, stopped.clone()));
-        tasks.spawn(http::serve_admin(admin, metrics, hub.clone(), stopped.clone()));
+        tasks.spawn(http::serve_admin(admin, metrics, stopped.clone()));
         tasks.spawn(expire(hub.clone(), stopped.clone()));
         let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub);
         tasks.spawn(reload::follow_file(reloader.clone(), stopped));

@@ -76,6 +76,38 @@ pub(crate) enum Refusal {
     Hub(#[from] hub::Error),
 }
 
+impl Refusal {
+    /// What [`Refusal::code`] may say.
+    pub(crate) const CODES: [&'static str; 10] = [
+        "key_missing",
+        "key_wrong",
+        "nobody_may",
+        "publish_closed",
+        "token_missing",
+        "play_closed",
+        "unknown_vhost",
+        "unknown_app",
+        "path",
+        "hub",
+    ];
+
+    /// Its name in metrics.
+    pub(crate) fn code(&self) -> &'static str {
+        match self {
+            Refusal::KeyMissing => "key_missing",
+            Refusal::KeyWrong => "key_wrong",
+            Refusal::NobodyMay => "nobody_may",
+            Refusal::PublishClosed => "publish_closed",
+            Refusal::TokenMissing => "token_missing",
+            Refusal::PlayClosed => "play_closed",
+            Refusal::UnknownVhost(_) => "unknown_vhost",
+            Refusal::UnknownApp(_) => "unknown_app",
+            Refusal::Path(_) => "path",
+            Refusal::Hub(_) => "hub",
+        }
+    }
+}
+
 /// Decides. One per process.
 #[derive(Debug)]
 pub(crate) struct Auth {
@@ -140,7 +172,7 @@ impl Auth {
     }
 
     fn refused(&self, refusal: Refusal) -> Refusal {
-        self.metrics.refusals.inc();
+        self.metrics.refused(&refusal);
         refusal
     }
 }

@@ -1,13 +1,14 @@
 //! What a gateway has to say about its format; the plane itself knows none.
 
+use crate::sessions::Protocol;
 use bytes::{Bytes, BytesMut};
 use hub::Catalog;
 use media::{Frame, Track};
 
 /// A format that the plane can fan out. One static value per format.
 pub(crate) trait Format: Sync + std::fmt::Debug {
-    /// Its name, unique among formats, as in metrics and logs.
-    fn name(&self) -> &'static str;
+    /// Whom it is for; one format per protocol.
+    fn protocol(&self) -> Protocol;
 
     /// A muxer for one broadcast.
     fn muxer(&self) -> Box<dyn Muxer>;

@@ -60,7 +60,7 @@ impl Plane {
         for number in 0..settings.workers.max(1) {
             let poll = mio::Poll::new()?;
             let inbox = Arc::new(Inbox::new(mio::Waker::new(poll.registry(), worker::WAKE)?));
-            let worker = Worker::new(poll, Arc::clone(&inbox), settings.clone(), Arc::clone(metrics));
+            let worker = Worker::new(poll, Arc::clone(&inbox), settings.clone(), metrics.worker());
             inboxes.push(inbox);
             threads.push(
                 std::thread::Builder::new().name(format!("egress-{number}")).spawn(move || worker.run())?,
@@ -75,7 +75,7 @@ impl Plane {
     pub(crate) fn hand_over(&self, viewer: NewViewer) -> Result<(), NewViewer> {
         let home = BuildHasherDefault::<DefaultHasher>::default().hash_one(viewer.broadcast.path()) as usize;
         let spread = viewer.broadcast.viewers() as usize / SMALL_AUDIENCE;
-        let all = usize::try_from(self.metrics.viewers.get()).unwrap_or(0);
+        let all = usize::try_from(self.metrics.egress_viewers()).unwrap_or(usize::MAX);
         let open = (1 + all / VIEWERS_PER_OPEN_WORKER).min(self.workers.len());
         self.workers[home.wrapping_add(spread) % open].viewer(viewer)
     }

@@ -7,7 +7,7 @@ use super::plane::{NewViewer, Settings};
 use super::viewer::{Progress, Viewer};
 use super::window::Pace;
 use crate::gather::Gather;
-use crate::metrics::{CloseReason, Metrics};
+use crate::metrics::{CloseReason, Shard};
 use hub::Batch;
 use mio::{Interest, Token};
 use std::collections::VecDeque;
@@ -23,7 +23,7 @@ pub(crate) struct Worker {
     poll: mio::Poll,
     inbox: Arc<Inbox>,
     settings: Settings,
-    metrics: Arc<Metrics>,
+    shard: Arc<Shard>,
     pace: Pace,
     viewers: Vec<Option<Viewer>>,
     free_viewers: Vec<usize>,
@@ -37,8 +37,6 @@ pub(crate) struct Worker {
     checked: Instant,
     reported: Instant,
     cpu_at_check: Duration,
-    /// Bytes of chunks that this worker reported last.
-    queued: i64,
 }
 
 /// How often load is measured and stopped viewers are looked for.
@@ -54,18 +52,13 @@ const REST_MAX: Duration = Duration::from_millis(20);
 const SCRATCH_BYTES: usize = 16 << 10;
 
 impl Worker {
-    pub(crate) fn new(
-        poll: mio::Poll,
-        inbox: Arc<Inbox>,
-        settings: Settings,
-        metrics: Arc<Metrics>,
-    ) -> Worker {
+    pub(crate) fn new(poll: mio::Poll, inbox: Arc<Inbox>, settings: Settings, shard: Arc<Shard>) -> Worker {
         Worker {
             poll,
             inbox,
             pace: Pace::new(settings.merge_window),
             settings,
-            metrics,
+            shard,
             viewers: Vec::new(),
             free_viewers: Vec::new(),
             feeds: Vec::new(),
@@ -77,7 +70,6 @@ impl Worker {
             checked: Instant::now(),
             reported: Instant::now(),
             cpu_at_check: Duration::ZERO,
-            queued: 0,
         }
     }
 
@@ -162,7 +154,7 @@ impl Worker {
         let late = feed.log.end_before(now, self.settings.lag_max);
         let over = feed.log.end().saturating_sub(self.settings.feed_bytes_max as u64);
         let mut needed = feed.log.end();
-        let mut sent = 0;
+        let (mut sent, mut given) = (0, 0);
         for slot in &feed.members {
             let Some(viewer) = self.viewers[*slot].as_mut() else { continue };
             if viewer.waiting && feed.is_ready() {
@@ -170,21 +162,25 @@ impl Worker {
             }
             if viewer.full && viewer.cursor < late && feed.log.newest_group() > viewer.cursor {
                 viewer.skip(&feed.log);
-                self.metrics.skipped_groups.inc();
+                self.shard.skipped();
             }
             if viewer.cursor < over && !viewer.waiting {
                 self.doomed.push((*slot, CloseReason::TooSlow));
                 continue;
             }
             if !viewer.full {
-                sent += write(viewer, *slot, &feed.log, now, &self.metrics, &mut self.doomed);
+                sent += write(viewer, *slot, &feed.log, now, &self.shard, &mut self.doomed);
+                given += u64::from(viewer.cursor == feed.log.end());
+                if given == AGE_SAMPLE_VIEWERS {
+                    count_ages(&self.shard, &feed.arrivals, &mut given);
+                }
             }
             needed = needed.min(viewer.cursor);
         }
         feed.log.trim(needed);
-        let done = if feed.members.is_empty() { now } else { Instant::now() };
-        self.metrics.frames_written(feed.arrivals.drain(..).map(|a| done.saturating_duration_since(a)));
-        self.metrics.egress_bytes.inc_by(sent);
+        count_ages(&self.shard, &feed.arrivals, &mut given);
+        feed.arrivals.clear();
+        self.shard.egress(feed.format.protocol(), sent);
         feed.broadcast.add_egress_bytes(sent);
         if feed.ended {
             let all_sent = |slot: &&usize| {
@@ -227,21 +223,21 @@ impl Worker {
             join_log(&mut viewer, feed);
         }
         feed.members.push(slot);
-        self.metrics.viewers.inc();
-        let sent = write(&mut viewer, slot, &feed.log, now, &self.metrics, &mut self.doomed);
-        self.metrics.egress_bytes.inc_by(sent);
+        let sent = write(&mut viewer, slot, &feed.log, now, &self.shard, &mut self.doomed);
+        self.shard.egress(feed.format.protocol(), sent);
         feed.broadcast.add_egress_bytes(sent);
         if feed.ended && !viewer.full {
             self.doomed.push((slot, CloseReason::Ended));
         }
         self.viewers[slot] = Some(viewer);
+        self.shard.set_viewers(self.viewers.len() - self.free_viewers.len());
         self.close_doomed();
     }
 
     /// The feed that a viewer reads; made, and filled with the newest group, for the first one.
     fn feed_for(&mut self, new: &NewViewer, now: Instant) -> usize {
         let same = |feed: &Feed| {
-            Arc::ptr_eq(&feed.broadcast, &new.broadcast) && feed.format.name() == new.format.name()
+            Arc::ptr_eq(&feed.broadcast, &new.broadcast) && feed.format.protocol() == new.format.protocol()
         };
         if let Some(number) = self.feeds.iter().position(|f| f.as_ref().is_some_and(same)) {
             return number;
@@ -282,8 +278,8 @@ impl Worker {
         if writable && viewer.full && self.doomed.is_empty() {
             viewer.full = false;
             let now = Instant::now();
-            let sent = write(viewer, slot, &feed.log, now, &self.metrics, &mut self.doomed);
-            self.metrics.egress_bytes.inc_by(sent);
+            let sent = write(viewer, slot, &feed.log, now, &self.shard, &mut self.doomed);
+            self.shard.egress(feed.format.protocol(), sent);
             feed.broadcast.add_egress_bytes(sent);
             if feed.ended && !viewer.full && viewer.cursor == feed.log.end() {
                 self.doomed.push((slot, CloseReason::Ended));
@@ -304,7 +300,7 @@ impl Worker {
         viewer.transport.close();
         // Closing the descriptor ends the registration too, so a failure here changes nothing.
         let _ = self.poll.registry().deregister(viewer.transport.socket());
-        self.metrics.viewer_closed(reason);
+        self.shard.set_viewers(self.viewers.len() - self.free_viewers.len());
         viewer.session.session().report(viewer.sent, viewer.skips);
         viewer.session.ends(reason);
         let Some(feed) = self.feeds[viewer.feed].as_mut() else { return };
@@ -327,13 +323,10 @@ impl Worker {
         let wall = now.saturating_duration_since(self.checked);
         let busy = cpu.saturating_sub(self.cpu_at_check).as_secs_f64() / wall.as_secs_f64().max(1e-6);
         self.pace.observe(busy, self.feeds.len() - self.free_feeds.len());
-        self.metrics.merge_window(self.pace.window());
         self.checked = now;
         self.cpu_at_check = cpu;
         let queued: usize = self.feeds.iter().flatten().map(|f| f.log.bytes()).sum();
-        let queued = i64::try_from(queued).unwrap_or(i64::MAX);
-        self.metrics.queue_bytes.inc_by(queued - self.queued);
-        self.queued = queued;
+        self.shard.set_load(busy, self.pace.window(), queued);
         let stalled =
             |v: &Viewer| v.full && now.saturating_duration_since(v.progressed) > self.settings.stall_max;
         for (slot, viewer) in self.viewers.iter().enumerate() {
@@ -391,7 +384,7 @@ fn write(
     slot: usize,
     log: &super::log::ChunkLog,
     now: Instant,
-    metrics: &Metrics,
+    shard: &Shard,
     doomed: &mut Vec<(usize, CloseReason)>,
 ) -> u64 {
     match viewer.write(log, now) {
@@ -402,12 +395,24 @@ fn write(
         Progress::Sent(sent) => {
             if !viewer.started && !viewer.waiting && sent > 0 {
                 viewer.started = true;
-                metrics.first_byte(now.saturating_duration_since(viewer.asked));
+                shard.first_byte(now.saturating_duration_since(viewer.asked));
             }
             sent
         }
     }
 }
+
+/// Counts the ages of the frames that `given` viewers just got, and starts anew.
+fn count_ages(shard: &Shard, arrivals: &[Instant], given: &mut u64) {
+    let viewers = std::mem::take(given);
+    if viewers > 0 && !arrivals.is_empty() {
+        let now = Instant::now();
+        arrivals.iter().for_each(|at| shard.frame_written(now.saturating_duration_since(*at), viewers));
+    }
+}
+
+/// The clock is asked once for so many viewers in a row: writing to them takes some hundred microseconds.
+const AGE_SAMPLE_VIEWERS: u64 = 64;
 
 /// CPU time of the calling thread.
 fn thread_cpu() -> Duration {

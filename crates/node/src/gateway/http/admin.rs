@@ -2,10 +2,9 @@
 
 use super::service::{Answer, full, json, text};
 use crate::gateway::accept_each;
-use crate::metrics::Metrics;
-use http::header::{CONTENT_TYPE, HeaderValue};
+use crate::metrics::{Metrics, Wanted};
+use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
-use hub::Hub;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -28,19 +27,14 @@ struct Health {
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Accepts until shutdown.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    metrics: Arc<Metrics>,
-    hub: Hub,
-    mut shutdown: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             (socket, _) = accept_each(&listener) => {
-                let (metrics, hub) = (Arc::clone(&metrics), hub.clone());
+                let metrics = Arc::clone(&metrics);
                 let service = service_fn(move |request| {
-                    let answer = answer(&request, &metrics, &hub);
+                    let answer = answer(&request, &metrics);
                     std::future::ready(Ok::<_, Infallible>(answer))
                 });
                 connections.spawn(async move {
@@ -60,13 +54,12 @@ pub(crate) async fn serve(
     }
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics, hub: &Hub) -> Answer {
+fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Answer {
     match request.uri().path() {
         "/metrics" => {
-            metrics.broadcasts.set(i64::try_from(hub.broadcasts().len()).unwrap_or(i64::MAX));
-            let mut answer = Response::new(full(metrics.text()));
-            let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
-            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+            let wanted = Wanted::by(request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()));
+            let mut answer = Response::new(full(metrics.text(wanted)));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(wanted.content_type()));
             answer
         }
         "/healthz" | "/readyz" => json(&Health { status: "ok", version: env!("CARGO_PKG_VERSION") }),

@@ -6,8 +6,8 @@
 use super::flv::FlvMuxer;
 use crate::auth::Playing;
 use crate::egress::Muxer;
-use crate::metrics::CloseReason;
-use crate::sessions::SessionGuard;
+use crate::metrics::{CloseReason, Metrics};
+use crate::sessions::{Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
 use http_body::{Body, Frame};
 use hub::{Batch, Catalog, Consumer, Item};
@@ -27,10 +27,11 @@ pub(super) struct FlvBody {
     ended: bool,
     sent: u64,
     session: SessionGuard,
+    metrics: Arc<Metrics>,
 }
 
 impl FlvBody {
-    pub(super) fn new(playing: Playing) -> FlvBody {
+    pub(super) fn new(playing: Playing, metrics: &Arc<Metrics>) -> FlvBody {
         FlvBody {
             consumer: playing.broadcast.consumer(),
             muxer: FlvMuxer::default(),
@@ -39,6 +40,7 @@ impl FlvBody {
             ended: false,
             sent: 0,
             session: playing.session,
+            metrics: Arc::clone(metrics),
         }
     }
 }
@@ -79,6 +81,7 @@ impl Body for FlvBody {
             }
             if !out.is_empty() {
                 me.consumer.broadcast().add_egress_bytes(out.len() as u64);
+                me.metrics.here().egress(Protocol::Flv, out.len() as u64);
                 me.sent += out.len() as u64;
                 me.session.session().report(me.sent, 0);
                 return Poll::Ready(Some(Ok(Frame::data(out.freeze()))));

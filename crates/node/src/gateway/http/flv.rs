@@ -1,6 +1,7 @@
 //! HTTP-FLV: one endless response.
 
 use crate::egress::{Format, Input, Muxer};
+use crate::sessions::Protocol;
 use bytes::{Bytes, BytesMut};
 use hub::Catalog;
 use media::{Frame, Kind, Track};
@@ -31,8 +32,8 @@ pub(super) fn response_head() -> Bytes {
 }
 
 impl Format for Flv {
-    fn name(&self) -> &'static str {
-        "flv"
+    fn protocol(&self) -> Protocol {
+        Protocol::Flv
     }
 
     fn muxer(&self) -> Box<dyn Muxer> {

@@ -8,6 +8,7 @@ use super::{direct, flv, websocket};
 use crate::auth::Auth;
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each};
+use crate::metrics::Metrics;
 use crate::sessions::Protocol;
 use bytes::{Buf, Bytes, BytesMut};
 use hub::Hub;
@@ -28,6 +29,7 @@ use tokio_rustls::TlsAcceptor;
 pub(crate) struct Gateway {
     pub(crate) auth: Arc<Auth>,
     pub(crate) hub: Hub,
+    pub(crate) metrics: Arc<Metrics>,
     pub(crate) plane: Plane,
     pub(crate) packagings: Arc<Packagings>,
 }

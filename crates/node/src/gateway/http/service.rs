@@ -90,7 +90,11 @@ impl Service {
             Err(demand) => text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path())),
             Ok(playing) => {
                 let head_only = request.method() == Method::HEAD;
-                let body = if head_only { empty() } else { FlvBody::new(playing).boxed_unsync() };
+                let body = if head_only {
+                    empty()
+                } else {
+                    FlvBody::new(playing, &self.gateway.metrics).boxed_unsync()
+                };
                 let mut answer = Response::new(body);
                 let headers = answer.headers_mut();
                 headers.insert(CONTENT_TYPE, HeaderValue::from_static("video/x-flv"));

@@ -2,6 +2,7 @@
 
 use super::flv::FlvMuxer;
 use crate::egress::{Format, Input, Muxer};
+use crate::sessions::Protocol;
 use aws_lc_rs::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
@@ -45,8 +46,8 @@ pub(super) fn response_head(key: &str) -> Bytes {
 }
 
 impl Format for Messages {
-    fn name(&self) -> &'static str {
-        "websocket"
+    fn protocol(&self) -> Protocol {
+        Protocol::WsFlv
     }
 
     fn muxer(&self) -> Box<dyn Muxer> {

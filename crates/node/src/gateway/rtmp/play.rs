@@ -1,6 +1,7 @@
 //! What players are sent: the same chunks for everybody.
 
 use crate::egress::{Format, Input, Muxer};
+use crate::sessions::Protocol;
 use bytes::BytesMut;
 use hub::Catalog;
 use media::{Frame, Track};
@@ -24,8 +25,8 @@ struct PlayMuxer {
 }
 
 impl Format for PlayFormat {
-    fn name(&self) -> &'static str {
-        "rtmp"
+    fn protocol(&self) -> Protocol {
+        Protocol::Rtmp
     }
 
     fn muxer(&self) -> Box<dyn Muxer> {

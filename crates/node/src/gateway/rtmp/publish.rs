@@ -80,7 +80,7 @@ impl Publishing {
             MediaKind::Data => TagType::Script,
         };
         self.bytes += body.len() as u64;
-        self.metrics.ingest_bytes.inc_by(body.len() as u64);
+        self.metrics.here().ingest(body.len() as u64);
         let mut event = self.demuxer.push(tag, time_ms, body, now)?;
         if event.is_none() {
             self.note_ignored();

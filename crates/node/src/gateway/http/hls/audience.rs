@@ -5,17 +5,36 @@ use hls::{Config, Request, Role};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// Reloads since the last estimate, weighed by how long each holds a player.
+/// Reloads since the last estimate.
 #[derive(Debug, Default)]
 pub(super) struct Audience {
-    video_ms: AtomicU64,
-    audio_ms: AtomicU64,
+    blocking: Reloads,
+    usual: Reloads,
     ts_ms: AtomicU64,
 }
 
-/// A moving estimate.
+/// Reloads of one kind of player, weighed by how long each holds a player.
 #[derive(Debug, Default)]
-pub(super) struct Estimate(f64);
+struct Reloads {
+    video_ms: AtomicU64,
+    audio_ms: AtomicU64,
+}
+
+/// Moving estimates.
+#[derive(Debug, Default)]
+pub(super) struct Estimate {
+    low_latency: f64,
+    usual: f64,
+}
+
+/// How many watch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct People {
+    /// By blocking for the next part.
+    pub(super) low_latency: u64,
+    /// By reloading now and then.
+    pub(super) usual: u64,
+}
 
 /// Weight of the newest second.
 const NEWEST: f64 = 0.3;
@@ -24,8 +43,11 @@ impl Audience {
     pub(super) fn count(&self, request: &Request, config: &Config) {
         let (counter, holds) = match request {
             Request::Playlist { role, block, .. } => {
-                let counter = if *role == Role::Video { &self.video_ms } else { &self.audio_ms };
-                (counter, if block.is_some() { config.part_target } else { config.segment_target })
+                let (reloads, holds) = match block {
+                    Some(_) => (&self.blocking, config.part_target),
+                    None => (&self.usual, config.segment_target),
+                };
+                (if *role == Role::Video { &reloads.video_ms } else { &reloads.audio_ms }, holds)
             }
             Request::TsPlaylist => (&self.ts_ms, config.segment_target),
             _ => return,
@@ -34,13 +56,19 @@ impl Audience {
     }
 
     /// Takes in what was counted in the last `elapsed`; people now.
-    pub(super) fn estimate(&self, last: &mut Estimate, elapsed: Duration) -> u64 {
+    pub(super) fn estimate(&self, last: &mut Estimate, elapsed: Duration) -> People {
         let take = |counter: &AtomicU64| counter.swap(0, Ordering::Relaxed);
         // A player of both renditions reloads both playlists.
-        let held_ms = take(&self.video_ms).max(take(&self.audio_ms)) + take(&self.ts_ms);
-        let now = held_ms as f64 / elapsed.as_millis().max(1) as f64;
-        last.0 = last.0 * (1.0 - NEWEST) + now * NEWEST;
-        last.0.round() as u64
+        let held_ms = |of: &Reloads| take(&of.video_ms).max(take(&of.audio_ms));
+        let moved = |last: &mut f64, held_ms: u64| {
+            let now = held_ms as f64 / elapsed.as_millis().max(1) as f64;
+            *last = *last * (1.0 - NEWEST) + now * NEWEST;
+            last.round() as u64
+        };
+        People {
+            low_latency: moved(&mut last.low_latency, held_ms(&self.blocking)),
+            usual: moved(&mut last.usual, held_ms(&self.usual) + take(&self.ts_ms)),
+        }
     }
 }
 
@@ -53,7 +81,7 @@ mod tests {
     fn players_are_told_from_their_reloads() {
         let (audience, config, mut estimate) = (Audience::default(), Config::default(), Estimate::default());
         let reload = |role, block| audience.count(&Request::Playlist { role, block, skip: false }, &config);
-        let mut people = 0;
+        let mut people = People::default();
         for second in 0..30 {
             for _ in 0..10 {
                 // Ten players that block, two parts a second, pictures and sound.
@@ -65,10 +93,11 @@ mod tests {
             (0..4).filter(|_| second % 2 == 0).for_each(|_| audience.count(&Request::TsPlaylist, &config));
             people = audience.estimate(&mut estimate, Duration::from_secs(1));
         }
-        assert!((12..=16).contains(&people), "{people} of 14");
+        assert!((9..=11).contains(&people.low_latency), "{people:?}: 10 of low latency");
+        assert!((3..=5).contains(&people.usual), "{people:?}: 4 others");
         for _ in 0..20 {
             people = audience.estimate(&mut estimate, Duration::from_secs(1));
         }
-        assert_eq!(people, 0);
+        assert_eq!(people, People::default());
     }
 }

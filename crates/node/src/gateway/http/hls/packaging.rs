@@ -1,10 +1,11 @@
 //! One task per broadcast that somebody watches by HLS. It starts with the first request and stops when nobody
 //! asked for a while.
 
-use super::audience::{Audience, Estimate};
+use super::audience::{Audience, Estimate, People};
 use super::files::Files;
 use crate::config::Hls;
 use crate::metrics::Metrics;
+use crate::sessions::Protocol;
 use hls::{Config, Packager, Snapshot};
 use hub::{Batch, Broadcast, BroadcastPath, Item};
 use std::collections::HashMap;
@@ -104,7 +105,7 @@ impl Packagings {
 
     /// Counts bytes that go out.
     pub(super) fn count_egress(&self, packaging: &Packaging, bytes: usize) {
-        self.metrics.egress_bytes.inc_by(bytes as u64);
+        self.metrics.here().egress(Protocol::Hls, bytes as u64);
         packaging.broadcast.add_egress_bytes(bytes as u64);
     }
 
@@ -169,6 +170,11 @@ async fn package(
     let mut batch = Batch::default();
     let mut tick = tokio::time::interval(TICK);
     let mut people = Estimate::default();
+    let mut counted = Counted {
+        broadcast: Arc::clone(&packaging.broadcast),
+        metrics: Arc::clone(&all.metrics),
+        people: People::default(),
+    };
     while !batch.ended {
         tokio::select! {
             () = consumer.batch(&mut batch) => {
@@ -177,7 +183,7 @@ async fn package(
                 }
             }
             _ = tick.tick() => {
-                packaging.broadcast.set_polling_viewers(packaging.audience.estimate(&mut people, TICK));
+                counted.set(packaging.audience.estimate(&mut people, TICK));
                 if all.is_idle(&packaging) {
                     break;
                 }
@@ -190,9 +196,31 @@ async fn package(
         snapshots.send_replace(packager.snapshot());
         tokio::time::sleep(all.cutting.idle).await;
     }
-    packaging.broadcast.set_polling_viewers(0);
+    drop(counted);
     all.forget(&packaging);
     tracing::debug!(%path, "HLS packaging ends");
+}
+
+/// Counts the people who watch a packaging; dropping uncounts.
+struct Counted {
+    broadcast: Arc<Broadcast>,
+    metrics: Arc<Metrics>,
+    people: People,
+}
+
+impl Counted {
+    fn set(&mut self, people: People) {
+        let before = std::mem::replace(&mut self.people, people);
+        self.broadcast.set_polling_viewers(people.low_latency + people.usual);
+        self.metrics.polling(true, before.low_latency, people.low_latency);
+        self.metrics.polling(false, before.usual, people.usual);
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.set(People::default());
+    }
 }
 
 /// Packages a batch; true when something new can be loaded.

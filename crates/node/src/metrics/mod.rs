@@ -1,0 +1,23 @@
+//! What the server counts about itself, as Prometheus reads it. Labels are bounded: no path, address or session among them.
+//!
+//! - [`registry`] all metrics of one process, and their text
+//! - [`shard`] what threads count that have no time to share: a block each, added up when somebody asks
+//! - [`histogram`] durations in buckets
+//! - [`scrape`] what is looked up when somebody asks: sessions, broadcasts, shards
+//! - [`mod@process`] what the system says about the process
+//! - [`reason`] why sessions end
+//! - [`classic`] the text format that is older than OpenMetrics
+
+mod classic;
+mod histogram;
+mod process;
+mod reason;
+#[cfg(test)]
+mod reference;
+mod registry;
+mod scrape;
+mod shard;
+
+pub(crate) use reason::CloseReason;
+pub(crate) use registry::{Metrics, Wanted};
+pub(crate) use shard::Shard;

@@ -1,0 +1,133 @@
+//! All metrics of one process.
+
+use super::classic::classic;
+use super::process::Process;
+use super::scrape::{Polling, Scrape};
+use super::shard::{Shard, Shards};
+use crate::auth::Refusal;
+use crate::sessions::Sessions;
+use hub::Hub;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::Registry;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// All metrics of one process. What happens often is counted by [`Shard`]; what happens now and then, here.
+#[derive(Debug)]
+pub(crate) struct Metrics {
+    registry: Registry,
+    shards: Arc<Shards>,
+    polling: Arc<Polling>,
+    pub(crate) timestamp_repairs: Counter,
+    pub(crate) publishes: Counter,
+    refusals: Family<[(&'static str, &'static str); 1], Counter>,
+}
+
+/// The format that a scraper wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    OpenMetrics,
+    /// Version 0.0.4 of the older text format.
+    Classic,
+}
+
+impl Wanted {
+    /// What an `Accept` header asks for.
+    pub(crate) fn by(accept: Option<&str>) -> Wanted {
+        match accept {
+            Some(accept) if accept.contains("application/openmetrics-text") => Wanted::OpenMetrics,
+            _ => Wanted::Classic,
+        }
+    }
+
+    /// Its content type.
+    pub(crate) fn content_type(self) -> &'static str {
+        match self {
+            Wanted::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Wanted::Classic => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+impl Metrics {
+    pub(crate) fn new(hub: &Hub, sessions: &Sessions) -> Metrics {
+        let mut metrics = Metrics {
+            registry: Registry::default(),
+            shards: Arc::default(),
+            polling: Arc::default(),
+            timestamp_repairs: Counter::default(),
+            publishes: Counter::default(),
+            refusals: Family::default(),
+        };
+        for code in Refusal::CODES {
+            // Seen before the first one of its kind.
+            drop(metrics.refusals.get_or_create(&[("reason", code)]));
+        }
+        metrics.register(hub, sessions);
+        metrics
+    }
+
+    fn register(&mut self, hub: &Hub, sessions: &Sessions) {
+        self.registry.register_collector(Box::new(Process::new()));
+        let ours = self.registry.sub_registry_with_prefix("floodtide");
+        ours.register_collector(Box::new(Scrape {
+            hub: hub.clone(),
+            sessions: sessions.clone(),
+            shards: Arc::clone(&self.shards),
+            polling: Arc::clone(&self.polling),
+        }));
+        ours.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        ours.register(
+            "timestamp_repairs",
+            "Timestamps re-anchored after a wrap, jump or reset",
+            self.timestamp_repairs.clone(),
+        );
+        ours.register("publishes", "Publishers accepted", self.publishes.clone());
+        ours.register("refusals", "Publishers and viewers refused, by reason", self.refusals.clone());
+    }
+
+    /// A block for an egress worker.
+    pub(crate) fn worker(&self) -> Arc<Shard> {
+        self.shards.worker()
+    }
+
+    /// Gives the calling thread a block of its own, until it ends.
+    pub(crate) fn own_thread(&self) {
+        self.shards.own();
+    }
+
+    /// The block of the calling thread.
+    pub(crate) fn here(&self) -> Arc<Shard> {
+        self.shards.here()
+    }
+
+    /// Viewers on the egress plane now.
+    pub(crate) fn egress_viewers(&self) -> u64 {
+        self.shards.workers().iter().map(|shard| shard.viewers()).sum()
+    }
+
+    /// Counts somebody who was refused.
+    pub(crate) fn refused(&self, refusal: &Refusal) {
+        self.refusals.get_or_create(&[("reason", refusal.code())]).inc();
+    }
+
+    /// Takes in that an estimate of viewers by playlists changed.
+    pub(crate) fn polling(&self, low_latency: bool, before: u64, now: u64) {
+        let count: &AtomicU64 = if low_latency { &self.polling.low_latency } else { &self.polling.usual };
+        count.fetch_add(now.wrapping_sub(before), Ordering::Relaxed);
+    }
+
+    /// All metrics as text.
+    pub(crate) fn text(&self, wanted: Wanted) -> String {
+        let mut text = String::new();
+        // Writing to a String can't fail.
+        let _ = encode(&mut text, &self.registry);
+        match wanted {
+            Wanted::OpenMetrics => text,
+            Wanted::Classic => classic(&text),
+        }
+    }
+}
