@@ -26,7 +26,7 @@ pub enum Answer {
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 
 impl Peer {
-    /// Connects and asks to publish `name` (with its query) in the app `live`.
+    /// Connects and asks to publish `name` (with its query) in the app `live`, or `app/name`.
     ///
     /// # Errors
     /// When the server breaks the protocol or the connection.
@@ -51,8 +51,10 @@ impl Peer {
         socket.set_read_timeout(Some(SILENCE_MAX))?;
         socket.set_write_timeout(Some(SILENCE_MAX))?;
         socket.set_nodelay(true)?;
-        let tc_url = format!("rtmp://127.0.0.1:{port}/live");
-        let config = ClientConfig { app: "live".into(), name: name.into(), tc_url };
+        let slash = name.find('/').filter(|at| name.find('?').is_none_or(|query| *at < query));
+        let (app, name) = slash.map_or(("live", name), |at| (&name[..at], &name[at + 1..]));
+        let tc_url = format!("rtmp://127.0.0.1:{port}/{app}");
+        let config = ClientConfig { app: app.into(), name: name.into(), tc_url };
         let mut peer = Peer { socket, session: session(config, &[0x5a; rtmp::handshake::PACKET_BYTES]) };
         let answer = peer.answer().with_context(|| format!("RTMP {name}"))?;
         Ok((peer, answer))

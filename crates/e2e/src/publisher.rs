@@ -29,7 +29,7 @@ struct Shared {
 const NAP_MAX: Duration = Duration::from_millis(20);
 
 impl Publisher {
-    /// Publishes as `live/NAME`; `name` may have a query.
+    /// Publishes as `live/NAME`, or as `app/name`; `name` may have a query.
     ///
     /// # Errors
     /// When the server refuses.
@@ -69,6 +69,11 @@ impl Publisher {
     /// Milliseconds of the first frame.
     pub fn first_ms(&self) -> Option<u32> {
         self.shared.sent.lock().unwrap_or_else(PoisonError::into_inner).first().map(|(_, time, _)| *time)
+    }
+
+    /// Why it ended, if it did.
+    pub fn failure(&self) -> Option<String> {
+        self.shared.failure.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Waits until it is over, which the server makes it be.

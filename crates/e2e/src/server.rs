@@ -161,6 +161,16 @@ impl Server {
         })
     }
 
+    /// Writes its configuration file anew, in one step.
+    ///
+    /// # Errors
+    /// When the file can't be written.
+    pub fn configure(&self, toml: &str) -> Result<()> {
+        let (new, file) = (self.folder.file("floodtide.toml.new"), self.folder.file("floodtide.toml"));
+        std::fs::write(&new, toml)?;
+        Ok(std::fs::rename(&new, &file)?)
+    }
+
     /// What it logged and printed.
     pub fn log(&self) -> String {
         let read = |name| std::fs::read_to_string(self.folder.file(name)).unwrap_or_default();

@@ -87,3 +87,43 @@ fn a_server_that_is_asked_to_stop_ends_everybody_and_exits() -> Result<()> {
     publisher.ended(LIMIT)?;
     Ok(())
 }
+
+#[test]
+fn sigterm_lets_nobody_in_and_those_who_watch_go_on_until_they_are_done() -> Result<()> {
+    let mut server = Server::serve(&keyed("[shutdown]\ndrain = '60s'\n"))?;
+    let publisher = Publisher::start(server.ports.rtmp, "x?key=s3cret", &clips::h264_aac()?)?;
+    server.wait_live("live/x")?;
+    let mut viewer = Viewer::open(&server, "/live/x.flv")?;
+    viewer.watch(Duration::from_millis(500))?;
+    Tool::new("kill").words("-TERM").arg(server.pid().to_string()).succeed(LIMIT)?;
+    until(LIMIT, "readiness is false", || {
+        let status = fetch(server.ports.admin, "/readyz", &[])?.status;
+        Ok(if status == 503 { Look::Found(()) } else { Look::NotYet(status.to_string()) })
+    })?;
+    ensure!(Connection::open(server.ports.http).is_err(), "somebody new was let in");
+    viewer.watch(Duration::from_secs(3))?;
+    drop(viewer);
+    drop(publisher);
+    let status = server.exit(Duration::from_secs(15))?;
+    ensure!(status.success(), "{status}");
+    Ok(())
+}
+
+#[test]
+fn at_the_deadline_everybody_is_ended() -> Result<()> {
+    let mut server = Server::serve(&keyed("[shutdown]\ndrain = '2s'\n"))?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x?key=s3cret", &clips::h264_aac()?)?;
+    server.wait_live("live/x")?;
+    let mut viewer = Viewer::open(&server, "/live/x.flv")?;
+    Tool::new("kill").words("-TERM").arg(server.pid().to_string()).succeed(LIMIT)?;
+    viewer.watch(Duration::from_secs(1))?;
+    let status = server.exit(Duration::from_secs(6))?;
+    ensure!(status.success(), "{status}");
+    while viewer.one()? {}
+    Ok(())
+}
+
+/// A server with one stream key and these sections.
+fn keyed(sections: &str) -> String {
+    format!("[publish]\nstream_key = 's3cret'\n{sections}")
+}

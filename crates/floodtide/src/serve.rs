@@ -14,8 +14,7 @@ pub(crate) fn run(layers: Layers) -> Result<()> {
             tracing::warn!("nobody can publish yet: set publish.stream_key, or give --stream-key SECRET");
         }
         system::serve_until_asked_to_stop(node.reloader()).await?;
-        tracing::info!("shutting down");
-        node.stop().await;
+        node.drain(system::asked_to_stop()).await;
         Ok(())
     })
 }

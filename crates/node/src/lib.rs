@@ -9,9 +9,11 @@ mod egress;
 mod gateway;
 mod gather;
 mod ingest;
+mod life;
 mod metrics;
 mod reload;
 mod sessions;
+mod shutdown;
 mod start;
 mod tls;
 

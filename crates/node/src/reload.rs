@@ -2,12 +2,13 @@
 
 use crate::auth::Auth;
 use crate::config::{Config, ConfigError, Layers};
+use crate::life::Life;
 use hub::Hub;
 use notify::{RecursiveMode, Watcher};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 
 /// What a running server needs to take new settings. Clones share.
 #[derive(Clone, Debug)]
@@ -100,9 +101,9 @@ impl Reloaded {
     }
 }
 
-/// Reloads when the file changes, until shutdown. The folder is watched, since a file may be replaced by renaming another
+/// Reloads when the file is no longer what was `read` at the start, until shutdown. The folder is watched, since a file may be replaced by renaming another
 /// over it, or by a link to a folder that is (as Kubernetes does).
-pub(crate) async fn follow_file(reloader: Reloader, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn follow_file(reloader: Reloader, read: Option<Vec<u8>>, mut life: Life) {
     let Some(file) = reloader.layers().path().map(Path::to_owned) else { return };
     let (changed, mut changes) = tokio::sync::mpsc::channel(1);
     let _watcher = match watch_folder(&file, changed) {
@@ -112,20 +113,23 @@ pub(crate) async fn follow_file(reloader: Reloader, mut shutdown: watch::Receive
             return;
         }
     };
-    let mut last = std::fs::read(&file).ok();
+    let mut last = read;
     loop {
-        tokio::select! {
-            changed = changes.recv() => if changed.is_none() { return },
-            _ = shutdown.changed() => return,
-        }
-        // Editors write in several steps.
-        tokio::time::sleep(SETTLE).await;
-        while changes.try_recv().is_ok() {}
+        // The first look is at what happened between the start and the watch.
         let now = std::fs::read(&file).ok();
         if now.is_some() && now != last {
             last = now;
             reloader.reload_and_log();
         }
+        tokio::select! {
+            changed = changes.recv() => if changed.is_none() { return },
+            () = life.stopping() => return,
+        }
+        // Editors write in several steps.
+        if !life.rest(SETTLE).await {
+            return;
+        }
+        while changes.try_recv().is_ok() {}
     }
 }
 

@@ -170,6 +170,11 @@ impl Sessions {
         self.0.ends[role as usize][reason as usize].load(Ordering::Relaxed)
     }
 
+    /// How many there are.
+    pub(crate) fn count(&self) -> usize {
+        self.0.shards.iter().map(|s| lock(s).len()).sum()
+    }
+
     /// The session of that id.
     pub(crate) fn find(&self, id: SessionId) -> Option<Arc<Session>> {
         self.shard(id).get(&id).cloned()

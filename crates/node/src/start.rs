@@ -1,10 +1,11 @@
-//! Start-up and shutdown, in the order that matters.
+//! Start-up, in the order that matters.
 
 use crate::auth::Auth;
 use crate::config::{Config, Layers};
 use crate::egress::{Plane, Settings};
 use crate::gateway::{http, random_bytes, rtmp};
 use crate::ingest::Ingest;
+use crate::life::{Life, Phases};
 use crate::metrics::Metrics;
 use crate::reload::{self, Reloader};
 use crate::sessions::Sessions;
@@ -15,22 +16,22 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 /// A running server. Dropping it does not stop it; [`Node::stop`] does.
 #[derive(Debug)]
 pub struct Node {
-    hub: Hub,
-    plane: Plane,
-    packagings: Arc<http::Packagings>,
-    threads: crate::egress::Threads,
-    tasks: JoinSet<()>,
+    pub(crate) hub: Hub,
+    pub(crate) plane: Plane,
+    pub(crate) packagings: Arc<http::Packagings>,
+    pub(crate) threads: crate::egress::Threads,
+    pub(crate) tasks: JoinSet<()>,
     /// Threads that publishers' sessions run on.
-    ingest: Ingest,
-    shutdown: watch::Sender<bool>,
+    pub(crate) ingest: Ingest,
+    pub(crate) phases: Phases,
+    pub(crate) sessions: Sessions,
     auth: Arc<Auth>,
-    reloader: Reloader,
+    pub(crate) reloader: Reloader,
     addresses: Addresses,
 }
 
@@ -56,6 +57,7 @@ impl Node {
     /// # Errors
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
     pub async fn start(layers: Layers) -> Result<Node> {
+        let read = layers.path().and_then(|path| std::fs::read(path).ok());
         let config = &layers.load()?;
         let hub = Hub::new(hub_limits(config));
         let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
@@ -68,7 +70,7 @@ impl Node {
             Addresses { rtmp: rtmp.local_addr()?, http: http.local_addr()?, admin: admin.local_addr()? };
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
-        let (shutdown, stopped) = watch::channel(false);
+        let (phases, life) = Phases::new();
         let auth = Arc::new(Auth::new(&hub, &sessions, config, &metrics));
         let rtmp_gateway = Arc::new(rtmp::Gateway {
             auth: Arc::clone(&auth),
@@ -88,18 +90,30 @@ impl Node {
             let rtmps = listen_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
             let https = listen("http.tls_listen", config.http.tls_listen)?;
             let acceptor = Some(server.acceptor(&[]));
-            let serving = rtmp::serve(rtmps, acceptor, Arc::clone(&rtmp_gateway), stopped.clone());
+            let serving = rtmp::serve(rtmps, acceptor, Arc::clone(&rtmp_gateway), life.clone());
             tasks.spawn_on(serving, ingest.handle());
             let acceptor = Some(server.acceptor(&[b"h2", b"http/1.1"]));
-            tasks.spawn(http::serve(https, acceptor, Arc::clone(&http_gateway), stopped.clone()));
+            tasks.spawn(http::serve(https, acceptor, Arc::clone(&http_gateway), life.clone()));
         }
-        tasks.spawn_on(rtmp::serve(rtmp, None, rtmp_gateway, stopped.clone()), ingest.handle());
-        tasks.spawn(http::serve(http, None, http_gateway, stopped.clone()));
-        tasks.spawn(http::serve_admin(admin, metrics, stopped.clone()));
-        tasks.spawn(expire(hub.clone(), stopped.clone()));
+        tasks.spawn_on(rtmp::serve(rtmp, None, rtmp_gateway, life.clone()), ingest.handle());
+        tasks.spawn(http::serve(http, None, http_gateway, life.clone()));
+        tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
+        tasks.spawn(expire(hub.clone(), life.clone()));
         let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub);
-        tasks.spawn(reload::follow_file(reloader.clone(), stopped));
-        Ok(Node { hub, plane, packagings, threads, tasks, ingest, shutdown, auth, reloader, addresses })
+        tasks.spawn(reload::follow_file(reloader.clone(), read, life));
+        Ok(Node {
+            hub,
+            plane,
+            packagings,
+            threads,
+            tasks,
+            ingest,
+            phases,
+            sessions,
+            auth,
+            reloader,
+            addresses,
+        })
     }
 
     /// Where it listens.
@@ -115,18 +129,6 @@ impl Node {
     /// What takes new settings.
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
-    }
-
-    /// Ends all broadcasts and sessions, then returns.
-    pub async fn stop(mut self) {
-        self.hub.end_all();
-        // Nobody may be listening any more; then there is nobody to tell.
-        let _ = self.shutdown.send(true);
-        while self.tasks.join_next().await.is_some() {}
-        drop(self.ingest);
-        self.packagings.stop();
-        self.plane.shutdown();
-        self.threads.join();
     }
 }
 
@@ -159,12 +161,12 @@ fn egress_settings(config: &Config) -> Settings {
     }
 }
 
-async fn expire(hub: Hub, mut stopped: watch::Receiver<bool>) {
+async fn expire(hub: Hub, mut life: Life) {
     let mut tick = tokio::time::interval(EXPIRE_EVERY);
     loop {
         tokio::select! {
             _ = tick.tick() => hub.expire(Instant::now()),
-            _ = stopped.changed() => return,
+            () = life.stopping() => return,
         }
     }
 }

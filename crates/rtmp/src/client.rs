@@ -4,8 +4,8 @@ use crate::amf::{self, Value};
 use crate::chunk::{self, Reader};
 use crate::handshake::{self, PACKET_BYTES};
 use crate::wire::{
-    ACK_WINDOW_BYTES, AUDIO_CHUNK_STREAM, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM, DATA_CHUNK_STREAM,
-    OUT_CHUNK_BYTES, VIDEO_CHUNK_STREAM,
+    ACK_WINDOW_BYTES, AUDIO_CHUNK_STREAM, CAPS_RECONNECT, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM,
+    DATA_CHUNK_STREAM, OUT_CHUNK_BYTES, VIDEO_CHUNK_STREAM,
 };
 use crate::{Error, MediaKind, Message, MessageKind};
 use bytes::{Bytes, BytesMut};
@@ -40,6 +40,8 @@ pub enum ClientEvent {
     },
     /// The server ended what was played.
     Ended,
+    /// The server is about to end: connect anew, then leave. Enhanced RTMP v2, "Reconnect Request".
+    Reconnect,
 }
 
 /// What the session wants from its owner.
@@ -167,6 +169,7 @@ impl ClientSession {
             ("type", "nonprivate".into()),
             ("flashVer", "FMLE/3.0 (compatible; floodtide)".into()),
             ("tcUrl", self.config.tc_url.as_str().into()),
+            ("capsEx", f64::from(CAPS_RECONNECT).into()),
         ]);
         self.call("connect", CONNECT, &[object], 0);
     }
@@ -234,6 +237,7 @@ impl ClientSession {
         let event = match code.as_str() {
             "NetStream.Publish.Start" | "NetStream.Play.Start" => ClientEvent::Ready,
             "NetStream.Play.UnpublishNotify" | "NetStream.Play.Stop" => ClientEvent::Ended,
+            "NetConnection.Connect.ReconnectRequest" => ClientEvent::Reconnect,
             _ if level == "error" => ClientEvent::Rejected(code, description),
             _ => return,
         };

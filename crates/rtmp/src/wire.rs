@@ -18,3 +18,6 @@ pub(crate) const COMMAND_CHUNK_STREAM: u8 = 3;
 pub(crate) const ACK_WINDOW_BYTES: u32 = 2_500_000;
 /// Acknowledgement windows below this are taken as this, or a peer could make us answer every byte.
 pub(crate) const ACK_WINDOW_MIN_BYTES: u32 = 10_000;
+
+/// `capsEx` of `connect`: the peer can be asked to connect anew. Enhanced RTMP v2.
+pub(crate) const CAPS_RECONNECT: u32 = 1;

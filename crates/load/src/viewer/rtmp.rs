@@ -48,7 +48,7 @@ impl RtmpViewer {
         while let Some(output) = self.session.poll_output() {
             match output {
                 ClientOutput::Send(bytes) => out.extend_from_slice(&bytes),
-                ClientOutput::Event(ClientEvent::Ready) => {}
+                ClientOutput::Event(ClientEvent::Ready | ClientEvent::Reconnect) => {}
                 ClientOutput::Event(ClientEvent::Rejected(code, text)) => return Err(rejected(&code, &text)),
                 ClientOutput::Event(ClientEvent::Ended) => return Err(ENDED.to_owned()),
                 ClientOutput::Event(ClientEvent::Media { kind, timestamp, body }) => {

@@ -46,7 +46,10 @@ impl Layers {
 
     /// For the demo, where anyone may publish.
     pub fn demo() -> Layers {
-        Layers { demo: true, ..Layers::default() }
+        let mut layers = Layers { demo: true, ..Layers::default() };
+        // Who tries it out doesn't want to wait for its end.
+        layers.put(&["shutdown", "drain"], "0s");
+        layers
     }
 
     /// The file that is read, if there is one.

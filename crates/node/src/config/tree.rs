@@ -1,6 +1,6 @@
 //! The whole tree, and what a type alone can't say about it.
 
-use super::{Admin, App, Egress, Hls, Http, Play, Publish, Rtmp, Tls, Vhost};
+use super::{Admin, App, Egress, Hls, Http, Play, Publish, Rtmp, Shutdown, Tls, Vhost};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
@@ -30,6 +30,8 @@ pub struct Config {
     pub egress: Egress,
     /// HLS and LL-HLS.
     pub hls: Hls,
+    /// The end of a server.
+    pub shutdown: Shutdown,
 }
 
 impl Config {
@@ -37,9 +39,21 @@ impl Config {
     #[must_use]
     pub(crate) fn at_run_time(self, running: &Config) -> Config {
         // Every section stands here, so that a new one can't be forgotten.
-        let Config { publish, play, app, vhost, tls, rtmp: _, http: _, admin: _, egress: _, hls: _ } = self;
+        let Config {
+            publish,
+            play,
+            app,
+            vhost,
+            tls,
+            shutdown,
+            rtmp: _,
+            http: _,
+            admin: _,
+            egress: _,
+            hls: _,
+        } = self;
         let Config { rtmp, http, admin, egress, hls, .. } = running.clone();
-        Config { publish, play, app, vhost, tls, rtmp, http, admin, egress, hls }
+        Config { publish, play, app, vhost, tls, shutdown, rtmp, http, admin, egress, hls }
     }
 
     /// The keys whose values differ, as `section.key`.

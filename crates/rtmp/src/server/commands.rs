@@ -2,7 +2,9 @@
 
 use super::{Asks, Event, Output, Request, RequestId, Role, ServerSession};
 use crate::amf::{self, Value};
-use crate::wire::{ACK_WINDOW_BYTES, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM, DATA_CHUNK_STREAM};
+use crate::wire::{
+    ACK_WINDOW_BYTES, CAPS_RECONNECT, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM, DATA_CHUNK_STREAM,
+};
 use crate::{Error, MessageKind};
 use bytes::BytesMut;
 
@@ -60,6 +62,10 @@ impl ServerSession {
             let codecs = ["hvc1", "av01", "vp09", "avc1", "Opus", "mp4a"].map(Value::from);
             properties.push(("fourCcList", Value::Array(codecs.to_vec())));
         }
+        if let Some(caps) = object.member("capsEx").and_then(Value::as_number) {
+            self.reconnects = caps as u32 & CAPS_RECONNECT != 0;
+            properties.push(("capsEx", f64::from(CAPS_RECONNECT).into()));
+        }
         let info = Value::object(&[
             ("level", "status".into()),
             ("code", "NetConnection.Connect.Success".into()),
@@ -67,6 +73,18 @@ impl ServerSession {
             ("objectEncoding", encoding.into()),
         ]);
         self.result(transaction, &Value::object(&properties), &info);
+    }
+
+    /// Asks the peer to connect anew and then to leave, if it said that it knows how. Enhanced RTMP v2, "Reconnect Request".
+    pub fn request_reconnect(&mut self, why: &str) {
+        if std::mem::take(&mut self.reconnects) {
+            let info = Value::object(&[
+                ("level", "status".into()),
+                ("code", "NetConnection.Connect.ReconnectRequest".into()),
+                ("description", why.into()),
+            ]);
+            self.call("onStatus", 0.0, &[Value::Null, info], 0);
+        }
     }
 
     fn create_stream(&mut self, transaction: f64) {

@@ -141,6 +141,8 @@ pub struct ServerSession {
     app: String,
     app_query: String,
     tc_url: String,
+    /// The peer can be asked to connect anew.
+    reconnects: bool,
     requests: u32,
     message_streams: u32,
     message_stream: u32,
@@ -168,6 +170,7 @@ impl ServerSession {
             app: String::new(),
             app_query: String::new(),
             tc_url: String::new(),
+            reconnects: false,
             requests: 0,
             message_streams: 0,
             message_stream: 0,

@@ -282,3 +282,16 @@ fn fuzz_amf_never_panics() {
         let _ = crate::amf::read_all(&bytes);
     }
 }
+
+#[test]
+fn a_peer_that_can_reconnect_is_asked_to_once_and_others_never() {
+    let mut pair = Pair::new(ClientSession::publish(config("x"), &[0; PACKET_BYTES]), 1000);
+    pair.drive();
+    pair.server.request_reconnect("an upgrade");
+    pair.server.request_reconnect("an upgrade");
+    pair.drive();
+    assert_eq!(pair.client_events.iter().filter(|e| **e == ClientEvent::Reconnect).count(), 1);
+    let mut plain = server();
+    plain.request_reconnect("an upgrade");
+    assert_eq!(plain.poll_output(), None);
+}

@@ -2,6 +2,7 @@
 
 use super::service::{Answer, full, json, text};
 use crate::gateway::accept_each;
+use crate::life::{Life, Phase};
 use crate::metrics::{Metrics, Wanted};
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderValue};
 use http::{Request, Response, StatusCode};
@@ -14,7 +15,6 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 #[derive(Serialize)]
@@ -27,14 +27,14 @@ struct Health {
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
 
 /// Accepts until shutdown.
-pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shutdown: watch::Receiver<bool>) {
+pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut life: Life) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             (socket, _) = accept_each(&listener) => {
-                let metrics = Arc::clone(&metrics);
+                let (metrics, life) = (Arc::clone(&metrics), life.clone());
                 let service = service_fn(move |request| {
-                    let answer = answer(&request, &metrics);
+                    let answer = answer(&request, &metrics, &life);
                     std::future::ready(Ok::<_, Infallible>(answer))
                 });
                 connections.spawn(async move {
@@ -49,18 +49,21 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut shut
                 });
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            _ = shutdown.changed() => return,
+            () = life.stopping() => return,
         }
     }
 }
 
-fn answer(request: &Request<Incoming>, metrics: &Metrics) -> Answer {
+fn answer(request: &Request<Incoming>, metrics: &Metrics, life: &Life) -> Answer {
     match request.uri().path() {
         "/metrics" => {
             let wanted = Wanted::by(request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()));
             let mut answer = Response::new(full(metrics.text(wanted)));
             answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(wanted.content_type()));
             answer
+        }
+        "/readyz" if life.phase() > Phase::Serving => {
+            text(StatusCode::SERVICE_UNAVAILABLE, "the server is about to end: nobody new is let in\n")
         }
         "/healthz" | "/readyz" => json(&Health { status: "ok", version: env!("CARGO_PKG_VERSION") }),
         _ => text(StatusCode::NOT_FOUND, "here are /metrics, /healthz and /readyz\n"),

@@ -8,6 +8,7 @@ use super::{direct, flv, websocket};
 use crate::auth::Auth;
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each};
+use crate::life::{Life, Phase};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
 use bytes::{Buf, Bytes, BytesMut};
@@ -16,11 +17,11 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -73,23 +74,24 @@ pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     gateway: Arc<Gateway>,
-    mut shutdown: watch::Receiver<bool>,
+    mut life: Life,
 ) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             (socket, peer) = accept_each(&listener) => {
-                let (gateway, tls, mut shutdown) = (Arc::clone(&gateway), tls.clone(), shutdown.clone());
+                let (gateway, tls, life) = (Arc::clone(&gateway), tls.clone(), life.clone());
+                let mut ended = life.clone();
                 connections.spawn(async move {
                     let work = async {
                         let io = Io::open(socket, peer, tls.as_ref()).await?;
-                        requests(io, gateway).await
+                        requests(io, gateway, life.clone()).await
                     };
                     tokio::select! {
                         ended = work => if let Err(error) = ended {
                             tracing::debug!(%error, "HTTP connection ended");
                         },
-                        _ = shutdown.changed() => {}
+                        () = ended.stopping() => {}
                     }
                 });
             }
@@ -98,22 +100,31 @@ pub(crate) async fn serve(
                     tracing::error!("an HTTP connection panicked");
                 }
             }
-            _ = shutdown.changed() => break,
+            () = life.draining() => break,
         }
     }
+    // From here on connections are refused.
+    drop(listener);
     while connections.join_next().await.is_some() {}
 }
 
 /// Reads requests until one takes the whole connection.
-async fn requests(mut io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
+async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(), Error> {
     let mut bytes = BytesMut::new();
     loop {
-        match next_request(&mut io, &mut bytes).await? {
+        let first = tokio::select! {
+            biased;
+            first = next_request(&mut io, &mut bytes) => first?,
+            // A connection that asks for nothing has nothing to wait for.
+            () = life.draining() => return io.shutdown().await,
+        };
+        match first {
             First::Play(play) => {
                 bytes.advance(play.head_bytes);
                 return start_play(io, play, &gateway).await;
             }
-            First::File(request) if io.plain().is_some() => {
+            First::File(mut request) if io.plain().is_some() => {
+                request.close |= life.phase() > Phase::Serving;
                 bytes.advance(request.head_bytes);
                 direct::respond(&mut io, &request, &gateway).await?;
                 if request.close {
@@ -122,7 +133,7 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
             }
             First::File(_) | First::Other | First::Incomplete => {
                 io.unread(bytes);
-                return serve_hyper(io, gateway).await;
+                return serve_hyper(io, gateway, life).await;
             }
         }
     }
@@ -183,7 +194,7 @@ async fn refuse(io: &mut Io, status: &str, reason: &str) -> Result<(), Error> {
     io.shutdown().await
 }
 
-async fn serve_hyper(io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
+async fn serve_hyper(io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(), Error> {
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
@@ -193,5 +204,14 @@ async fn serve_hyper(io: Io, gateway: Arc<Gateway>) -> Result<(), Error> {
         .half_close(false);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
     let service = Service::new(gateway, io.peer());
-    server.serve_connection(TokioIo::new(io), service).await.map_err(Error::other)
+    let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
+    let served = tokio::select! {
+        served = &mut connection => served,
+        () = life.draining() => {
+            // HTTP/2 is told by GOAWAY (RFC 9113 §6.8), HTTP/1.1 by `Connection: close`.
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    served.map_err(Error::other)
 }

@@ -5,6 +5,7 @@ use super::publish::Publishing;
 use crate::auth::{Action, Ask, Auth, Playing, Refusal};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each, random_bytes};
+use crate::life::Life;
 use crate::metrics::{CloseReason, Metrics};
 use crate::sessions::{Ending, Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
@@ -15,7 +16,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -59,16 +59,16 @@ pub(crate) async fn serve(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     gateway: Arc<Gateway>,
-    mut shutdown: watch::Receiver<bool>,
+    mut life: Life,
 ) {
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
             (socket, peer) = accept_each(&listener) => {
-                let (gateway, tls, shutdown) = (Arc::clone(&gateway), tls.clone(), shutdown.clone());
+                let (gateway, tls, life) = (Arc::clone(&gateway), tls.clone(), life.clone());
                 sessions.spawn(async move {
                     let end = match Io::open(socket, peer, tls.as_ref()).await {
-                        Ok(io) => Session::run(io, gateway, shutdown).await,
+                        Ok(io) => Session::run(io, gateway, life).await,
                         Err(error) => End::Io(error),
                     };
                     tracing::debug!(%end, "RTMP session ended");
@@ -79,9 +79,11 @@ pub(crate) async fn serve(
                     tracing::error!("an RTMP session panicked");
                 }
             }
-            _ = shutdown.changed() => break,
+            () = life.draining() => break,
         }
     }
+    // From here on connections are refused.
+    drop(listener);
     while sessions.join_next().await.is_some() {}
 }
 
@@ -100,14 +102,14 @@ const READ_BYTES: usize = 64 << 10;
 const TICK: Duration = Duration::from_secs(1);
 
 impl Session {
-    async fn run(io: Io, gateway: Arc<Gateway>, shutdown: watch::Receiver<bool>) -> End {
+    async fn run(io: Io, gateway: Arc<Gateway>, life: Life) -> End {
         let random = match random_bytes() {
             Ok(random) => random,
             Err(error) => return End::Io(error),
         };
         let wire = ServerSession::new(&ServerConfig::default(), Instant::now(), random);
         let mut session = Session { io, wire, gateway, publishing: None, out: BytesMut::new() };
-        match session.drive(shutdown).await {
+        match session.drive(life).await {
             Ok(playing) => session.hand_over(playing),
             Err(end) => {
                 if let Some((publishing, mut guard)) = session.publishing.take() {
@@ -141,12 +143,15 @@ impl Session {
     }
 
     /// Reads, lets the session work, sends, until the peer is a player that may begin.
-    async fn drive(&mut self, mut shutdown: watch::Receiver<bool>) -> Result<Playing, End> {
+    async fn drive(&mut self, mut life: Life) -> Result<Playing, End> {
         let mut buffer = BytesMut::with_capacity(READ_BYTES);
         let mut heard = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         // Kept across messages, so that waiting for it is arranged once.
-        let mut stopped = pin!(shutdown.changed());
+        let mut draining = life.clone();
+        let mut draining = pin!(draining.draining());
+        let mut told = false;
+        let mut stopped = pin!(life.stopping());
         loop {
             tokio::select! {
                 biased;
@@ -172,7 +177,11 @@ impl Session {
                         }
                     }
                 }
-                _ = &mut stopped => return Err(End::Shutdown),
+                () = &mut draining, if !told => {
+                    told = true;
+                    self.wire.request_reconnect("this server is about to end");
+                }
+                () = &mut stopped => return Err(End::Shutdown),
             }
             if let Some(playing) = self.act(heard).await? {
                 return Ok(playing);

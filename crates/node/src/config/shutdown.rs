@@ -1,0 +1,20 @@
+//! The end of a server.
+
+use super::values::Span;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// What happens between SIGTERM and the end.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Shutdown {
+    /// How long publishers and viewers may go on after SIGTERM, while nobody new is let in and `/readyz` says no. The
+    /// server ends before when nobody is left; a second signal ends it at once.
+    pub drain: Span,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Shutdown { drain: Span(Duration::from_secs(10)) }
+    }
+}

@@ -1,0 +1,53 @@
+//! The end of a server: nobody new, then whoever is done, then everybody.
+
+use crate::life::Phase;
+use crate::start::Node;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often is looked whether anybody is left.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How often the log says who is left.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+
+impl Node {
+    /// Lets nobody in, waits until all sessions are over, the deadline (`shutdown.drain`) comes or `hurry` is ready; then
+    /// ends everybody and returns.
+    pub async fn drain(self, hurry: impl Future) {
+        let drain = self.reloader.running().shutdown.drain.0;
+        let left = self.sessions.count();
+        tracing::info!(sessions = left, deadline_s = drain.as_secs(), "draining: nobody new is let in");
+        self.phases.go_to(Phase::Draining);
+        tokio::select! {
+            () = self.emptied() => {}
+            () = tokio::time::sleep(drain) => {}
+            _ = hurry => tracing::info!("asked again: not waiting any longer"),
+        }
+        tracing::info!(sessions = self.sessions.count(), "shutting down");
+        self.stop().await;
+    }
+
+    /// Waits until no session is left.
+    async fn emptied(&self) {
+        let mut told = Instant::now();
+        while self.sessions.count() > 0 {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if told.elapsed() >= TELL_EVERY {
+                told = Instant::now();
+                tracing::info!(sessions = self.sessions.count(), "still draining");
+            }
+        }
+    }
+
+    /// Ends all broadcasts and sessions, then returns.
+    pub async fn stop(mut self) {
+        self.phases.go_to(Phase::Draining);
+        self.hub.end_all();
+        self.phases.go_to(Phase::Stopping);
+        while self.tasks.join_next().await.is_some() {}
+        drop(self.ingest);
+        self.packagings.stop();
+        self.plane.shutdown();
+        self.threads.join();
+    }
+}
