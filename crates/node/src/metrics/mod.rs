@@ -9,6 +9,8 @@
 //! - [`classic`] the text format that is older than OpenMetrics
 
 mod classic;
+#[cfg(test)]
+mod deploy;
 mod histogram;
 mod process;
 mod reason;
