@@ -75,3 +75,41 @@ fn what_needs_a_restart_is_said_and_the_rest_is_applied_by_a_signal() -> Result<
     Publisher::start(server.ports.rtmp, "a?key=new", &clips::h264_aac()?)?;
     Ok(())
 }
+
+/// 20 publishers and 1,000 viewers live through 50 new configurations; a publisher whose key goes ends each time.
+#[test]
+fn fifty_reloads_under_a_thousand_viewers_cut_nobody_whose_rule_did_not_change() -> Result<()> {
+    let server = Server::serve(&changing(0))?;
+    let clip = clips::long()?;
+    let publishers: Vec<Publisher> = (0..20)
+        .map(|n| Publisher::start(server.ports.rtmp, &format!("x{n}?key=steady"), &clip))
+        .collect::<Result<_>>()?;
+    server.wait_live("live/x19")?;
+    let crowd = Tool::floodtide()
+        .words("load view --quiet -n 1000 --broadcasts 20 --ramp 1000 --warmup 4s --duration 30s --json -")
+        .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --url")
+        .arg(server.http("/live/x{i}.flv"));
+    let watching = std::thread::spawn(move || crowd.run(Duration::from_secs(120)));
+    for round in 1..=50 {
+        let key = format!("odd/y?key=key{}", round - 1);
+        let ending = Publisher::start(server.ports.rtmp, &key, &clip)?;
+        server.configure(&changing(round))?;
+        ending.ended(LIMIT)?;
+    }
+    let result = watching.join().map_err(|_| anyhow::anyhow!("the crowd panicked"))??;
+    ensure!(result.status.success(), "{result}");
+    let ended: Vec<_> = publishers.iter().filter_map(Publisher::failure).collect();
+    ensure!(ended.is_empty(), "publishers ended: {ended:?}");
+    ensure!(server.log().matches("configuration reloaded").count() >= 50, "{}", server.log());
+    Ok(())
+}
+
+/// A configuration whose key of the app `odd`, grace and collision policy change with every round.
+fn changing(round: usize) -> String {
+    let collision = if round.is_multiple_of(2) { "reject" } else { "takeover" };
+    format!(
+        "[publish]\ngrace = '{}s'\ncollision = '{collision}'\n[app.live]\nstream_key = 'steady'\n\
+         [app.odd]\nstream_key = 'key{round}'\n",
+        5 + round
+    )
+}
