@@ -25,6 +25,7 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(layers: Layers, options: &Options) -> Result<()> {
+    let _logs = system::logs(&layers.load()?.log)?;
     system::run(async {
         let node = Node::start(layers).await?;
         explain(node.addresses(), options.no_clip);

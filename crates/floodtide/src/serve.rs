@@ -6,8 +6,10 @@ use node::Node;
 use node::config::Layers;
 
 pub(crate) fn run(layers: Layers) -> Result<()> {
+    let logs = system::logs(&layers.load()?.log)?;
     system::run(async {
         let node = Node::start(layers).await?;
+        node.reloader().set_logs(logs.control());
         let at = node.addresses();
         tracing::info!(rtmp = %at.rtmp, http = %at.http, admin = %at.admin, "floodtide is ready");
         if !node.somebody_may_publish() {

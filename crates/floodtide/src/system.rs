@@ -1,15 +1,18 @@
 //! What the process asks of the system: logs, descriptors, signals, a runtime.
 
 use anyhow::{Context, Result};
-use node::Reloader;
+use node::config::Log;
+use node::{Logs, Reloader};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
-/// Prepares logs and descriptors, then runs `work` on a runtime.
+/// Starts the logs of the process; they end with what is returned.
+pub(crate) fn logs(config: &Log) -> Result<Logs> {
+    Ok(Logs::start(config, std::env::var("FLOODTIDE_LOG").ok())?)
+}
+
+/// Prepares descriptors, then runs `work` on a runtime.
 pub(crate) fn run(work: impl Future<Output = Result<()>>) -> Result<()> {
-    let filter = EnvFilter::try_from_env("FLOODTIDE_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false).init();
     raise_descriptors();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(work)

@@ -10,6 +10,7 @@ mod gateway;
 mod gather;
 mod ingest;
 mod life;
+mod logs;
 mod metrics;
 mod reload;
 mod sessions;
@@ -18,6 +19,7 @@ mod start;
 mod tls;
 
 pub use egress::MergeWindow;
+pub use logs::{LogControl, LogError, Logs};
 pub use reload::{ReloadError, Reloaded, Reloader};
 pub use start::{Addresses, Node};
 

@@ -3,10 +3,12 @@
 use crate::auth::Auth;
 use crate::config::{Config, ConfigError, Layers};
 use crate::life::Life;
+use crate::logs::LogControl;
+use crate::sessions::Sessions;
 use hub::Hub;
 use notify::{RecursiveMode, Watcher};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::sync::mpsc;
 
@@ -20,6 +22,8 @@ struct Shared {
     running: Mutex<Arc<Config>>,
     auth: Arc<Auth>,
     hub: Hub,
+    sessions: Sessions,
+    logs: OnceLock<LogControl>,
 }
 
 /// What a reload did.
@@ -42,9 +46,23 @@ pub enum ReloadError {
 }
 
 impl Reloader {
-    pub(crate) fn new(layers: Layers, running: Config, auth: &Arc<Auth>, hub: &Hub) -> Reloader {
+    pub(crate) fn new(
+        layers: Layers,
+        running: Config,
+        auth: &Arc<Auth>,
+        hub: &Hub,
+        sessions: &Sessions,
+    ) -> Reloader {
+        sessions.access().show(running.log.addresses);
         let running = Mutex::new(Arc::new(running));
-        Reloader(Arc::new(Shared { layers, running, auth: Arc::clone(auth), hub: hub.clone() }))
+        let (auth, hub, sessions) = (Arc::clone(auth), hub.clone(), sessions.clone());
+        Reloader(Arc::new(Shared { layers, running, auth, hub, sessions, logs: OnceLock::new() }))
+    }
+
+    /// Gives it the logs of the process, whose level it changes from then on.
+    pub fn set_logs(&self, logs: LogControl) {
+        // Only the first are taken: a process has one.
+        let _ = self.0.logs.set(logs);
     }
 
     /// The configuration that holds now.
@@ -86,6 +104,10 @@ impl Reloader {
 
     fn apply(&self, next: &Config) -> usize {
         self.0.hub.set_limits(crate::start::hub_limits(next));
+        self.0.sessions.access().show(next.log.addresses);
+        if let Some(logs) = self.0.logs.get() {
+            logs.apply(&next.log);
+        }
         self.0.auth.apply(next)
     }
 }

@@ -1,6 +1,7 @@
 //! Everybody who is connected, publishers and viewers: who they are, what they got, why they ended, and how to end them.
 
 use crate::auth::{Ask, Rule};
+use crate::logs::AccessLog;
 use crate::metrics::CloseReason;
 use hub::{BroadcastPath, ViewerGuard};
 use std::collections::{HashMap, VecDeque};
@@ -59,6 +60,8 @@ pub(crate) struct SessionGuard {
     session: Arc<Session>,
     sessions: Sessions,
     reason: CloseReason,
+    /// Lasts as long as the session. Viewers are many, so theirs is for who asks for it.
+    span: tracing::Span,
     _counted: Option<ViewerGuard>,
 }
 
@@ -101,6 +104,7 @@ struct Shared {
     ends: [[AtomicU64; CloseReason::ALL.len()]; 2],
     ended: Mutex<VecDeque<Ended>>,
     notices: broadcast::Sender<Notice>,
+    access: AccessLog,
 }
 
 /// Thousands may join within a second, from every worker.
@@ -120,6 +124,7 @@ impl Sessions {
             ends: Default::default(),
             ended: Mutex::default(),
             notices: broadcast::Sender::new(NOTICES_MAX),
+            access: AccessLog::default(),
         }))
     }
 
@@ -149,7 +154,8 @@ impl Sessions {
         self.0.live[role as usize][session.ask.protocol as usize].fetch_add(1, Ordering::Relaxed);
         self.shard(session.id).insert(session.id, Arc::clone(&session));
         self.tell(|| Notice::Began(Arc::clone(&session)));
-        SessionGuard { session, sessions: self.clone(), reason: CloseReason::Left, _counted: counted }
+        let span = span_of(&session);
+        SessionGuard { session, sessions: self.clone(), reason: CloseReason::Left, span, _counted: counted }
     }
 
     /// All sessions now, in the order in which they came.
@@ -158,6 +164,11 @@ impl Sessions {
             self.0.shards.iter().flat_map(|s| lock(s).values().cloned().collect::<Vec<_>>()).collect();
         all.sort_by_key(|s| s.id);
         all
+    }
+
+    /// What writes a line when one of them ends.
+    pub(crate) fn access(&self) -> &AccessLog {
+        &self.0.access
     }
 
     /// How many there are now.
@@ -243,6 +254,11 @@ impl SessionGuard {
         &self.session
     }
 
+    /// What its lines belong to.
+    pub(crate) fn span(&self) -> &tracing::Span {
+        &self.span
+    }
+
     /// Says why it ends; without it, the peer left.
     pub(crate) fn ends(&mut self, reason: CloseReason) {
         self.reason = reason;
@@ -257,7 +273,9 @@ impl Drop for SessionGuard {
         self.sessions.0.live[role][protocol].fetch_sub(1, Ordering::Relaxed);
         self.sessions.0.ends[role][self.reason as usize].fetch_add(1, Ordering::Relaxed);
         let ended = Ended { after: session.since.elapsed(), session, reason: self.reason };
-        log_end(&ended);
+        self.span.record("reason", ended.reason.as_str());
+        self.span.record("bytes", ended.session.bytes());
+        self.sessions.0.access.session(&ended);
         self.sessions.tell(|| Notice::Ended(ended.clone()));
         let mut recent = lock(&self.sessions.0.ended);
         if recent.len() >= ENDED_MAX {
@@ -267,16 +285,12 @@ impl Drop for SessionGuard {
     }
 }
 
-/// The one closing line of a session. Viewers are many, so theirs is for who asks for it.
-fn log_end(ended: &Ended) {
-    let session = &ended.session;
-    let (path, protocol, reason) = (&session.path, session.ask.protocol.as_str(), ended.reason.as_str());
-    let (bytes, seconds) = (session.bytes(), ended.after.as_secs());
+fn span_of(session: &Session) -> tracing::Span {
+    let (path, protocol) = (&session.path, session.ask.protocol.as_str());
+    let (reason, bytes) = (tracing::field::Empty, tracing::field::Empty);
     match session.role {
-        Role::Publisher => tracing::info!(%path, protocol, reason, bytes, seconds, "publisher left"),
-        Role::Viewer => {
-            tracing::debug!(%path, protocol, reason, bytes, seconds, skips = session.skips(), "viewer left");
-        }
+        Role::Publisher => tracing::info_span!("publisher", %path, protocol, reason, bytes),
+        Role::Viewer => tracing::debug_span!("viewer", %path, protocol, reason, bytes),
     }
 }
 

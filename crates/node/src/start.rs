@@ -76,6 +76,7 @@ impl Node {
             auth: Arc::clone(&auth),
             plane: plane.clone(),
             metrics: Arc::clone(&metrics),
+            access: sessions.access().clone(),
         });
         let packagings = Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), &metrics));
         let http_gateway = Arc::new(http::Gateway {
@@ -84,6 +85,7 @@ impl Node {
             metrics: Arc::clone(&metrics),
             plane: plane.clone(),
             packagings: Arc::clone(&packagings),
+            access: sessions.access().clone(),
         });
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
@@ -99,7 +101,7 @@ impl Node {
         tasks.spawn(http::serve(http, None, http_gateway, life.clone()));
         tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
         tasks.spawn(expire(hub.clone(), life.clone()));
-        let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub);
+        let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions);
         tasks.spawn(reload::follow_file(reloader.clone(), read, life));
         Ok(Node {
             hub,

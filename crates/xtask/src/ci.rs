@@ -64,6 +64,7 @@ fn steps(scope: Scope, nextest: bool) -> Vec<Step> {
         true => "nextest run --workspace --exclude e2e --no-fail-fast",
         false => "test --workspace --exclude e2e --lib --bins --tests --no-fail-fast",
     }));
+    steps.push(step("test -p node --features otlp --lib logs"));
     steps.push(step("test --workspace --exclude e2e --doc"));
     let mut docs = step("doc --workspace --no-deps --document-private-items");
     docs.environment.push(("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"));

@@ -1,6 +1,6 @@
 //! The whole tree, and what a type alone can't say about it.
 
-use super::{Admin, App, Egress, Hls, Http, Play, Publish, Rtmp, Shutdown, Tls, Vhost};
+use super::{Admin, App, Egress, Hls, Http, Log, Play, Publish, Rtmp, Shutdown, Tls, Vhost};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
@@ -30,6 +30,9 @@ pub struct Config {
     pub egress: Egress,
     /// HLS and LL-HLS.
     pub hls: Hls,
+    /// Logs. Lines go to the standard error and never wait for it: what it doesn't take is lost. `FLOODTIDE_LOG` replaces
+    /// `log.level` by filters of its own, as `info,node=debug`. Level, access lines and addresses change at a reload.
+    pub log: Log,
     /// The end of a server.
     pub shutdown: Shutdown,
 }
@@ -46,6 +49,7 @@ impl Config {
             vhost,
             tls,
             shutdown,
+            log,
             rtmp: _,
             http: _,
             admin: _,
@@ -53,7 +57,8 @@ impl Config {
             hls: _,
         } = self;
         let Config { rtmp, http, admin, egress, hls, .. } = running.clone();
-        Config { publish, play, app, vhost, tls, shutdown, rtmp, http, admin, egress, hls }
+        let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
+        Config { log, publish, play, app, vhost, tls, shutdown, rtmp, http, admin, egress, hls }
     }
 
     /// The keys whose values differ, as `section.key`.

@@ -2,7 +2,8 @@
 
 use super::histogram::Sum;
 use super::reason::CloseReason;
-use super::shard::{Shard, Shards};
+use super::shard::{STATUSES, Shard, Shards};
+use crate::logs::access::RequestKind;
 use crate::sessions::{Protocol, Role, Sessions};
 use hub::Hub;
 use hub::health::{AdviceCode, advice};
@@ -108,6 +109,15 @@ impl Scrape {
             Some(&Unit::Bytes),
             sum(Shard::ingest_bytes),
         )?;
+        let help = "HTTP requests answered, by what they were for";
+        let mut family = page.0.encode_descriptor("http_requests", help, None, MetricType::Counter)?;
+        for kind in RequestKind::ALL {
+            for (n, status) in STATUSES.into_iter().enumerate() {
+                let labels = [("kind", kind.as_str()), ("status", status)];
+                let count: u64 = shards.iter().map(|s| s.requests(kind)[n]).sum();
+                ConstCounter::new(count).encode(family.encode_family(&labels)?)?;
+            }
+        }
         let help = "Skips of slow viewers to the newest group";
         page.counter("skipped_groups", help, None, sum(Shard::skipped_groups))?;
         let help = "Chunks kept for the viewers of the egress plane";

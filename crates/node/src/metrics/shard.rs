@@ -1,6 +1,7 @@
 //! What threads count that have no time to share: a block each, added up when somebody asks.
 
 use super::histogram::Histogram;
+use crate::logs::access::RequestKind;
 use crate::sessions::Protocol;
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -22,9 +23,14 @@ pub(crate) struct Shard {
     window_micros: AtomicU64,
     /// How busy an egress worker was lately, in thousandths.
     busy_permille: AtomicU64,
+    /// By kind and hundreds of the status.
+    requests: [[AtomicU64; STATUSES.len()]; RequestKind::ALL.len()],
     pub(super) first_byte: Histogram,
     pub(super) frame_age: Histogram,
 }
+
+/// Hundreds of a status, as labels.
+pub(super) const STATUSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// All blocks of one process. Totals of threads that ended stay, and their blocks are used again.
 #[derive(Debug, Default)]
@@ -63,6 +69,12 @@ impl Shard {
         add(&self.ingest_bytes, bytes);
     }
 
+    /// A request that was answered.
+    pub(crate) fn request(&self, kind: RequestKind, status: u16) {
+        let class = usize::from(status / 100).clamp(1, STATUSES.len()) - 1;
+        add(&self.requests[kind as usize][class], 1);
+    }
+
     /// A slow viewer's jump to the newest group.
     pub(crate) fn skipped(&self) {
         add(&self.skipped_groups, 1);
@@ -96,6 +108,11 @@ impl Shard {
 
     pub(super) fn ingest_bytes(&self) -> u64 {
         self.ingest_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Requests of a kind by [`STATUSES`].
+    pub(super) fn requests(&self, kind: RequestKind) -> [u64; STATUSES.len()] {
+        self.requests[kind as usize].each_ref().map(|count| count.load(Ordering::Relaxed))
     }
 
     pub(super) fn skipped_groups(&self) -> u64 {

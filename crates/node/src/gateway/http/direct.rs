@@ -6,13 +6,14 @@ use super::hls::{self, Content, FileAnswer, Wishes};
 use super::listen::Gateway;
 use super::service::EXPOSED;
 use crate::gateway::Io;
+use crate::logs::access::{Answered, RequestKind};
 use bytes::Buf;
 use rustix::fs::sendfile;
 use rustix::net::{SendFlags, send};
 use std::fmt::Write;
 use std::io::{Error, ErrorKind, IoSlice, Result};
 use std::ops::Range;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
@@ -28,8 +29,18 @@ pub(super) async fn respond(io: &mut Io, request: &FileRequest, gateway: &Gatewa
     };
     // The path was a target when the head was read.
     let target = hls::target(&request.path).ok_or(ErrorKind::InvalidInput)?;
+    let began = Instant::now();
     let answer = gateway.file(&target, request.query.as_deref(), &request.caller, io.peer(), wishes).await;
     let head = head(&answer, request.close);
+    gateway.answered(&Answered {
+        kind: RequestKind::Hls,
+        method: if request.head_only { "HEAD" } else { "GET" },
+        path: &request.path,
+        status: answer.status().as_u16(),
+        bytes: Some(answer.body().len() as u64),
+        after: began.elapsed(),
+        peer: io.peer(),
+    });
     let socket = io.plain().ok_or(ErrorKind::Unsupported)?;
     match answer.into_body() {
         _ if request.head_only => send_bytes(socket, head.as_bytes(), &[]).await,

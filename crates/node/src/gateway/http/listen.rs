@@ -9,6 +9,8 @@ use crate::auth::Auth;
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each};
 use crate::life::{Life, Phase};
+use crate::logs::AccessLog;
+use crate::logs::access::{Answered, RequestKind};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
 use bytes::{Buf, Bytes, BytesMut};
@@ -19,7 +21,7 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -33,9 +35,16 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) plane: Plane,
     pub(crate) packagings: Arc<Packagings>,
+    pub(crate) access: AccessLog,
 }
 
 impl Gateway {
+    /// Counts and logs a request.
+    pub(super) fn answered(&self, answered: &Answered<'_>) {
+        self.metrics.here().request(answered.kind, answered.status);
+        self.access.request(answered);
+    }
+
     /// The answer to a request for a file of a broadcast.
     pub(super) async fn file(
         &self,
@@ -157,15 +166,24 @@ async fn next_request(io: &mut Io, bytes: &mut BytesMut) -> Result<First, Error>
 }
 
 async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Error> {
+    let (began, peer, path) = (Instant::now(), io.peer(), format!("/{}.flv", play.path));
+    let answered = |status| {
+        let (kind, method, after) = (RequestKind::Flv, "GET", began.elapsed());
+        gateway.answered(&Answered { kind, method, path: &path, status, bytes: None, after, peer });
+    };
     let protocol = if play.websocket_key.is_some() { Protocol::WsFlv } else { Protocol::Flv };
     let ask = play.caller.asks_to_play(play.path, &play.query, io.peer(), protocol);
     let grant = match gateway.auth.play(ask).await {
         Ok(grant) => grant,
-        Err(refusal) => return refuse(&mut io, "403 Forbidden", &format!("{refusal}\n")).await,
+        Err(refusal) => {
+            answered(403);
+            return refuse(&mut io, "403 Forbidden", &format!("{refusal}\n")).await;
+        }
     };
     let playing = match grant.play() {
         Ok(playing) => playing,
         Err(demand) => {
+            answered(404);
             return refuse(&mut io, "404 Not Found", &format!("nobody publishes {}\n", demand.path())).await;
         }
     };
@@ -173,6 +191,7 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
         Some(key) => (&websocket::MESSAGES, websocket::response_head(key)),
         None => (&flv::FLV, flv::response_head()),
     };
+    answered(if play.websocket_key.is_some() { 101 } else { 200 });
     let viewer = NewViewer {
         transport: io.into_transport()?,
         asked: playing.session.session().since,

@@ -5,6 +5,7 @@ use super::body::FlvBody;
 use super::caller::Caller;
 use super::listen::Gateway;
 use super::{head, hls, pages};
+use crate::logs::access::{Answered, RequestKind};
 use crate::sessions::Protocol;
 use bytes::Bytes;
 use http::header::{
@@ -21,6 +22,7 @@ use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Instant;
 
 /// What hyper is answered with.
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
@@ -104,6 +106,26 @@ impl Service {
         }
     }
 
+    fn answered(&self, request: &Request<Incoming>, answer: &Answer, began: Instant) {
+        let path = request.uri().path();
+        let kind = if hls::target(path).is_some() {
+            RequestKind::Hls
+        } else if head::flv_path(path).is_some() {
+            RequestKind::Flv
+        } else {
+            RequestKind::Other
+        };
+        self.gateway.answered(&Answered {
+            kind,
+            method: request.method().as_str(),
+            path,
+            status: answer.status().as_u16(),
+            bytes: http_body::Body::size_hint(answer.body()).exact(),
+            after: began.elapsed(),
+            peer: self.peer,
+        });
+    }
+
     /// What anyone may play in the caller's vhost.
     fn broadcasts(&self, request: &Request<Incoming>) -> BroadcastList {
         let host = Caller::of(request).host;
@@ -128,7 +150,9 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let service = self.clone();
         Box::pin(async move {
+            let began = Instant::now();
             let mut answer = service.answer_when_there(&request).await;
+            service.answered(&request, &answer, began);
             let headers = answer.headers_mut();
             headers.insert(SERVER, HeaderValue::from_static(crate::SERVER));
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

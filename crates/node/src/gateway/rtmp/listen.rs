@@ -6,6 +6,7 @@ use crate::auth::{Action, Ask, Auth, Playing, Refusal};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each, random_bytes};
 use crate::life::Life;
+use crate::logs::AccessLog;
 use crate::metrics::{CloseReason, Metrics};
 use crate::sessions::{Ending, Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
@@ -25,6 +26,7 @@ pub(crate) struct Gateway {
     pub(crate) auth: Arc<Auth>,
     pub(crate) plane: Plane,
     pub(crate) metrics: Arc<Metrics>,
+    pub(crate) access: AccessLog,
 }
 
 /// Why a session ended; logged once.
@@ -67,11 +69,12 @@ pub(crate) async fn serve(
             (socket, peer) = accept_each(&listener) => {
                 let (gateway, tls, life) = (Arc::clone(&gateway), tls.clone(), life.clone());
                 sessions.spawn(async move {
+                    let (began, access) = (Instant::now(), gateway.access.clone());
                     let end = match Io::open(socket, peer, tls.as_ref()).await {
                         Ok(io) => Session::run(io, gateway, life).await,
                         Err(error) => End::Io(error),
                     };
-                    tracing::debug!(%end, "RTMP session ended");
+                    access.connection("rtmp", &end.to_string(), began.elapsed(), peer);
                 });
             }
             Some(ended) = sessions.join_next(), if !sessions.is_empty() => {
@@ -206,8 +209,8 @@ impl Session {
                     Err(reason) => refused = Some(reason),
                 },
                 Output::Event(Event::Media { kind, timestamp, body }) => {
-                    if let Some((publishing, _)) = &mut self.publishing {
-                        publishing.media(kind, timestamp, &body, now)?;
+                    if let Some((publishing, guard)) = &mut self.publishing {
+                        guard.span().in_scope(|| publishing.media(kind, timestamp, &body, now))?;
                     }
                 }
                 Output::Event(Event::PublishEnded) => {

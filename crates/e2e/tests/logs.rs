@@ -1,0 +1,118 @@
+//! What the log says, what it must not say, and how that changes at run time.
+
+use anyhow::{Context, Result, ensure};
+use e2e::http::fetch;
+use e2e::wait::{Look, until};
+use e2e::{Publisher, Server, Tool, clips};
+use serde_json::Value;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+const KEY: &str = "s3cretKey";
+const TOKEN: &str = "t0kenOfAViewer";
+/// Clients come from here, so that their address can't be mistaken for one that the server listens on.
+const PEER: &str = "127.77.3.9";
+
+/// Waits for a line with all of these words.
+fn line_with(server: &Server, words: &[&str]) -> Result<String> {
+    until(LIMIT, &format!("a line with {words:?}"), || {
+        let log = server.log();
+        let found = log.lines().find(|line| words.iter().all(|word| line.contains(word)));
+        Ok(found.map_or_else(|| Look::NotYet(log.clone()), |line| Look::Found(line.to_owned())))
+    })
+}
+
+/// A client at [`PEER`]; it may be refused, or cut after two seconds.
+fn curl(server: &Server, target: &str) -> Result<()> {
+    let words = format!("-s -o /dev/null --max-time 2 --interface {PEER}");
+    Tool::new("curl").words(&words).arg(server.http(target)).run(LIMIT)?;
+    Ok(())
+}
+
+/// Everything that a server logs about: publishers, viewers of all kinds, refusals.
+fn everything(server: &Server) -> Result<()> {
+    let clip = clips::h264_aac()?;
+    let publisher = Publisher::start(server.ports.rtmp, &format!("x?key={KEY}"), &clip)?;
+    server.wait_live("live/x")?;
+    ensure!(Publisher::start(server.ports.rtmp, "y?key=notTheKey", &clip).is_err(), "a wrong key is taken");
+    for target in ["/live/x.flv", "/live/x/index.m3u8", "/live/none.flv", "/", "/api/broadcasts", "/nothing"]
+    {
+        curl(server, &format!("{target}?token={TOKEN}"))?;
+    }
+    let player = Tool::ffprobe().words("-v error -show_entries stream=codec_name");
+    player.arg(server.rtmp(&format!("/live/x?token={TOKEN}"))).run(LIMIT)?;
+    drop(publisher);
+    Ok(())
+}
+
+fn has_session_id(text: &str) -> bool {
+    let words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    let mut hex = words.filter(|w| w.len() == 16 && w.bytes().all(|b| b.is_ascii_hexdigit()));
+    hex.any(|w| w.bytes().any(|b| b.is_ascii_digit()))
+}
+
+#[test]
+fn no_address_token_or_session_is_in_a_log_line_or_a_label() -> Result<()> {
+    let server =
+        Server::serve(&format!("[publish]\nstream_key = \"{KEY}\"\n[log]\naccess = \"requests\"\n"))?;
+    everything(&server)?;
+    let line = line_with(&server, &["publisher left", "path=live/x"])?;
+    ensure!(
+        line.contains("protocol=\"rtmp\"") && line.contains("reason=") && line.contains("bytes="),
+        "{line}"
+    );
+    line_with(&server, &["viewer left", "protocol=\"flv\"", "reason=\"left\""])?;
+    line_with(&server, &["viewer left", "protocol=\"rtmp\""])?;
+    line_with(&server, &["publisher refused", "the stream key is wrong"])?;
+    line_with(&server, &["answered", "path=\"/live/x/index.m3u8\"", "status=200"])?;
+    line_with(&server, &["answered", "path=\"/live/none.flv\"", "status=404"])?;
+    line_with(&server, &["connection ended", "protocol=\"rtmp\""])?;
+    let metrics = fetch(server.ports.admin, "/metrics", &[])?.text()?;
+    for text in [server.log(), metrics] {
+        for secret in [KEY, TOKEN, "notTheKey", PEER, "127.77."] {
+            ensure!(!text.contains(secret), "{secret} is in {text}");
+        }
+        let lines = text.lines().filter(|line| !line.contains("floodtide is ready"));
+        let told: Vec<&str> =
+            lines.filter(|line| line.contains("127.0.0.1") || has_session_id(line)).collect();
+        ensure!(told.is_empty(), "{told:#?}");
+    }
+    ensure!(server.metric("floodtide_http_requests_total{kind=\"hls\",status=\"2xx\"}")? >= 1.0);
+    Ok(())
+}
+
+#[test]
+fn json_lines_are_json_and_addresses_are_cut_as_asked() -> Result<()> {
+    let log = "[log]\nformat = \"json\"\naccess = \"requests\"\naddresses = \"truncated\"\n";
+    let server = Server::serve(&format!("[publish]\nstream_key = \"{KEY}\"\n{log}"))?;
+    everything(&server)?;
+    let line = line_with(&server, &["viewer left", "\"protocol\":\"flv\""])?;
+    let line: Value = serde_json::from_str(&line)?;
+    ensure!(line["peer"] == "127.77.3.0" && line["path"] == "live/x" && line["reason"] == "left", "{line}");
+    for line in server.log().lines() {
+        let value: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
+        ensure!(value["timestamp"].is_string() && value["level"].is_string(), "{value}");
+    }
+    ensure!(!server.log().contains(PEER), "{}", server.log());
+    Ok(())
+}
+
+#[test]
+fn the_log_changes_while_the_server_runs() -> Result<()> {
+    let config = |log: &str| format!("[publish]\nstream_key = \"{KEY}\"\n[log]\n{log}\n");
+    let server = Server::serve(&config("access = \"off\""))?;
+    curl(&server, "/first")?;
+    server.configure(&config("access = \"requests\"\naddresses = \"full\"\nlevel = \"debug\""))?;
+    line_with(&server, &["configuration reloaded", "log.access, log.addresses, log.level"])?;
+    curl(&server, "/second")?;
+    let line = line_with(&server, &["answered", "path=\"/second\""])?;
+    ensure!(line.contains(PEER), "{line}");
+    ensure!(!server.log().contains("/first"), "{}", server.log());
+    server.configure(&config("access = \"off\"\nlevel = \"error\""))?;
+    until(LIMIT, "nothing is logged any more", || {
+        let before = server.log().len();
+        curl(&server, "/third")?;
+        let more = server.log().len() - before;
+        Ok(if more == 0 { Look::Found(()) } else { Look::NotYet(format!("{more} bytes more")) })
+    })
+}

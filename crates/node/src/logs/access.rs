@@ -1,0 +1,138 @@
+//! One line per session or request that is over. Without queries, tokens and, unless they are asked for, addresses.
+
+use crate::config::ShownAddresses;
+use crate::sessions::{Ended, Role};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::Duration;
+use tracing::field::display;
+
+/// Writes the lines. Clones share.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct AccessLog(Arc<AtomicU8>);
+
+/// A request that was answered.
+#[derive(Debug)]
+pub(crate) struct Answered<'a> {
+    pub(crate) kind: RequestKind,
+    pub(crate) method: &'a str,
+    /// Path of the URL, without its query.
+    pub(crate) path: &'a str,
+    pub(crate) status: u16,
+    /// Of the body, where it is known before it is sent.
+    pub(crate) bytes: Option<u64>,
+    pub(crate) after: Duration,
+    pub(crate) peer: SocketAddr,
+}
+
+/// What a request was for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RequestKind {
+    /// Long-lived FLV, with or without a WebSocket.
+    Flv,
+    /// Playlists, parts and segments.
+    Hls,
+    /// Pages and lists.
+    Other,
+}
+
+impl RequestKind {
+    /// All of them, in the order of their numbers.
+    pub(crate) const ALL: [RequestKind; 3] = [RequestKind::Flv, RequestKind::Hls, RequestKind::Other];
+
+    /// In labels.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            RequestKind::Flv => "flv",
+            RequestKind::Hls => "hls",
+            RequestKind::Other => "other",
+        }
+    }
+}
+
+/// Longest path in a line.
+const PATH_CHARS_MAX: usize = 256;
+
+impl AccessLog {
+    /// Sets how addresses are shown.
+    pub(crate) fn show(&self, addresses: ShownAddresses) {
+        self.0.store(addresses as u8, Ordering::Relaxed);
+    }
+
+    /// A session is over.
+    pub(crate) fn session(&self, ended: &Ended) {
+        let session = &ended.session;
+        let (path, protocol, reason) = (&session.path, session.ask.protocol.as_str(), ended.reason.as_str());
+        let (bytes, seconds, skips) = (session.bytes(), ended.after.as_secs(), session.skips());
+        let peer = self.shown(session.ask.peer.ip()).map(display);
+        match session.role {
+            Role::Publisher => {
+                tracing::info!(target: "access::session", parent: None, %path, protocol, reason, bytes, seconds, peer, "publisher left");
+            }
+            Role::Viewer => {
+                tracing::info!(target: "access::session", parent: None, %path, protocol, reason, bytes, seconds, skips, peer, "viewer left");
+            }
+        }
+    }
+
+    /// A request was answered.
+    pub(crate) fn request(&self, answered: &Answered<'_>) {
+        if !tracing::enabled!(target: "access::request", tracing::Level::INFO) {
+            return;
+        }
+        let Answered { kind: _, method, path, status, bytes, after, peer } = answered;
+        let path: String = path.chars().filter(|c| !c.is_control()).take(PATH_CHARS_MAX).collect();
+        let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let peer = self.shown(peer.ip()).map(display);
+        tracing::info!(target: "access::request", method, path, status, bytes, ms, peer, "answered");
+    }
+
+    /// A connection is over that carries one session at most.
+    pub(crate) fn connection(&self, protocol: &str, end: &str, after: Duration, peer: SocketAddr) {
+        let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+        let peer = self.shown(peer.ip()).map(display);
+        tracing::info!(target: "access::request", protocol, end, ms, peer, "connection ended");
+    }
+
+    /// An address as it may be shown.
+    fn shown(&self, address: IpAddr) -> Option<IpAddr> {
+        match self.0.load(Ordering::Relaxed) {
+            0 => None,
+            1 => Some(truncated(address)),
+            _ => Some(address),
+        }
+    }
+}
+
+/// The network that an address is in: /24, or /48 of IPv6.
+fn truncated(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(v4) => {
+            let [a, b, c, _] = v4.octets();
+            Ipv4Addr::new(a, b, c, 0).into()
+        }
+        IpAddr::V6(v6) => {
+            let [a, b, c, ..] = v6.segments();
+            Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0).into()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_shown_as_configured_and_by_default_not_at_all() {
+        let log = AccessLog::default();
+        let shown = |text: &str| log.shown(text.parse().unwrap()).map(|a| a.to_string());
+        assert_eq!(shown("192.0.2.77"), None);
+        log.show(ShownAddresses::Truncated);
+        assert_eq!(shown("192.0.2.77").as_deref(), Some("192.0.2.0"));
+        assert_eq!(shown("::ffff:192.0.2.77").as_deref(), Some("192.0.2.0"));
+        assert_eq!(shown("2001:db8:1:2:3:4:5:6").as_deref(), Some("2001:db8:1::"));
+        log.show(ShownAddresses::Full);
+        assert_eq!(shown("192.0.2.77").as_deref(), Some("192.0.2.77"));
+    }
+}

@@ -1,0 +1,140 @@
+//! What is written, and how that changes at run time.
+
+use crate::config::{AccessLines, Log, LogFormat};
+use std::io::IsTerminal;
+use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::reload;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+/// Logs of a process, from now until it is dropped, which writes what is left.
+#[derive(Debug)]
+pub struct Logs {
+    control: LogControl,
+    _writer: WorkerGuard,
+    #[cfg(feature = "otlp")]
+    traces: Option<super::otlp::Traces>,
+}
+
+/// Changes what is logged. Clones share.
+#[derive(Clone, Debug)]
+pub struct LogControl {
+    filter: reload::Handle<EnvFilter, Registry>,
+    /// Filters that win over the configured level.
+    fixed: Option<String>,
+}
+
+/// Why there are no logs.
+#[derive(Debug, thiserror::Error)]
+pub enum LogError {
+    /// The filters of the environment are none.
+    #[error("FLOODTIDE_LOG: {0}; write a level, or as in \"info,node=debug\"")]
+    Filter(#[from] tracing_subscriber::filter::ParseError),
+    /// There are logs already.
+    #[error(transparent)]
+    Twice(#[from] tracing_subscriber::util::TryInitError),
+    /// An endpoint for traces is set, and this build can't serve it.
+    #[error("{0}")]
+    Otlp(String),
+}
+
+/// Lines that may wait for a slow standard error; more are lost, since a server must not wait for its log.
+const LINES_MAX: usize = 8192;
+
+impl Logs {
+    /// Starts them for the whole process. `fixed` are filters that win over the configured level.
+    ///
+    /// # Errors
+    /// When there are logs already, `fixed` is no filter, or traces can't be had.
+    pub fn start(config: &Log, fixed: Option<String>) -> Result<Logs, LogError> {
+        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX);
+        let (writer, guard) = builder.thread_name("log").finish(std::io::stderr());
+        let (filter, handle) = reload::Layer::new(filter(config, fixed.as_deref())?);
+        let control = LogControl { filter: handle, fixed };
+        let lines = lines(config.format, writer).with_filter(filter);
+        let subscriber = tracing_subscriber::registry().with(lines);
+        #[cfg(feature = "otlp")]
+        {
+            let traces = config.otlp.endpoint.as_deref().map(super::otlp::Traces::start).transpose()?;
+            subscriber.with(traces.as_ref().map(super::otlp::Traces::layer)).try_init()?;
+            Ok(Logs { control, _writer: guard, traces })
+        }
+        #[cfg(not(feature = "otlp"))]
+        {
+            if config.otlp.endpoint.is_some() {
+                let why =
+                    "log.otlp.endpoint is set, and this build has no traces: build with --features otlp";
+                return Err(LogError::Otlp(why.to_owned()));
+            }
+            subscriber.try_init()?;
+            Ok(Logs { control, _writer: guard })
+        }
+    }
+
+    /// What changes them.
+    pub fn control(&self) -> LogControl {
+        self.control.clone()
+    }
+}
+
+#[cfg(feature = "otlp")]
+impl Drop for Logs {
+    fn drop(&mut self) {
+        if let Some(traces) = self.traces.take() {
+            traces.stop();
+        }
+    }
+}
+
+impl LogControl {
+    /// Takes new settings in. The format stays.
+    pub(crate) fn apply(&self, config: &Log) {
+        match filter(config, self.fixed.as_deref()) {
+            // It is gone when the process ends; then nothing is logged.
+            Ok(filter) => drop(self.filter.reload(filter)),
+            Err(error) => tracing::error!(%error, "the log's level stays"),
+        }
+    }
+}
+
+/// The level, and which access lines pass.
+fn filter(config: &Log, fixed: Option<&str>) -> Result<EnvFilter, LogError> {
+    let level = fixed.unwrap_or(config.level.as_str());
+    let access = match config.access {
+        AccessLines::Off => "access=off",
+        AccessLines::Sessions => "access::request=off",
+        AccessLines::Requests => "access=info",
+    };
+    Ok(EnvFilter::try_new(format!("{level},{access}"))?)
+}
+
+type Lines = Box<dyn Layer<Registry> + Send + Sync>;
+
+fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
+    let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
+    match format {
+        LogFormat::Text => {
+            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
+            lines.with_ansi(colours).boxed()
+        }
+        LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Level;
+
+    #[test]
+    fn the_filter_follows_level_and_access_and_the_environment_wins() {
+        let text = |config: &Log, fixed: Option<&str>| filter(config, fixed).unwrap().to_string();
+        let mut config = Log::default();
+        assert_eq!(text(&config, None), "access::request=off,info");
+        (config.level, config.access) = (Level::Debug, AccessLines::Off);
+        assert_eq!(text(&config, None), "access=off,debug");
+        assert_eq!(text(&config, Some("warn,node=trace")), "access=off,node=trace,warn");
+        assert!(filter(&config, Some("a=b=c")).is_err());
+    }
+}
