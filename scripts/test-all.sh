@@ -19,4 +19,7 @@ step "the pages in Chromium"
 step "benchmarks run (short; the figures of docs/performance.md come from longer runs)"
 bench/smoke.sh
 
+step "a mixed load for two minutes: nobody stalls, nothing leaks"
+bench/soak.py --minutes 2 --gate
+
 step "everything passed"
