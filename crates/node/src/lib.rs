@@ -1,9 +1,10 @@
 //! The running server: gateways, egress plane, configuration, metrics.
 //!
+//! - [`auth`] keys, tokens and signed URLs
 //! - [`config`] what an operator can set
 //! - [`Node`] start and stop
 
-mod auth;
+pub mod auth;
 pub mod config;
 mod egress;
 mod gateway;

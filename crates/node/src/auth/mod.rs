@@ -2,10 +2,15 @@
 //!
 //! - [`vhosts`] which vhost and app a request means, and their rules
 //! - [`rules`] all rules together, replaced whole when the configuration changes
+//! - [`keys`], [`jwt`], [`signed_url`], [`webhook`] credentials, each alone; [`pattern`] which paths they are for
 //! - [`grant`] what an accepted request gets
 
 mod grant;
+pub mod jwt;
+pub mod keys;
+pub mod pattern;
 mod rules;
+pub mod signed_url;
 mod vhosts;
 
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
@@ -42,6 +47,16 @@ pub(crate) struct Ask {
 pub(crate) enum Action {
     Publish,
     Play,
+}
+
+impl Action {
+    /// As in tokens, signed URLs and webhooks.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Action::Publish => "publish",
+            Action::Play => "play",
+        }
+    }
 }
 
 /// What allowed a session.

@@ -4,6 +4,7 @@
 //! given in every way and is checked in one place. One file per section; [`tree`] puts them together.
 
 mod admin;
+mod auth;
 mod egress;
 mod hls;
 mod http;
@@ -13,12 +14,15 @@ mod play;
 mod publish;
 mod rtmp;
 mod shutdown;
+mod state;
 mod tls;
 mod tree;
 mod values;
 mod vhost;
+mod webhook;
 
 pub use admin::Admin;
+pub use auth::{Auth, Jwt, SignedUrl, StreamKey};
 pub use egress::Egress;
 pub use hls::Hls;
 pub use http::Http;
@@ -28,7 +32,9 @@ pub use play::{Access, Play};
 pub use publish::{Collision, Publish};
 pub use rtmp::Rtmp;
 pub use shutdown::Shutdown;
+pub use state::{State, Surroundings};
 pub use tls::Tls;
 pub use tree::Config;
-pub use values::{Size, Span};
+pub use values::{Moment, Size, Span};
 pub use vhost::{App, PublishAccess, Vhost};
+pub use webhook::{OnFailure, Webhook};

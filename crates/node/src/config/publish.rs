@@ -1,5 +1,6 @@
 //! Publishing.
 
+use super::StreamKey;
 use super::values::{Size, Span};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -23,6 +24,8 @@ pub struct Publish {
     pub broadcasts_max: usize,
     /// Bytes of frames kept per broadcast.
     pub log: Size,
+    /// A stream key for some paths. More can be made at run time by `floodtide ctl key` and the API.
+    pub key: Vec<StreamKey>,
 }
 
 impl Default for Publish {
@@ -35,6 +38,7 @@ impl Default for Publish {
             idle: Span(Duration::from_secs(20)),
             broadcasts_max: 10_000,
             log: Size(8 << 20),
+            key: Vec::new(),
         }
     }
 }

@@ -1,6 +1,8 @@
 //! The whole tree, and what a type alone can't say about it.
 
-use super::{Admin, App, Egress, Hls, Http, Log, Play, Publish, Rtmp, Shutdown, Tls, Vhost};
+use super::{
+    Admin, App, Auth, Egress, Hls, Http, Log, Play, Publish, Rtmp, Shutdown, State, Tls, Vhost, Webhook,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use toml::{Table, Value};
@@ -18,6 +20,12 @@ pub struct Config {
     pub app: BTreeMap<String, App>,
     /// A vhost, with rules of its own. The one called `default` is that of all hosts which no other claims.
     pub vhost: BTreeMap<String, Vhost>,
+    /// Tokens and signed URLs. See [auth.md](auth.md).
+    pub auth: Auth,
+    /// Web services that are asked or told. See [webhooks.md](webhooks.md). An event without a URL asks and tells nobody.
+    pub webhook: Webhook,
+    /// What outlives a restart: stream keys made by `floodtide ctl key` or the API.
+    pub state: State,
     /// RTMP and RTMPS.
     pub rtmp: Rtmp,
     /// HTTP, HTTPS and WebSocket.
@@ -47,6 +55,8 @@ impl Config {
             play,
             app,
             vhost,
+            auth,
+            webhook,
             tls,
             shutdown,
             log,
@@ -55,10 +65,27 @@ impl Config {
             admin: _,
             egress: _,
             hls: _,
+            state: _,
         } = self;
-        let Config { rtmp, http, admin, egress, hls, .. } = running.clone();
+        let Config { rtmp, http, admin, egress, hls, state, .. } = running.clone();
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
-        Config { log, publish, play, app, vhost, tls, shutdown, rtmp, http, admin, egress, hls }
+        Config {
+            publish,
+            play,
+            app,
+            vhost,
+            auth,
+            webhook,
+            state,
+            rtmp,
+            http,
+            admin,
+            tls,
+            egress,
+            hls,
+            shutdown,
+            log,
+        }
     }
 
     /// The keys whose values differ, as `section.key`.
@@ -72,6 +99,9 @@ impl Config {
 
     /// What a type alone can't say. The text names the key and what is allowed.
     pub(super) fn check(&self) -> Result<(), String> {
+        self.auth.check()?;
+        self.webhook.check()?;
+        super::auth::check_keys(&self.publish.key)?;
         let spans = [
             ("hls.part", self.hls.part, PART_RANGE_MS),
             ("hls.segment", self.hls.segment, SEGMENT_RANGE_MS),

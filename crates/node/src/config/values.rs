@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::net::SocketAddr;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A length of time, written `"250ms"`, `"10s"` or `"5m"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,10 @@ pub struct Span(pub Duration);
 /// A number of bytes, written `"64KiB"`, `"16MiB"` or `"1GiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub usize);
+
+/// A moment, written `"2027-01-31T18:00:00Z"` (RFC 3339, to the second).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Moment(pub SystemTime);
 
 /// A port on all addresses.
 pub(super) fn any(port: u16) -> SocketAddr {
@@ -44,9 +48,27 @@ impl std::str::FromStr for Size {
     }
 }
 
+impl std::str::FromStr for Moment {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        humantime::parse_rfc3339(text)
+            .map(Moment)
+            .map_err(|_| format!("{text:?} is no moment: write it as in \"2027-01-31T18:00:00Z\""))
+    }
+}
+
+impl std::fmt::Display for Moment {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        humantime::format_rfc3339_seconds(self.0).fmt(f)
+    }
+}
+
 impl std::fmt::Display for Span {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let ms = self.0.as_millis();
+        if ms == 0 {
+            return f.write_str("0s");
+        }
         let (unit, size) =
             SPANS.iter().rev().find(|(_, n)| ms.is_multiple_of(u128::from(*n))).unwrap_or(&SPANS[0]);
         write!(f, "{}{unit}", ms / u128::from(*size))
@@ -73,6 +95,18 @@ impl<'de> Deserialize<'de> for Size {
     }
 }
 
+impl<'de> Deserialize<'de> for Moment {
+    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+        String::deserialize(d)?.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+impl Serialize for Moment {
+    fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
 impl Serialize for Span {
     fn serialize<S: Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
         s.collect_str(self)
@@ -91,12 +125,15 @@ mod tests {
 
     #[test]
     fn units_are_read_and_written_back() {
-        for text in ["250ms", "10s", "5m", "1h"] {
+        for text in ["0s", "250ms", "10s", "5m", "1h"] {
             assert_eq!(text.parse::<Span>().map(|s| s.to_string()).as_deref(), Ok(text));
         }
         for text in ["100B", "64KiB", "16MiB", "1GiB"] {
             assert_eq!(text.parse::<Size>().map(|s| s.to_string()).as_deref(), Ok(text));
         }
+        let moment = "2027-01-31T18:00:00Z";
+        assert_eq!(moment.parse::<Moment>().map(|m| m.to_string()).as_deref(), Ok(moment));
+        assert!("31.1.2027".parse::<Moment>().is_err());
         assert!("10".parse::<Span>().is_err());
         assert!("99999999999999999999s".parse::<Span>().is_err());
         assert!("16MB".parse::<Size>().is_err());
