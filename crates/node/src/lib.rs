@@ -12,6 +12,7 @@ mod gather;
 mod ingest;
 mod life;
 mod logs;
+mod memory_file;
 mod metrics;
 mod reload;
 mod sessions;

@@ -1,8 +1,10 @@
 //! The chunks that the viewers of a feed read.
 
+use crate::memory_file::MemoryFile;
 use bytes::{Bytes, BytesMut};
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 /// All that was muxed in one merge window.
@@ -11,6 +13,8 @@ struct Chunk {
     /// Offset of its first byte since the feed began.
     start: u64,
     bytes: Bytes,
+    /// The same bytes, where many viewers get many of them.
+    file: Option<MemoryFile>,
     /// Where frames end, relative to `start`, ascending.
     frame_ends: Vec<u32>,
     closed: Instant,
@@ -74,7 +78,7 @@ impl ChunkLog {
         self.open_start += bytes.len() as u64;
         let frame_ends = self.open_ends.as_slice().to_vec();
         self.open_ends.clear();
-        self.chunks.push_back(Chunk { start, bytes, frame_ends, closed: now });
+        self.chunks.push_back(Chunk { start, bytes, file: None, frame_ends, closed: now });
     }
 
     /// Offset behind the last readable byte.
@@ -114,6 +118,21 @@ impl ChunkLog {
         count
     }
 
+    /// Puts the newest chunk into a memory file, if it is large.
+    pub(crate) fn store_newest(&mut self) {
+        let newest = self.chunks.back_mut().filter(|c| c.file.is_none() && c.bytes.len() >= FILE_BYTES_MIN);
+        if let Some(chunk) = newest {
+            chunk.file = MemoryFile::holding(&chunk.bytes);
+        }
+    }
+
+    /// The memory file that has the byte at `offset`, and what of it is to be sent.
+    pub(crate) fn file(&self, offset: u64) -> Option<(&MemoryFile, Range<u64>)> {
+        let chunk = self.chunks.get(self.index_of(offset))?;
+        let file = chunk.file.as_ref()?;
+        Some((file, offset.checked_sub(chunk.start)?..chunk.bytes.len() as u64))
+    }
+
     /// The rest of the frame that `offset` lies in; empty on a boundary.
     pub(crate) fn rest_of_frame(&self, offset: u64) -> Bytes {
         let Some(chunk) = self.chunks.get(self.index_of(offset)) else { return Bytes::new() };
@@ -146,6 +165,8 @@ impl ChunkLog {
     }
 }
 
+/// Smaller chunks are copied to each socket: passing pages costs about as much as copying so many bytes.
+const FILE_BYTES_MIN: usize = 24 << 10;
 /// Chunks are cut from allocations of this size, so that small windows don't allocate per frame.
 const OPEN_BYTES: usize = 64 << 10;
 /// Below this much room a new allocation is made.

@@ -1,7 +1,11 @@
 //! A viewer's socket, plain or encrypted.
 
+use crate::memory_file::MemoryFile;
 use mio::net::TcpStream;
+use rustix::fs::sendfile;
+use rustix::io::Errno;
 use std::io::{self, IoSlice, Read, Write};
+use std::ops::Range;
 
 /// A viewer's socket.
 #[derive(Debug)]
@@ -46,6 +50,20 @@ impl Transport {
         match self {
             Transport::Plain(socket) => write_plain(socket, slices),
             Transport::Tls(tls) => tls.write(slices),
+        }
+    }
+
+    /// Sends a part of a memory file; `None` where that can't be done.
+    pub(crate) fn send_file(&mut self, file: &MemoryFile, part: Range<u64>) -> Option<Written> {
+        let Transport::Plain(socket) = self else { return None };
+        let (mut offset, total) = (part.start, (part.end - part.start) as usize);
+        loop {
+            return Some(match sendfile(&*socket, file.descriptor(), Some(&mut offset), total) {
+                Ok(count) => Written::Bytes { count, full: count < total },
+                Err(Errno::WOULDBLOCK) => Written::Bytes { count: 0, full: true },
+                Err(Errno::INTR) => continue,
+                Err(_) => Written::Gone,
+            });
         }
     }
 

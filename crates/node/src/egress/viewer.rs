@@ -52,6 +52,17 @@ impl Viewer {
     pub(crate) fn write(&mut self, log: &ChunkLog, now: Instant) -> Progress {
         let mut sent = 0;
         while !self.full {
+            if let Some(written) = self.send_file(log) {
+                match written {
+                    Written::Gone => return Progress::Gone,
+                    Written::Bytes { count, full } => {
+                        self.full = full;
+                        sent += count as u64;
+                        self.cursor += count as u64;
+                    }
+                }
+                continue;
+            }
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let mut count = 0;
             for (slice, bytes) in slices.iter_mut().zip(&self.before) {
@@ -79,6 +90,15 @@ impl Viewer {
             self.progressed = now;
         }
         Progress::Sent(sent)
+    }
+
+    /// Sends from a memory file, if that is where it goes on.
+    fn send_file(&mut self, log: &ChunkLog) -> Option<Written> {
+        if self.waiting || !self.before.is_empty() {
+            return None;
+        }
+        let (file, part) = log.file(self.cursor)?;
+        self.transport.send_file(file, part)
     }
 
     fn advance(&mut self, mut count: usize) {

@@ -48,6 +48,8 @@ const EVENTS_MAX: usize = 1024;
 /// How long frames of many small broadcasts may gather, within what the merge window allows: a thread that wakes for
 /// each of thousands of frames a second spends most of its time waking.
 const REST_MAX: Duration = Duration::from_millis(20);
+/// So many viewers make up for writing a chunk into a memory file.
+const FILE_VIEWERS_MIN: usize = 16;
 /// Viewers' own bytes are read through one buffer of this size.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -151,6 +153,9 @@ impl Worker {
         feed.due = None;
         feed.flushed = now;
         feed.drain(&mut self.batch, now);
+        if feed.members.len() >= FILE_VIEWERS_MIN {
+            feed.log.store_newest();
+        }
         let late = feed.log.end_before(now, self.settings.lag_max);
         let over = feed.log.end().saturating_sub(self.settings.feed_bytes_max as u64);
         let mut needed = feed.log.end();

@@ -1,8 +1,8 @@
 //! Playlists, parts and segments as HTTP responses.
 
 use super::carry;
-use super::files::MemoryFile;
 use super::packaging::{Packaging, Packagings};
+use crate::memory_file::MemoryFile;
 use bytes::Bytes;
 use hls::{BadRequest, Request};
 use http::header::{

@@ -1,26 +1,14 @@
-//! Segments that a crowd loads, in memory files from which the kernel sends without a copy.
-//!
-//! A copy of a 300 kB segment costs more than everything else about its response. So what is asked for a second
-//! time is written once into a memory file (`memfd_create`), and `sendfile` passes its pages to every socket.
+//! Segments that a crowd loads. What is asked for a second time is put into a memory file.
 
+use crate::memory_file::MemoryFile;
 use bytes::Bytes;
-use rustix::fd::OwnedFd;
-use rustix::fs::{MemfdFlags, memfd_create};
 use std::collections::VecDeque;
-use std::io::{Result, Write};
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// The memory files of one broadcast. Beyond [`FILES_MAX`] the oldest go; responses under way keep theirs.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     entries: Mutex<VecDeque<Entry>>,
-}
-
-/// One memory file. Each is a descriptor, so the server counts them.
-#[derive(Debug)]
-pub(in super::super) struct MemoryFile {
-    descriptor: OwnedFd,
 }
 
 #[derive(Debug)]
@@ -32,12 +20,8 @@ struct Entry {
 
 /// Memory files of one broadcast: the last few segments of video and sound.
 const FILES_MAX: usize = 8;
-/// Memory files of all broadcasts; most of a process's descriptors belong to viewers.
-const OPEN_MAX: usize = 2000;
 /// Smaller ones are copied: the file would cost more.
 const BYTES_MIN: usize = 64 << 10;
-
-static OPEN: AtomicUsize = AtomicUsize::new(0);
 
 impl Files {
     /// The file of that name, if it is worth one. `bytes` is its content.
@@ -53,30 +37,10 @@ impl Files {
             entries.push_back(Entry { name: name.into(), file: None });
             return None;
         };
-        if entry.file.is_none() && OPEN.load(Ordering::Relaxed) < OPEN_MAX {
-            entry.file = MemoryFile::holding(bytes).ok().map(Arc::new);
+        if entry.file.is_none() {
+            entry.file = MemoryFile::holding(bytes).map(Arc::new);
         }
         entry.file.clone()
-    }
-}
-
-impl MemoryFile {
-    fn holding(bytes: &[u8]) -> Result<MemoryFile> {
-        let descriptor = memfd_create("segment", MemfdFlags::CLOEXEC)?;
-        OPEN.fetch_add(1, Ordering::Relaxed);
-        let file = MemoryFile { descriptor };
-        std::fs::File::from(file.descriptor.try_clone()?).write_all(bytes)?;
-        Ok(file)
-    }
-
-    pub(in super::super) fn descriptor(&self) -> &OwnedFd {
-        &self.descriptor
-    }
-}
-
-impl Drop for MemoryFile {
-    fn drop(&mut self) {
-        OPEN.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
