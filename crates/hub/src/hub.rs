@@ -4,7 +4,9 @@ use crate::demand::Demands;
 use crate::path::BroadcastPath;
 use crate::{Broadcast, Consumer, Demand, Error, Producer};
 use std::collections::HashMap;
+use std::future::poll_fn;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 /// What happens to a publisher who comes to an occupied path.
@@ -62,6 +64,12 @@ impl Hub {
     /// # Errors
     /// [`Error::Occupied`] by the policy, [`Error::TooManyBroadcasts`] at the limit.
     pub fn publish(&self, path: &BroadcastPath, policy: Collision, now: Instant) -> Result<Producer, Error> {
+        let producer = self.take_seat(path, policy, now)?;
+        self.demands.published(path);
+        Ok(producer)
+    }
+
+    fn take_seat(&self, path: &BroadcastPath, policy: Collision, now: Instant) -> Result<Producer, Error> {
         let mut map = self.broadcasts.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(broadcast) = map.get(path).filter(|b| !b.is_ended()) {
             if broadcast.is_published() && policy == Collision::Reject {
@@ -97,6 +105,29 @@ impl Hub {
     /// What is wanted and not here, with how many want it.
     pub fn demands(&self) -> Vec<(BroadcastPath, usize)> {
         self.demands.list().into_iter().filter(|(path, _)| self.broadcast(path).is_none()).collect()
+    }
+
+    /// Waits until somebody publishes what is wanted; `None` when it is declined before.
+    pub async fn arrival(&self, demand: &Demand) -> Option<Arc<Broadcast>> {
+        poll_fn(|cx| {
+            // First, so that nothing happens between the look and the wait.
+            let declined = demand.poll_declined(cx);
+            match self.broadcast(demand.path()) {
+                Some(broadcast) => Poll::Ready(Some(broadcast)),
+                None => declined.map(|()| None),
+            }
+        })
+        .await
+    }
+
+    /// Says that a path can't be had now, to those who wait for it.
+    pub fn decline(&self, path: &BroadcastPath) {
+        self.demands.decline(path);
+    }
+
+    /// Waits until something is wanted, or published, that wasn't when this returned `seen`; begin with zero.
+    pub async fn changed(&self, seen: u64) -> u64 {
+        poll_fn(|cx| self.demands.poll_changed(cx, seen)).await
     }
 
     /// All broadcasts, in no order.

@@ -4,6 +4,7 @@
 use bytes::Bytes;
 use hub::{Batch, BroadcastPath, Collision, Consumer, Error, Hub, Item, Limits, Producer};
 use media::{Codec, Frame, Timestamp, Track, TrackId};
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
@@ -231,6 +232,56 @@ fn demands_name_what_is_wanted_and_absent_as_long_as_somebody_wants_it() {
     drop((studio, wish));
     hub.expire(now);
     assert_eq!(hub.demands(), []);
+}
+
+/// Polls once; how often it was woken since is `wakes`.
+fn poll<T>(future: std::pin::Pin<&mut impl Future<Output = T>>, wakes: &Arc<Wakes>) -> Poll<T> {
+    future.poll(&mut Context::from_waker(&Waker::from(Arc::clone(wakes))))
+}
+
+#[derive(Default)]
+struct Wakes(AtomicUsize);
+
+impl Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn who_wants_a_broadcast_can_wait_for_it_and_hears_when_it_is_declined() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let (wish, other) = (hub.demand(&path("x")), hub.demand(&path("y")));
+    let wakes = Arc::new(Wakes::default());
+    {
+        let mut waiting = pin!(hub.arrival(&wish));
+        assert!(poll(waiting.as_mut(), &wakes).is_pending());
+        hub.decline(&path("y"));
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "another path");
+        let _studio = Studio::on(&hub, "x", now);
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 1);
+        let Poll::Ready(Some(broadcast)) = poll(waiting.as_mut(), &wakes) else { panic!("not there") };
+        assert_eq!(broadcast.path(), &path("x"));
+    }
+    assert!(matches!(poll(pin!(hub.arrival(&other)), &wakes), Poll::Ready(None)), "declined before");
+    let again = hub.demand(&path("y"));
+    assert!(poll(pin!(hub.arrival(&again)), &wakes).is_pending(), "who comes later waits anew");
+}
+
+#[test]
+fn new_wishes_and_new_publishers_are_told() {
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
+    let wakes = Arc::new(Wakes::default());
+    let mut changed = Box::pin(hub.changed(0));
+    assert!(poll(changed.as_mut(), &wakes).is_pending());
+    let _wish = hub.demand(&path("x"));
+    let Poll::Ready(seen) = poll(changed.as_mut(), &wakes) else { panic!("a wish is told") };
+    let mut changed = Box::pin(hub.changed(seen));
+    let _again = hub.demand(&path("x"));
+    assert!(poll(changed.as_mut(), &wakes).is_pending(), "it is wanted already");
+    let _studio = Studio::on(&hub, "z", now);
+    assert!(poll(changed.as_mut(), &wakes).is_ready());
+    assert_eq!(wakes.0.load(Ordering::Relaxed), 2);
 }
 
 #[test]

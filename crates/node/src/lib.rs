@@ -14,6 +14,8 @@ mod life;
 mod logs;
 mod memory_file;
 mod metrics;
+mod publishing;
+mod pull;
 mod reload;
 mod sessions;
 mod shutdown;

@@ -7,6 +7,7 @@ use crate::gateway::{http, random_bytes, rtmp};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
 use crate::metrics::Metrics;
+use crate::pull::Fetchable;
 use crate::reload::{self, Reloader};
 use crate::sessions::Sessions;
 use crate::tls;
@@ -71,7 +72,8 @@ impl Node {
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (phases, life) = Phases::new();
-        let auth = Arc::new(Auth::new(&hub, &sessions, config, &metrics));
+        let fetchable = Fetchable::default();
+        let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, &metrics));
         let rtmp_gateway = Arc::new(rtmp::Gateway {
             auth: Arc::clone(&auth),
             plane: plane.clone(),

@@ -2,10 +2,11 @@
 
 use super::rules::Allowed;
 use super::{Ask, Refusal};
+use crate::pull::Fetchable;
 use crate::sessions::{Role, SessionGuard, Sessions};
 use hub::{Broadcast, Demand, Hub, Producer};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 /// The right to publish one path.
 #[derive(Debug)]
@@ -13,7 +14,7 @@ pub(crate) struct PublishGrant(Grant);
 
 /// The right to play one path.
 #[derive(Debug)]
-pub(crate) struct PlayGrant(Grant);
+pub(crate) struct PlayGrant(Grant, Fetchable);
 
 /// A viewer that was accepted.
 #[derive(Debug)]
@@ -58,23 +59,47 @@ impl PublishGrant {
 }
 
 impl PlayGrant {
-    pub(super) fn new(hub: &Hub, sessions: &Sessions, ask: Ask, allowed: Allowed) -> PlayGrant {
-        PlayGrant(Grant::new(hub, sessions, ask, allowed))
+    pub(super) fn new(
+        hub: &Hub,
+        sessions: &Sessions,
+        fetchable: &Fetchable,
+        ask: Ask,
+        allowed: Allowed,
+    ) -> PlayGrant {
+        PlayGrant(Grant::new(hub, sessions, ask, allowed), fetchable.clone())
     }
 
-    /// The broadcast and a session, or a wish for it that lasts as long as the demand is kept.
-    pub(crate) fn play(self) -> Result<Playing, Demand> {
+    /// The broadcast and a session, or a wish for it that lasts as long as the demand is kept. What a pull can fetch is
+    /// waited for, but not for long.
+    pub(crate) async fn play(self) -> Result<Playing, Demand> {
         let expires = self.0.expires();
-        let Grant { hub, sessions, ask, allowed } = self.0;
-        let Some(broadcast) = hub.broadcast(&allowed.path) else { return Err(hub.demand(&allowed.path)) };
+        let broadcast = self.arrival().await?;
+        let Grant { sessions, ask, allowed, .. } = self.0;
         let counted = Some(broadcast.count_viewer());
         let session = sessions.begin(Role::Viewer, allowed.path, ask, allowed.rule, expires, counted);
         Ok(Playing { broadcast, session })
     }
 
-    /// The broadcast for one request of many, which is no session.
-    pub(crate) fn look(self) -> Result<Arc<Broadcast>, Demand> {
-        let path = &self.0.allowed.path;
-        self.0.hub.broadcast(path).ok_or_else(|| self.0.hub.demand(path))
+    /// The broadcast for one request of many, which is no session. It is waited for likewise.
+    pub(crate) async fn look(self) -> Result<Arc<Broadcast>, Demand> {
+        self.arrival().await
+    }
+
+    async fn arrival(&self) -> Result<Arc<Broadcast>, Demand> {
+        let PlayGrant(Grant { hub, allowed, .. }, fetchable) = self;
+        if let Some(broadcast) = hub.broadcast(&allowed.path) {
+            return Ok(broadcast);
+        }
+        let demand = hub.demand(&allowed.path);
+        if !fetchable.covers(&allowed.path) {
+            return Err(demand);
+        }
+        match tokio::time::timeout(FETCH_MAX, hub.arrival(&demand)).await {
+            Ok(Some(broadcast)) => Ok(broadcast),
+            Ok(None) | Err(_) => Err(demand),
+        }
     }
 }
+
+/// How long a viewer waits for what has to be fetched: time to connect, and for a keyframe.
+const FETCH_MAX: Duration = Duration::from_secs(5);

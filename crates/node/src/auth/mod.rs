@@ -17,10 +17,11 @@ pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 
 use crate::config::Config;
 use crate::metrics::Metrics;
+use crate::pull::Fetchable;
 use crate::sessions::{Ending, Protocol, Sessions};
 use arc_swap::ArcSwap;
 use hub::{BroadcastPath, Hub};
-use rules::Rules;
+use rules::{Allowed, Rules};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -64,6 +65,8 @@ impl Action {
 pub(crate) enum Rule {
     /// The configuration and its keys.
     Local,
+    /// A configured pull.
+    Pull,
 }
 
 /// Why a client is refused; the text is for its user.
@@ -129,15 +132,24 @@ pub(crate) struct Auth {
     hub: Hub,
     sessions: Sessions,
     rules: ArcSwap<Rules>,
+    fetchable: Fetchable,
     metrics: Arc<Metrics>,
 }
 
 impl Auth {
-    pub(crate) fn new(hub: &Hub, sessions: &Sessions, config: &Config, metrics: &Arc<Metrics>) -> Auth {
+    /// Viewers of what is `fetchable` wait a while for it.
+    pub(crate) fn new(
+        hub: &Hub,
+        sessions: &Sessions,
+        fetchable: &Fetchable,
+        config: &Config,
+        metrics: &Arc<Metrics>,
+    ) -> Auth {
         Auth {
             hub: hub.clone(),
             sessions: sessions.clone(),
             rules: ArcSwap::from_pointee(Rules::new(config)),
+            fetchable: fetchable.clone(),
             metrics: Arc::clone(metrics),
         }
     }
@@ -155,9 +167,24 @@ impl Auth {
     pub(crate) async fn play(&self, ask: Ask) -> Result<PlayGrant, Refusal> {
         let rules = self.rules.load_full();
         match rules.decide(&ask).await {
-            Ok(allowed) => Ok(PlayGrant::new(&self.hub, &self.sessions, ask, allowed)),
+            Ok(allowed) => Ok(PlayGrant::new(&self.hub, &self.sessions, &self.fetchable, ask, allowed)),
             Err(refusal) => Err(self.refused(refusal)),
         }
+    }
+
+    /// What a configured pull fetches needs no key: the configuration is the rule. Whoever publishes there keeps the seat.
+    pub(crate) fn pull(&self, path: BroadcastPath, peer: SocketAddr, protocol: Protocol) -> PublishGrant {
+        let ask = Ask {
+            action: Action::Publish,
+            path: path.clone(),
+            host: None,
+            query: String::new(),
+            bearer: None,
+            peer,
+            protocol,
+        };
+        let allowed = Allowed { path, collision: hub::Collision::Reject, rule: Rule::Pull, expires: None };
+        PublishGrant::new(&self.hub, &self.sessions, ask, allowed)
     }
 
     /// Whether there is any way to publish.

@@ -55,6 +55,8 @@ impl Rules {
     /// Whether a running session would be allowed again.
     pub(super) fn still_allow(&self, session: &Session) -> bool {
         match session.rule {
+            // Whoever removes the pull ends it.
+            Rule::Pull => true,
             Rule::Local => self.decide_here(&session.ask, session.began).is_ok(),
         }
     }

@@ -60,7 +60,7 @@ impl Gateway {
             Ok(grant) => grant,
             Err(refusal) => return hls::forbidden(&refusal.to_string()),
         };
-        let packaging = match grant.look() {
+        let packaging = match grant.look().await {
             Ok(broadcast) => self.packagings.of(&broadcast),
             Err(demand) => match self.packagings.ended(demand.path()) {
                 Some(packaging) => packaging,
@@ -180,7 +180,7 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
             return refuse(&mut io, "403 Forbidden", &format!("{refusal}\n")).await;
         }
     };
-    let playing = match grant.play() {
+    let playing = match grant.play().await {
         Ok(playing) => playing,
         Err(demand) => {
             answered(404);

@@ -88,7 +88,7 @@ impl Service {
             Ok(grant) => grant,
             Err(refusal) => return text(StatusCode::FORBIDDEN, &format!("{refusal}\n")),
         };
-        match grant.play() {
+        match grant.play().await {
             Err(demand) => text(StatusCode::NOT_FOUND, &format!("nobody publishes {}\n", demand.path())),
             Ok(playing) => {
                 let head_only = request.method() == Method::HEAD;

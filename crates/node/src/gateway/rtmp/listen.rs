@@ -1,13 +1,14 @@
 //! Accepts connections and drives their sessions until it is clear what they are.
 
 use super::play::PLAY_FORMAT;
-use super::publish::Publishing;
+use super::publish::tag_type;
 use crate::auth::{Action, Ask, Auth, Playing, Refusal};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Io, accept_each, random_bytes};
 use crate::life::Life;
 use crate::logs::AccessLog;
 use crate::metrics::{CloseReason, Metrics};
+use crate::publishing::{PublishError, Publishing};
 use crate::sessions::{Ending, Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
@@ -39,9 +40,7 @@ pub(super) enum End {
     #[error("{0}")]
     Wire(#[from] rtmp::Error),
     #[error("{0}")]
-    Media(#[from] mux::Error),
-    #[error("{0}")]
-    Hub(#[from] hub::Error),
+    Publish(#[from] PublishError),
     #[error("refused: {0}")]
     Refused(String),
     #[error("nothing came for too long")]
@@ -210,7 +209,7 @@ impl Session {
                 },
                 Output::Event(Event::Media { kind, timestamp, body }) => {
                     if let Some((publishing, guard)) = &mut self.publishing {
-                        guard.span().in_scope(|| publishing.media(kind, timestamp, &body, now))?;
+                        guard.span().in_scope(|| publishing.tag(tag_type(kind), timestamp, &body, now))?;
                     }
                 }
                 Output::Event(Event::PublishEnded) => {
@@ -273,7 +272,7 @@ impl Session {
                 return Err(refusal.to_string());
             }
         };
-        match grant.play() {
+        match grant.play().await {
             Ok(playing) => {
                 self.wire.accept_play(request.id);
                 Ok(playing)
@@ -316,8 +315,8 @@ impl End {
     fn reason(&self) -> CloseReason {
         match self {
             End::Left | End::Io(_) | End::HandedOver => CloseReason::Left,
-            End::Wire(_) | End::Media(_) | End::Refused(_) => CloseReason::Broken,
-            End::Hub(_) => CloseReason::Superseded,
+            End::Wire(_) | End::Refused(_) => CloseReason::Broken,
+            End::Publish(error) => error.reason(),
             End::Idle => CloseReason::Idle,
             End::Ended => CloseReason::Ended,
             End::Shutdown => CloseReason::Shutdown,
