@@ -5,6 +5,7 @@
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
 //! - [`clips`] what is published; [`compare`] what came out with what went in
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
+//! - [`players`] players of others, watched while they play
 //! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
@@ -17,6 +18,7 @@ pub mod frames;
 pub mod http;
 pub mod mp4;
 mod peer;
+pub mod players;
 pub mod playlist;
 mod publisher;
 mod server;

@@ -1,13 +1,14 @@
-//! Programs of others: ffmpeg, ffprobe, curl, openssl.
+//! Programs of others: ffmpeg, ffprobe, curl, openssl, players.
 
 use crate::folder::project;
 use crate::server;
 use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 use std::ffi::OsStr;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,15 @@ pub struct Tool {
 pub struct Running {
     child: Child,
     shown: String,
-    readers: Option<[JoinHandle<Vec<u8>>; 2]>,
+    out: Pipe,
+    log: Pipe,
+}
+
+/// What a program has written so far, and the thread that reads on.
+#[derive(Debug)]
+struct Pipe {
+    bytes: Arc<Mutex<Vec<u8>>>,
+    reader: Option<JoinHandle<()>>,
 }
 
 /// A command that ended.
@@ -90,19 +99,37 @@ impl Tool {
         self
     }
 
+    /// Sets an environment variable.
+    #[must_use]
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Tool {
+        self.command.env(name, value);
+        self
+    }
+
     /// Starts it.
     ///
     /// # Errors
     /// When there is no such program.
-    pub fn start(mut self) -> Result<Running> {
-        let command = self.command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    pub fn start(self) -> Result<Running> {
+        self.start_with(Stdio::null())
+    }
+
+    /// Starts it with an input of ours: see [`Running::say`].
+    ///
+    /// # Errors
+    /// When there is no such program.
+    pub fn start_to_talk(self) -> Result<Running> {
+        self.start_with(Stdio::piped())
+    }
+
+    fn start_with(mut self, input: Stdio) -> Result<Running> {
+        let command = self.command.stdin(input).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().with_context(|| {
             format!("can't run {}: scripts/install-test-tools.sh installs it", self.shown)
         })?;
-        let out = child.stdout.take().context("no output")?;
-        let log = child.stderr.take().context("no log")?;
-        let readers = Some([reader(out), reader(log)]);
-        Ok(Running { child, shown: self.shown, readers })
+        let out = Pipe::new(child.stdout.take().context("no output")?);
+        let log = Pipe::new(child.stderr.take().context("no log")?);
+        Ok(Running { child, shown: self.shown, out, log })
     }
 
     /// Runs it to its end.
@@ -152,6 +179,27 @@ impl Running {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// What it has written to its standard output so far.
+    pub fn out_so_far(&self) -> Vec<u8> {
+        self.out.so_far()
+    }
+
+    /// What it has written so far, output and then log, as text.
+    pub fn text_so_far(&self) -> String {
+        [self.out.so_far(), self.log.so_far()]
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .concat()
+    }
+
+    /// Writes a line to its standard input.
+    ///
+    /// # Errors
+    /// When it reads no more, or was started without an input.
+    pub fn say(&mut self, line: &str) -> Result<()> {
+        let input = self.child.stdin.as_mut().context("started without an input")?;
+        writeln!(input, "{line}").with_context(|| format!("{} reads no more", self.shown))
+    }
+
     /// Ends it with SIGKILL: it says goodbye to nobody.
     ///
     /// # Errors
@@ -164,9 +212,8 @@ impl Running {
 
     fn collect(&mut self, status: Option<ExitStatus>) -> Result<Finished> {
         let status = status.map_or_else(|| self.child.wait(), Ok)?;
-        let [out, log] =
-            self.readers.take().context("collected twice")?.map(|r| r.join().unwrap_or_default());
-        let log = String::from_utf8_lossy(&log).into_owned();
+        let out = self.out.rest();
+        let log = String::from_utf8_lossy(&self.log.rest()).into_owned();
         Ok(Finished { status, out, log, shown: self.shown.clone() })
     }
 }
@@ -203,12 +250,33 @@ impl std::fmt::Display for Finished {
     }
 }
 
-/// Reads a pipe to its end, or the program would wait for us.
-fn reader(mut pipe: impl Read + Send + 'static) -> JoinHandle<Vec<u8>> {
-    std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        // What was read before an error counts.
-        let _ = pipe.read_to_end(&mut bytes);
-        bytes
-    })
+impl Pipe {
+    /// Reads a pipe to its end, or the program would wait for us.
+    fn new(mut pipe: impl Read + Send + 'static) -> Pipe {
+        let bytes = Arc::new(Mutex::new(Vec::new()));
+        let reader = std::thread::spawn({
+            let bytes = Arc::clone(&bytes);
+            move || {
+                let mut buffer = [0; 16 << 10];
+                // What was read before an error counts.
+                while let Ok(count @ 1..) = pipe.read(&mut buffer) {
+                    bytes.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..count]);
+                }
+            }
+        });
+        Pipe { bytes, reader: Some(reader) }
+    }
+
+    fn so_far(&self) -> Vec<u8> {
+        self.bytes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// All of it, after the program's end.
+    fn rest(&mut self) -> Vec<u8> {
+        if let Some(reader) = self.reader.take() {
+            // It has no reason to panic.
+            let _ = reader.join();
+        }
+        self.so_far()
+    }
 }
