@@ -23,12 +23,27 @@ needed=(
     npm:npm
     cc:build-essential
     cmake:cmake
+    obs:obs-studio
+    Xvfb:xvfb
+    mpv:mpv
+    vlc:vlc-bin
+    '/usr/lib/*/vlc/plugins/control/liboldrc_plugin.so:vlc-plugin-base'
+    setpriv:util-linux
+    rtmpdump:rtmpdump
+    gst-launch-1.0:gstreamer1.0-tools
+    '/usr/lib/*/gstreamer-1.0/libgstplayback.so:gstreamer1.0-plugins-base'
+    '/usr/lib/*/gstreamer-1.0/libgstadaptivedemux2.so:gstreamer1.0-plugins-good'
+    '/usr/lib/*/gstreamer-1.0/libgstrtmp2.so:gstreamer1.0-plugins-bad'
+    '/usr/lib/*/gstreamer-1.0/libgstx264.so:gstreamer1.0-plugins-ugly'
+    '/usr/lib/*/gstreamer-1.0/libgstlibav.so:gstreamer1.0-libav'
 )
 
 is_there() {
     case $1 in
         # A venv needs the module, and Debian has cut it out of python3 itself.
         */ensurepip) python3 -c 'import ensurepip' 2>/dev/null ;;
+        # Plugins lie in a folder that is named after the machine.
+        /*'*'*) compgen -G "$1" >/dev/null ;;
         /*) test -e "$1" ;;
         *) command -v "$1" >/dev/null || test -x "/usr/sbin/$1" ;;
     esac

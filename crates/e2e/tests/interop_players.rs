@@ -2,7 +2,12 @@
 
 use anyhow::Result;
 use e2e::players::{self, Watched};
-use e2e::{Publisher, Server, clips};
+use e2e::playlist::Playlist;
+use e2e::wait::{Look, until};
+use e2e::{Publisher, Server, clips, http};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
 
 /// One server and broadcast, and one player several times at once.
 fn plays(player: fn(&str) -> Result<Watched>, urls: impl Fn(&Server) -> Vec<String>) -> Result<()> {
@@ -38,9 +43,20 @@ fn vlc_plays_every_format() -> Result<()> {
     plays(players::vlc, every_format)
 }
 
+/// GStreamer 1.22.0 loses a playlist that grows from its first segment ("could not synchronize new variant playlist"),
+/// so this broadcast is some seconds old.
 #[test]
 fn gstreamer_plays_every_format() -> Result<()> {
-    plays(players::gstreamer, every_format)
+    let clip = clips::long()?;
+    let server = Server::demo(&[])?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x", &clip)?;
+    server.wait_live("live/x")?;
+    until(LIMIT, "three segments in TS", || {
+        let list = http::fetch(server.ports.http, "/live/x/ts/index.m3u8", &[])?.text()?;
+        let segments = Playlist::parse(&list)?.segments.len();
+        Ok(if segments >= 3 { Look::Found(()) } else { Look::NotYet(list) })
+    })?;
+    players::all(players::gstreamer, &every_format(&server))
 }
 
 #[test]
