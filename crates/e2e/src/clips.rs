@@ -84,6 +84,15 @@ pub fn av1_opus() -> Result<Clip> {
     make(Tool::ffmpeg9, "av1-opus.mp4", &picture("320x180", 25, 20), &noise(48_000, 20), video)
 }
 
+/// VP9 and Opus, by ffmpeg 9.
+///
+/// # Errors
+/// When ffmpeg fails.
+pub fn vp9_opus() -> Result<Clip> {
+    let video = "-c:v libvpx-vp9 -deadline realtime -cpu-used 8 -g 25 -b:v 200k -pix_fmt yuv420p -c:a libopus -b:a 64k";
+    make(Tool::ffmpeg9, "vp9-opus.mp4", &picture("320x180", 25, 20), &noise(48_000, 20), video)
+}
+
 const AAC: &str = "-c:a aac -b:a 64k";
 
 fn picture(size: &str, rate: u32, seconds: u32) -> String {

@@ -4,6 +4,7 @@
 //! - [`Server`] the binary, on ports of its own
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
 //! - [`clips`] what is published; [`compare`] what came out with what went in
+//! - [`Obs`] OBS Studio, driven like by a hand
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
 //! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
@@ -17,6 +18,7 @@ mod folder;
 pub mod frames;
 pub mod http;
 pub mod mp4;
+mod obs;
 mod peer;
 pub mod players;
 pub mod playlist;
@@ -28,6 +30,7 @@ pub mod wait;
 pub mod websocket;
 
 pub use folder::{Folder, project};
+pub use obs::Obs;
 pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
 pub use server::{Ports, Server};

@@ -3,9 +3,10 @@
 
 use crate::flv;
 use crate::frames::Frames;
+use crate::server::Server;
 use crate::tool::{Running, Tool};
 use crate::wait::{Look, until};
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use rtmp::MediaKind;
 use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
@@ -20,6 +21,22 @@ pub struct Watched {
     /// Seconds of sound.
     pub heard_s: f64,
 }
+
+/// One of them: its name, and how it is watched with a URL.
+pub type Player = (&'static str, fn(&str) -> Result<Watched>);
+
+/// ffprobe decodes and counts.
+pub const FFPROBE: Player = ("ffprobe", ffprobe);
+/// ffmpeg decodes and lists what it decoded.
+pub const FFMPEG: Player = ("ffmpeg", ffmpeg);
+/// mpv plays in real time and shows its position with every picture.
+pub const MPV: Player = ("mpv", mpv);
+/// VLC plays in real time and is asked for its statistics.
+pub const VLC: Player = ("VLC", vlc);
+/// rtmpdump writes what it gets as FLV. It decodes nothing.
+pub const RTMPDUMP: Player = ("rtmpdump", rtmpdump);
+/// GStreamer plays in real time; its sinks tell every buffer.
+pub const GSTREAMER: Player = ("GStreamer", gstreamer);
 
 /// Seconds of pictures and of sound that every player must get.
 pub const WATCHED_S: f64 = 4.0;
@@ -47,11 +64,7 @@ impl Watched {
     }
 }
 
-/// ffprobe decodes and counts.
-///
-/// # Errors
-/// When it fails or finds too little.
-pub fn ffprobe(url: &str) -> Result<Watched> {
+fn ffprobe(url: &str) -> Result<Watched> {
     let probe = Tool::ffprobe()
         .words("-of json -show_entries frame=media_type,best_effort_timestamp_time,duration_time");
     let found =
@@ -63,11 +76,7 @@ pub fn ffprobe(url: &str) -> Result<Watched> {
     Watched::of(&times("video"), &times("audio")).check()
 }
 
-/// ffmpeg decodes and lists what it decoded.
-///
-/// # Errors
-/// When it fails or finds too little.
-pub fn ffmpeg(url: &str) -> Result<Watched> {
+fn ffmpeg(url: &str) -> Result<Watched> {
     let tool =
         Tool::ffmpeg().words("-i").arg(url).words(&format!("-t {} -fps_mode passthrough", WATCHED_S + 1.0));
     let finished = tool.words("-c:v rawvideo -c:a pcm_s16le -f framemd5 -").succeed(LIMIT)?;
@@ -76,11 +85,7 @@ pub fn ffmpeg(url: &str) -> Result<Watched> {
     Watched::of(&times(&frames.video), &times(&frames.audio)).check()
 }
 
-/// mpv plays in real time and shows its position with every picture.
-///
-/// # Errors
-/// When it ends or doesn't get far enough.
-pub fn mpv(url: &str) -> Result<Watched> {
+fn mpv(url: &str) -> Result<Watched> {
     let mpv =
         Tool::new("mpv").words("--no-config --vo=null --ao=null --msg-level=all=warn,statusline=status");
     let player = mpv.arg("--term-status-msg=AT ${=time-pos} ${=audio-pts} END").arg(url).start()?;
@@ -98,11 +103,8 @@ fn mpv_line(line: &str) -> Option<(f64, f64)> {
     Some((words.next()?.parse().ok()?, words.next()?.parse().ok()?))
 }
 
-/// VLC plays in real time and is asked for its statistics. It doesn't run as root.
-///
-/// # Errors
-/// When it ends or doesn't get far enough.
-pub fn vlc(url: &str) -> Result<Watched> {
+/// It doesn't run as root.
+fn vlc(url: &str) -> Result<Watched> {
     let is_root = std::fs::metadata("/proc/self")?.uid() == 0;
     let vlc = match is_root {
         true => Tool::new("setpriv").words("--reuid=65534 --regid=65534 --clear-groups vlc"),
@@ -125,18 +127,15 @@ pub fn vlc(url: &str) -> Result<Watched> {
         let sounds = count("buffers played").unwrap_or_default();
         Ok(Watched {
             pictures,
-            // It counts, and shows no times: by the clip's rates, 25 pictures a second and 1024 samples a buffer.
+            // It counts, and shows no times. The clips have 25 pictures a second, and no codec's packets of sound are
+            // shorter than Opus's 20 ms.
             shown_s: pictures as f64 / 25.0,
-            heard_s: sounds as f64 * 1024.0 / 44_100.0,
+            heard_s: sounds as f64 * 0.02,
         })
     })
 }
 
-/// rtmpdump writes what it gets as FLV. It decodes nothing.
-///
-/// # Errors
-/// When it ends or doesn't get enough.
-pub fn rtmpdump(url: &str) -> Result<Watched> {
+fn rtmpdump(url: &str) -> Result<Watched> {
     let player = Tool::new("rtmpdump").words("--quiet --live -o - -r").arg(url).start()?;
     watch(player, |player| {
         let bytes = player.out_so_far();
@@ -156,11 +155,8 @@ pub fn rtmpdump(url: &str) -> Result<Watched> {
     })
 }
 
-/// GStreamer plays in real time: its RTMP element by hand, all else by `playbin3`. Its sinks tell every buffer.
-///
-/// # Errors
-/// When it ends or doesn't get far enough.
-pub fn gstreamer(url: &str) -> Result<Watched> {
+/// RTMP by an element of its own, all else by `playbin3`.
+fn gstreamer(url: &str) -> Result<Watched> {
     let gstreamer = Tool::new("gst-launch-1.0").words("-v");
     let sink = |name: &str| format!("fakesink name={name} silent=false sync=true");
     let player = if url.starts_with("rtmp:") {
@@ -226,24 +222,30 @@ fn ending(player: &Running) -> String {
     text[from..].to_owned()
 }
 
-/// Plays all of `urls` at a time with one player, and says of each that failed why.
+/// `live/x` as HTTP-FLV, HLS, HLS in TS, and RTMP.
+pub fn every_format(server: &Server) -> Vec<String> {
+    let http = ["/live/x.flv", "/live/x/index.m3u8", "/live/x/ts/index.m3u8"].map(|path| server.http(path));
+    http.into_iter().chain([server.rtmp("/live/x")]).collect()
+}
+
+/// All of `players` play all of `urls` at the same time; says of each that failed why.
 ///
 /// # Errors
 /// When one failed.
-pub fn all(player: fn(&str) -> Result<Watched>, urls: &[String]) -> Result<()> {
+pub fn all(players: &[Player], urls: &[String]) -> Result<()> {
     let results: Vec<_> = std::thread::scope(|scope| {
-        let watching: Vec<_> = urls.iter().map(|url| (url, scope.spawn(move || player(url)))).collect();
-        watching.into_iter().map(|(url, thread)| (url, thread.join())).collect()
+        let each = players.iter().flat_map(|player| urls.iter().map(move |url| (player, url)));
+        let watching: Vec<_> =
+            each.map(|((name, play), url)| (name, url, scope.spawn(move || play(url)))).collect();
+        watching.into_iter().map(|(name, url, thread)| (name, url, thread.join())).collect()
     });
     let mut failed = Vec::new();
-    for (url, result) in results {
+    for (name, url, result) in results {
         match result.ok().context("the test's thread panicked").and_then(|watched| watched) {
-            Ok(watched) => println!("{url}: {watched:?}"),
-            Err(error) => failed.push(format!("{url}: {error:#}")),
+            Ok(watched) => println!("{name} {url}: {watched:?}"),
+            Err(error) => failed.push(format!("{name} {url}: {error:#}")),
         }
     }
-    if !failed.is_empty() {
-        bail!("{} of {} failed:\n{}", failed.len(), urls.len(), failed.join("\n"));
-    }
+    ensure!(failed.is_empty(), "{} failed:\n{}", failed.len(), failed.join("\n"));
     Ok(())
 }

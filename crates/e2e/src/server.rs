@@ -4,6 +4,7 @@ use crate::folder::{Folder, project};
 use crate::http;
 use crate::wait::{Look, until};
 use anyhow::{Context, Result, bail};
+use std::ffi::{OsStr, OsString};
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -17,6 +18,8 @@ pub struct Server {
     /// Where it listens.
     pub ports: Ports,
     folder: Folder,
+    arguments: Vec<OsString>,
+    settings: Vec<(String, String)>,
 }
 
 /// Where a server listens, on 127.0.0.1.
@@ -28,6 +31,8 @@ pub struct Ports {
     pub http: u16,
     pub https: u16,
     pub admin: u16,
+    /// Of a program beside the server.
+    pub beside: u16,
 }
 
 /// From start to ready; generous, since two tests share two cores.
@@ -44,9 +49,7 @@ impl Server {
         let folder = Folder::new()?;
         let config = folder.file("floodtide.toml");
         std::fs::write(&config, toml)?;
-        let mut command = Command::new(binary());
-        command.arg("serve").arg("--config").arg(&config);
-        Server::start(command, folder)
+        Server::start(&["serve".as_ref(), "--config".as_ref(), config.as_os_str()], &[], folder)
     }
 
     /// `floodtide demo --no-clip`, where anyone publishes; `settings` are environment variables.
@@ -54,9 +57,7 @@ impl Server {
     /// # Errors
     /// When it can't be started or isn't ready in time.
     pub fn demo(settings: &[(&str, &str)]) -> Result<Server> {
-        let mut command = Command::new(binary());
-        command.args(["demo", "--no-clip"]).envs(settings.iter().copied());
-        Server::start(command, Folder::new()?)
+        Server::start(&["demo".as_ref(), "--no-clip".as_ref()], settings, Folder::new()?)
     }
 
     /// `floodtide demo`, which publishes its clip as `live/demo`.
@@ -64,38 +65,47 @@ impl Server {
     /// # Errors
     /// When it can't be started or isn't ready in time.
     pub fn demo_clip() -> Result<Server> {
-        let mut command = Command::new(binary());
-        command.arg("demo");
-        Server::start(command, Folder::new()?)
+        Server::start(&["demo".as_ref()], &[], Folder::new()?)
     }
 
-    fn start(mut command: Command, folder: Folder) -> Result<Server> {
+    fn start(arguments: &[&OsStr], settings: &[(&str, &str)], folder: Folder) -> Result<Server> {
         let ports = free_ports()?;
+        let mut arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
         for (flag, port) in [("--rtmp", ports.rtmp), ("--http", ports.http), ("--admin", ports.admin)] {
-            command.args([flag, &format!("127.0.0.1:{port}")]);
+            arguments.extend([flag.into(), format!("127.0.0.1:{port}").into()]);
         }
-        command
-            .env("FLOODTIDE_RTMP__TLS_LISTEN", format!("127.0.0.1:{}", ports.rtmps))
-            .env("FLOODTIDE_HTTP__TLS_LISTEN", format!("127.0.0.1:{}", ports.https))
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(std::fs::File::create(folder.file("out"))?)
-            .stderr(std::fs::File::create(folder.file("log"))?);
-        let child = command.spawn().with_context(|| {
-            format!("can't start {}: cargo build --release -p floodtide", binary().display())
-        })?;
-        let mut server = Server { child, ports, folder };
+        let mut settings: Vec<_> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        for (name, port) in [("RTMP", ports.rtmps), ("HTTP", ports.https)] {
+            settings.push((format!("FLOODTIDE_{name}__TLS_LISTEN"), format!("127.0.0.1:{port}")));
+        }
+        let child = spawn(&arguments, &settings, &folder)?;
+        let mut server = Server { child, ports, folder, arguments, settings };
+        server.wait_ready()?;
+        Ok(server)
+    }
+
+    /// Ends it with SIGKILL and starts it again, on the same ports and as it was.
+    ///
+    /// # Errors
+    /// When it isn't ready again in time.
+    pub fn restart(&mut self) -> Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        self.child = spawn(&self.arguments, &self.settings, &self.folder)?;
+        self.wait_ready()
+    }
+
+    fn wait_ready(&mut self) -> Result<()> {
         until(READY_MAX, "the server answers /readyz", || {
-            if let Some(status) = server.child.try_wait()? {
-                bail!("the server ended with {status}:\n{}", server.log());
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the server ended with {status}:\n{}", self.log());
             }
-            Ok(match http::fetch(ports.admin, "/readyz", &[]) {
+            Ok(match http::fetch(self.ports.admin, "/readyz", &[]) {
                 Ok(answer) if answer.status == 200 => Look::Found(()),
                 Ok(answer) => Look::NotYet(format!("status {}", answer.status)),
                 Err(error) => Look::NotYet(format!("{error:#}")),
             })
-        })?;
-        Ok(server)
+        })
     }
 
     /// `http://127.0.0.1:PORT` with this path.
@@ -193,6 +203,17 @@ impl Drop for Server {
     }
 }
 
+/// Starts the binary; what it writes goes behind what an earlier one wrote.
+fn spawn(arguments: &[OsString], settings: &[(String, String)], folder: &Folder) -> Result<Child> {
+    let file = |name| std::fs::File::options().create(true).append(true).open(folder.file(name));
+    let mut command = Command::new(binary());
+    command.args(arguments).envs(settings.iter().map(|(name, value)| (name, value))).env("NO_COLOR", "1");
+    command.stdin(Stdio::null()).stdout(file("out")?).stderr(file("log")?);
+    command
+        .spawn()
+        .with_context(|| format!("can't start {}: cargo build --release -p floodtide", binary().display()))
+}
+
 /// The binary: `FLOODTIDE`, or the release build.
 pub(crate) fn binary() -> PathBuf {
     std::env::var_os("FLOODTIDE").map_or_else(|| project().join("target/release/floodtide"), PathBuf::from)
@@ -208,8 +229,9 @@ fn free_ports() -> Result<Ports> {
     for _ in 0..BLOCKS {
         let block = (std::process::id() + 97 * TAKEN.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
         let port = |n| u16::try_from(FIRST + block * BLOCK + n).unwrap_or(0);
-        let ports = Ports { rtmp: port(0), rtmps: port(1), http: port(2), https: port(3), admin: port(4) };
-        let all = [ports.rtmp, ports.rtmps, ports.http, ports.https, ports.admin];
+        let [rtmp, rtmps, http, https, admin, beside] = [0, 1, 2, 3, 4, 5].map(port);
+        let ports = Ports { rtmp, rtmps, http, https, admin, beside };
+        let all = [rtmp, rtmps, http, https, admin, beside];
         if all.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()) {
             return Ok(ports);
         }

@@ -1,4 +1,4 @@
-//! HEVC, AV1 and Opus by enhanced RTMP, published by ffmpeg 9.
+//! HEVC, AV1, VP9 and Opus by enhanced RTMP, published by ffmpeg 9.
 
 use anyhow::{Context, Result, ensure};
 use e2e::clips::{self, Clip};
@@ -43,6 +43,11 @@ fn hevc_and_aac_come_out_of_flv_rtmp_and_hls() -> Result<()> {
 #[test]
 fn av1_and_opus_come_out_of_flv_rtmp_and_hls() -> Result<()> {
     comes_out(&clips::av1_opus()?, ["av1", "opus"])
+}
+
+#[test]
+fn vp9_and_opus_come_out_of_flv_rtmp_and_hls() -> Result<()> {
+    comes_out(&clips::vp9_opus()?, ["vp9", "opus"])
 }
 
 #[test]

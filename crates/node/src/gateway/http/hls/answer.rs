@@ -82,10 +82,11 @@ pub(in super::super) async fn answer(
     answer
 }
 
-/// The answer once there is one; `Wait` if there is none in time.
+/// The answer once there is one; `Wait` if there is none in time. The target duration may become known only while a
+/// request is held, and is long when keyframes are far apart: so the newest one says how long.
 async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
     let mut snapshots = packaging.snapshots();
-    let mut deadline = None;
+    let asked = Instant::now();
     loop {
         let hold_max = {
             let snapshot = snapshots.borrow_and_update();
@@ -94,8 +95,7 @@ async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
                 answer => return answer,
             }
         };
-        let deadline = *deadline.get_or_insert_with(|| Instant::now() + hold_max);
-        match timeout_at(deadline, snapshots.changed()).await {
+        match timeout_at(asked + hold_max, snapshots.changed()).await {
             Ok(Ok(())) => {}
             // Packaging ended: nothing will come.
             Ok(Err(_)) => return hls::Answer::NotFound,
