@@ -7,6 +7,7 @@
 pub mod auth;
 pub mod config;
 mod egress;
+mod follow;
 mod gateway;
 mod gather;
 mod ingest;

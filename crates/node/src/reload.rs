@@ -1,16 +1,11 @@
 //! New configuration for a running server: read whole, checked whole, then applied; or refused, and the old one stays.
 
-use crate::auth::Auth;
+use crate::auth::{Auth, Prepared, RulesError};
 use crate::config::{Config, ConfigError, Layers};
-use crate::life::Life;
 use crate::logs::LogControl;
 use crate::sessions::Sessions;
 use hub::Hub;
-use notify::{RecursiveMode, Watcher};
-use std::path::Path;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
-use std::time::Duration;
-use tokio::sync::mpsc;
 
 /// What a running server needs to take new settings. Clones share.
 #[derive(Clone, Debug)]
@@ -43,6 +38,9 @@ pub enum ReloadError {
     /// It can't be read or isn't allowed.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Something that it names can't be used.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
 }
 
 impl Reloader {
@@ -89,7 +87,8 @@ impl Reloader {
             needs_restart: read.difference(&next),
             revoked: 0,
         };
-        let revoked = self.apply(&next);
+        let rules = self.0.auth.prepare(&next)?;
+        let revoked = self.apply(&next, rules);
         *running = Arc::new(next);
         Ok(Reloaded { revoked, ..reloaded })
     }
@@ -102,13 +101,13 @@ impl Reloader {
         }
     }
 
-    fn apply(&self, next: &Config) -> usize {
+    fn apply(&self, next: &Config, rules: Prepared) -> usize {
         self.0.hub.set_limits(crate::start::hub_limits(next));
         self.0.sessions.access().show(next.log.addresses);
         if let Some(logs) = self.0.logs.get() {
             logs.apply(&next.log);
         }
-        self.0.auth.apply(next)
+        self.0.auth.apply(rules)
     }
 }
 
@@ -122,51 +121,3 @@ impl Reloaded {
         }
     }
 }
-
-/// Reloads when the file is no longer what was `read` at the start, until shutdown. The folder is watched, since a file may be replaced by renaming another
-/// over it, or by a link to a folder that is (as Kubernetes does).
-pub(crate) async fn follow_file(reloader: Reloader, read: Option<Vec<u8>>, mut life: Life) {
-    let Some(file) = reloader.layers().path().map(Path::to_owned) else { return };
-    let (changed, mut changes) = tokio::sync::mpsc::channel(1);
-    let _watcher = match watch_folder(&file, changed) {
-        Ok(watcher) => watcher,
-        Err(error) => {
-            tracing::warn!(%error, "changes of the configuration file are not seen; send SIGHUP after one");
-            return;
-        }
-    };
-    let mut last = read;
-    loop {
-        // The first look is at what happened between the start and the watch.
-        let now = std::fs::read(&file).ok();
-        if now.is_some() && now != last {
-            last = now;
-            reloader.reload_and_log();
-        }
-        tokio::select! {
-            changed = changes.recv() => if changed.is_none() { return },
-            () = life.stopping() => return,
-        }
-        // Editors write in several steps.
-        if !life.rest(SETTLE).await {
-            return;
-        }
-        while changes.try_recv().is_ok() {}
-    }
-}
-
-fn watch_folder(file: &Path, changed: mpsc::Sender<()>) -> notify::Result<notify::RecommendedWatcher> {
-    let folder = match file.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let mut watcher = notify::recommended_watcher(move |_| {
-        // Full means that a change is told already.
-        let _ = changed.try_send(());
-    })?;
-    watcher.watch(folder, RecursiveMode::NonRecursive)?;
-    Ok(watcher)
-}
-
-/// How long a file rests before it is read.
-const SETTLE: Duration = Duration::from_millis(200);

@@ -45,6 +45,8 @@ pub(crate) struct Session {
     pub(crate) ask: Ask,
     /// What allowed it.
     pub(crate) rule: Rule,
+    /// The name of its key, or the subject of its token.
+    pub(crate) who: Option<String>,
     pub(crate) began: SystemTime,
     pub(crate) since: Instant,
     /// When its grant ends.
@@ -135,6 +137,7 @@ impl Sessions {
         path: BroadcastPath,
         ask: Ask,
         rule: Rule,
+        who: Option<String>,
         expires: Option<Instant>,
         counted: Option<ViewerGuard>,
     ) -> SessionGuard {
@@ -144,6 +147,7 @@ impl Sessions {
             path,
             ask,
             rule,
+            who,
             began: SystemTime::now(),
             since: Instant::now(),
             expires,
@@ -358,7 +362,7 @@ mod tests {
 
     fn begin(sessions: &Sessions, expires: Option<Instant>) -> SessionGuard {
         let path = BroadcastPath::parse("live/x").unwrap();
-        sessions.begin(Role::Viewer, path, Ask::for_test("live/x"), Rule::Local, expires, None)
+        sessions.begin(Role::Viewer, path, Ask::for_test("live/x"), Rule::Local, None, expires, None)
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! Start-up, in the order that matters.
 
 use crate::auth::Auth;
-use crate::config::{Config, Layers};
+use crate::auth::keys::KeyStore;
+use crate::config::{Config, Layers, Surroundings};
 use crate::egress::{Plane, Settings};
+use crate::follow::{self, Files};
 use crate::gateway::{http, random_bytes, rtmp};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
 use crate::metrics::Metrics;
 use crate::pull::Fetchable;
-use crate::reload::{self, Reloader};
+use crate::reload::Reloader;
 use crate::sessions::Sessions;
 use crate::tls;
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
 use std::net::SocketAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpSocket};
@@ -58,8 +62,13 @@ impl Node {
     /// # Errors
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
     pub async fn start(layers: Layers) -> Result<Node> {
-        let read = layers.path().and_then(|path| std::fs::read(path).ok());
+        // Read before they are used, so that no change between goes unseen.
+        let mut files = Files::read(layers.path());
         let config = &layers.load()?;
+        let state = config.state.folder(&Surroundings::here());
+        make_state_folder(&state);
+        let keys = KeyStore::new(&state);
+        files.also(&keys.path());
         let hub = Hub::new(hub_limits(config));
         let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
         let metrics = Arc::new(Metrics::new(&hub, &sessions));
@@ -73,7 +82,7 @@ impl Node {
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (phases, life) = Phases::new();
         let fetchable = Fetchable::default();
-        let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, &metrics));
+        let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, keys, &metrics)?);
         let rtmp_gateway = Arc::new(rtmp::Gateway {
             auth: Arc::clone(&auth),
             plane: plane.clone(),
@@ -104,7 +113,7 @@ impl Node {
         tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
         tasks.spawn(expire(hub.clone(), life.clone()));
         let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions);
-        tasks.spawn(reload::follow_file(reloader.clone(), read, life));
+        tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
         Ok(Node {
             hub,
             plane,
@@ -140,6 +149,13 @@ impl Node {
 fn listen_on(ingest: &Ingest, key: &str, address: SocketAddr) -> Result<TcpListener> {
     let _inside = ingest.enter();
     listen(key, address)
+}
+
+/// Makes the folder if it can: what is made there later is seen only if the folder is watched from the start.
+fn make_state_folder(folder: &Path) {
+    if let Err(error) = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder) {
+        tracing::debug!(folder = %folder.display(), %error, "no state folder");
+    }
 }
 
 /// What the hub may hold.

@@ -53,7 +53,8 @@ impl PublishGrant {
         let expires = self.0.expires();
         let Grant { hub, sessions, ask, allowed } = self.0;
         let producer = hub.publish(&allowed.path, allowed.collision, now)?;
-        let session = sessions.begin(Role::Publisher, allowed.path, ask, allowed.rule, expires, None);
+        let session =
+            sessions.begin(Role::Publisher, allowed.path, ask, allowed.rule, allowed.who, expires, None);
         Ok((producer, session))
     }
 }
@@ -76,7 +77,8 @@ impl PlayGrant {
         let broadcast = self.arrival().await?;
         let Grant { sessions, ask, allowed, .. } = self.0;
         let counted = Some(broadcast.count_viewer());
-        let session = sessions.begin(Role::Viewer, allowed.path, ask, allowed.rule, expires, counted);
+        let session =
+            sessions.begin(Role::Viewer, allowed.path, ask, allowed.rule, allowed.who, expires, counted);
         Ok(Playing { broadcast, session })
     }
 

@@ -14,6 +14,7 @@ pub mod signed_url;
 mod vhosts;
 
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
+pub use rules::RulesError;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
@@ -21,6 +22,7 @@ use crate::pull::Fetchable;
 use crate::sessions::{Ending, Protocol, Sessions};
 use arc_swap::ArcSwap;
 use hub::{BroadcastPath, Hub};
+use keys::KeyStore;
 use rules::{Allowed, Rules};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -74,9 +76,15 @@ pub(crate) enum Rule {
 pub(crate) enum Refusal {
     #[error("a stream key is needed: publish to …/NAME?key=YOUR_KEY")]
     KeyMissing,
-    #[error("the stream key is wrong")]
-    KeyWrong,
-    #[error("this server has no stream key configured, so nobody can publish: set publish.stream_key")]
+    #[error("{0}")]
+    Key(#[from] keys::KeyError),
+    #[error("{0}")]
+    Token(#[from] jwt::TokenError),
+    #[error("{0}")]
+    Url(#[from] signed_url::UrlError),
+    #[error(
+        "this server has no stream key configured, so nobody can publish: set publish.stream_key, or make a key by floodtide ctl key add"
+    )]
     NobodyMay,
     #[error("nobody may publish here")]
     PublishClosed,
@@ -96,9 +104,11 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// What [`Refusal::code`] may say.
-    pub(crate) const CODES: [&'static str; 10] = [
+    pub(crate) const CODES: [&'static str; 12] = [
         "key_missing",
         "key_wrong",
+        "token",
+        "signed_url",
         "nobody_may",
         "publish_closed",
         "token_missing",
@@ -113,7 +123,9 @@ impl Refusal {
     pub(crate) fn code(&self) -> &'static str {
         match self {
             Refusal::KeyMissing => "key_missing",
-            Refusal::KeyWrong => "key_wrong",
+            Refusal::Key(_) => "key_wrong",
+            Refusal::Token(_) => "token",
+            Refusal::Url(_) => "signed_url",
             Refusal::NobodyMay => "nobody_may",
             Refusal::PublishClosed => "publish_closed",
             Refusal::TokenMissing => "token_missing",
@@ -133,6 +145,7 @@ pub(crate) struct Auth {
     sessions: Sessions,
     rules: ArcSwap<Rules>,
     fetchable: Fetchable,
+    keys: KeyStore,
     metrics: Arc<Metrics>,
 }
 
@@ -143,15 +156,23 @@ impl Auth {
         sessions: &Sessions,
         fetchable: &Fetchable,
         config: &Config,
+        keys: KeyStore,
         metrics: &Arc<Metrics>,
-    ) -> Auth {
-        Auth {
+    ) -> Result<Auth, RulesError> {
+        let rules = ArcSwap::from_pointee(Rules::new(config, &keys)?);
+        Ok(Auth {
             hub: hub.clone(),
             sessions: sessions.clone(),
-            rules: ArcSwap::from_pointee(Rules::new(config)),
+            rules,
             fetchable: fetchable.clone(),
+            keys,
             metrics: Arc::clone(metrics),
-        }
+        })
+    }
+
+    /// The stream keys that are made at run time.
+    pub(crate) fn keys(&self) -> &KeyStore {
+        &self.keys
     }
 
     /// Decides about a publisher.
@@ -183,7 +204,8 @@ impl Auth {
             peer,
             protocol,
         };
-        let allowed = Allowed { path, collision: hub::Collision::Reject, rule: Rule::Pull, expires: None };
+        let allowed =
+            Allowed { path, collision: hub::Collision::Reject, rule: Rule::Pull, expires: None, who: None };
         PublishGrant::new(&self.hub, &self.sessions, ask, allowed)
     }
 
@@ -204,9 +226,14 @@ impl Auth {
         Listing { rules, vhost }
     }
 
+    /// Makes rules of a configuration, to be applied when everything else about it is good too.
+    pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, RulesError> {
+        Ok(Prepared(Rules::new(config, &self.keys)?))
+    }
+
     /// Takes new rules, and ends the sessions that they don't allow any more. Returns how many.
-    pub(crate) fn apply(&self, config: &Config) -> usize {
-        self.rules.store(Arc::new(Rules::new(config)));
+    pub(crate) fn apply(&self, prepared: Prepared) -> usize {
+        self.rules.store(Arc::new(prepared.0));
         let rules = self.rules.load();
         let all = self.sessions.list();
         let revoked = all.iter().filter(|session| !rules.still_allow(session));
@@ -218,6 +245,10 @@ impl Auth {
         refusal
     }
 }
+
+/// Rules that can be applied.
+#[derive(Debug)]
+pub(crate) struct Prepared(Rules);
 
 /// The broadcasts of one vhost that anyone may play.
 #[derive(Debug)]

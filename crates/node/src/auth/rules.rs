@@ -1,5 +1,8 @@
 //! All rules together. They are replaced whole when the configuration changes.
 
+use super::jwt::{RuleError, Tokens, Wanted};
+use super::keys::{Key, KeyStore, Keys, StoreError};
+use super::signed_url::{UrlKeys, is_signed};
 use super::vhosts::{Policy, Publishers, Vhosts};
 use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
 use crate::config::{Access, Config};
@@ -11,7 +14,28 @@ use std::time::{Duration, SystemTime};
 #[derive(Debug)]
 pub(super) struct Rules {
     vhosts: Vhosts,
+    keys: Keys,
+    tokens: Tokens,
+    urls: UrlKeys,
     pub(super) publisher_idle: Duration,
+}
+
+/// Why rules can't be made of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub enum RulesError {
+    /// A key for tokens.
+    #[error(transparent)]
+    Token(#[from] RuleError),
+    /// The stream keys that were made at run time.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Who somebody showed to be, and until when.
+#[derive(Clone, Debug, Default)]
+struct Shown {
+    who: Option<String>,
+    expires: Option<SystemTime>,
 }
 
 /// What a request that was allowed may have.
@@ -22,18 +46,28 @@ pub(super) struct Allowed {
     pub(super) rule: Rule,
     /// When it ends.
     pub(super) expires: Option<SystemTime>,
+    /// The name of the key, or the subject of the token.
+    pub(super) who: Option<String>,
 }
 
 impl Rules {
-    pub(super) fn new(config: &Config) -> Rules {
-        Rules { vhosts: Vhosts::new(config), publisher_idle: config.publish.idle.0 }
+    /// Those of a configuration, and of the stream keys made at run time.
+    pub(super) fn new(config: &Config, store: &KeyStore) -> Result<Rules, RulesError> {
+        let configured = config.publish.key.iter().filter_map(Key::from_config);
+        Ok(Rules {
+            vhosts: Vhosts::new(config),
+            keys: Keys::new(configured.chain(store.read()?)),
+            tokens: Tokens::new(&config.auth.jwt)?,
+            urls: UrlKeys::new(&config.auth.url),
+            publisher_idle: config.publish.idle.0,
+        })
     }
 
     pub(super) fn somebody_may_publish(&self) -> bool {
         self.vhosts.policies().any(|policy| match policy.publish {
             Publishers::Anyone => true,
             Publishers::Nobody => false,
-            Publishers::Credential => policy.stream_key.is_some(),
+            Publishers::Credential => policy.stream_key.is_some() || self.has_credentials(),
         })
     }
 
@@ -64,46 +98,87 @@ impl Rules {
     /// Decides by what is configured here, without asking anybody.
     fn decide_here(&self, ask: &Ask, now: SystemTime) -> Result<Allowed, Refusal> {
         let (path, policy) = self.vhosts.resolve(ask)?;
-        let expires = match ask.action {
-            Action::Publish => self.may_publish(ask, policy, now)?,
-            Action::Play => self.may_play(ask, policy, now)?,
+        let Shown { who, expires } = match ask.action {
+            Action::Publish => self.may_publish(ask, &path, policy, now)?,
+            Action::Play => self.may_play(ask, &path, policy, now)?,
         };
-        Ok(Allowed { path, collision: policy.collision, rule: Rule::Local, expires })
+        Ok(Allowed { path, collision: policy.collision, rule: Rule::Local, expires, who })
+    }
+
+    /// Whether there is any key beside those of vhosts and apps.
+    fn has_credentials(&self) -> bool {
+        !(self.keys.is_empty() && self.tokens.is_empty() && self.urls.is_empty())
     }
 
     fn may_publish(
         &self,
         ask: &Ask,
+        path: &BroadcastPath,
         policy: &Policy,
-        _now: SystemTime,
-    ) -> Result<Option<SystemTime>, Refusal> {
-        match (policy.publish, &policy.stream_key) {
-            (Publishers::Anyone, _) => Ok(None),
-            (Publishers::Nobody, _) => Err(Refusal::PublishClosed),
-            (Publishers::Credential, None) => Err(Refusal::NobodyMay),
-            (Publishers::Credential, Some(key)) => match query_value(&ask.query, "key") {
-                None => Err(Refusal::KeyMissing),
-                Some(given) if same_secret(given, key) => Ok(None),
-                Some(_) => Err(Refusal::KeyWrong),
-            },
+        now: SystemTime,
+    ) -> Result<Shown, Refusal> {
+        match policy.publish {
+            Publishers::Anyone => return Ok(Shown::default()),
+            Publishers::Nobody => return Err(Refusal::PublishClosed),
+            Publishers::Credential => {}
+        }
+        if let Some(shown) = self.signed(ask, path, now) {
+            return shown;
+        }
+        match (query_value(&ask.query, "key"), &policy.stream_key) {
+            (None, None) if !self.has_credentials() => Err(Refusal::NobodyMay),
+            (None, _) => Err(Refusal::KeyMissing),
+            (Some(given), Some(key)) if same_secret(given, key) => Ok(Shown::default()),
+            (Some(_), None) if !self.has_credentials() => Err(Refusal::NobodyMay),
+            (Some(given), _) => {
+                let accepted = self.keys.check(given, path, now)?;
+                Ok(Shown { who: Some(accepted.id), expires: accepted.expires })
+            }
         }
     }
 
-    fn may_play(&self, _ask: &Ask, policy: &Policy, _now: SystemTime) -> Result<Option<SystemTime>, Refusal> {
+    fn may_play(
+        &self,
+        ask: &Ask,
+        path: &BroadcastPath,
+        policy: &Policy,
+        now: SystemTime,
+    ) -> Result<Shown, Refusal> {
         match policy.play {
-            Access::Anyone => Ok(None),
-            Access::Credential => Err(Refusal::TokenMissing),
+            Access::Anyone => Ok(Shown::default()),
             Access::Nobody => Err(Refusal::PlayClosed),
+            Access::Credential => self.signed(ask, path, now).unwrap_or(Err(Refusal::TokenMissing)),
         }
+    }
+
+    /// What a token or a signed URL allows; `None` if there is neither.
+    fn signed(&self, ask: &Ask, path: &BroadcastPath, now: SystemTime) -> Option<Result<Shown, Refusal>> {
+        let peer = ask.peer.ip().to_canonical();
+        if let Some(token) = query_value(&ask.query, "token").or(ask.bearer.as_deref()) {
+            let wanted = Wanted { action: ask.action, path, peer };
+            return Some(match self.tokens.verify(token, &wanted, now) {
+                Ok(token) => {
+                    Ok(Shown { who: token.subject.or(Some(token.rule)), expires: Some(token.expires) })
+                }
+                Err(error) => Err(error.into()),
+            });
+        }
+        is_signed(&ask.query).then(|| match self.urls.verify(&ask.query, ask.action, path, peer, now) {
+            Ok(url) => Ok(Shown { who: Some(url.kid), expires: Some(url.expires) }),
+            Err(error) => Err(error.into()),
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::jwt::TokenError;
+    use crate::auth::keys::KeyError;
 
     fn refusal(toml: &str, action: Action, query: &str) -> Option<Refusal> {
-        let rules = Rules::new(&toml::from_str(toml).unwrap());
+        let nowhere = KeyStore::new(std::path::Path::new("/nonexistent"));
+        let rules = Rules::new(&toml::from_str(toml).unwrap(), &nowhere).unwrap();
         let ask = Ask { action, query: query.to_owned(), ..Ask::for_test("live/x") };
         rules.decide_here(&ask, SystemTime::UNIX_EPOCH).err()
     }
@@ -113,7 +188,7 @@ mod tests {
         let keyed = "[publish]\nstream_key = 's3cret'";
         assert_eq!(refusal(keyed, Action::Publish, "key=s3cret"), None);
         assert_eq!(refusal(keyed, Action::Publish, "a=b&key=s3cret"), None);
-        assert_eq!(refusal(keyed, Action::Publish, "key=s3cre"), Some(Refusal::KeyWrong));
+        assert_eq!(refusal(keyed, Action::Publish, "key=s3cre"), Some(Refusal::Key(KeyError::Unknown)));
         assert_eq!(refusal(keyed, Action::Publish, ""), Some(Refusal::KeyMissing));
         assert_eq!(refusal("", Action::Publish, "key="), Some(Refusal::NobodyMay));
         assert_eq!(refusal("[publish]\nstream_key = ''", Action::Publish, "key="), Some(Refusal::NobodyMay));
@@ -124,5 +199,28 @@ mod tests {
         assert_eq!(refusal("", Action::Play, ""), None);
         assert_eq!(refusal("[play]\naccess = 'nobody'", Action::Play, ""), Some(Refusal::PlayClosed));
         assert_eq!(refusal("[play]\naccess = 'credential'", Action::Play, ""), Some(Refusal::TokenMissing));
+    }
+
+    const KEYS: &str = "[play]\naccess = 'credential'\n[[publish.key]]\nid = 'alice'\nsecret = 'of-alice'\npath = 'live/alice'\n\
+        [[auth.jwt]]\nsecret = '0123456789abcdef0123456789abcdef'\n";
+
+    #[test]
+    fn a_key_is_good_for_its_path_only() {
+        assert_eq!(refusal(KEYS, Action::Publish, "key=of-alice"), Some(Refusal::Key(KeyError::Path)));
+        assert_eq!(refusal(KEYS, Action::Publish, "key=of-bob"), Some(Refusal::Key(KeyError::Unknown)));
+        assert_eq!(refusal(KEYS, Action::Publish, ""), Some(Refusal::KeyMissing));
+        let mine = KEYS.replace("live/alice", "live/*");
+        assert_eq!(refusal(&mine, Action::Publish, "key=of-alice"), None);
+    }
+
+    #[test]
+    fn a_token_that_is_shown_is_checked_even_beside_a_good_key() {
+        let mine = KEYS.replace("live/alice", "live/*");
+        let expect = Some(Refusal::Token(TokenError::Malformed(
+            "its header can't be read, or names an algorithm that nobody may use",
+        )));
+        assert_eq!(refusal(&mine, Action::Publish, "key=of-alice&token=x"), expect);
+        assert_eq!(refusal(&mine, Action::Play, "token=x"), expect);
+        assert_eq!(refusal(&mine, Action::Play, "key=of-alice"), Some(Refusal::TokenMissing));
     }
 }

@@ -82,7 +82,7 @@ pub(super) fn root() -> PathBuf {
 
 fn begin(sessions: &Sessions, role: Role, protocol: Protocol, path: &str) -> SessionGuard {
     let ask = Ask { protocol, ..Ask::for_test(path) };
-    sessions.begin(role, BroadcastPath::parse(path).unwrap(), ask, Rule::Local, None, None)
+    sessions.begin(role, BroadcastPath::parse(path).unwrap(), ask, Rule::Local, None, None, None)
 }
 
 #[test]
