@@ -12,6 +12,7 @@ pub mod pattern;
 mod rules;
 pub mod signed_url;
 mod vhosts;
+pub(crate) mod webhook;
 
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 pub use rules::RulesError;

@@ -102,6 +102,11 @@ impl Webhook {
             for url in urls {
                 let uri = url.parse::<http::Uri>().ok();
                 let scheme = uri.as_ref().filter(|u| u.host().is_some()).and_then(http::Uri::scheme_str);
+                if uri.as_ref().and_then(http::Uri::authority).is_some_and(|a| a.as_str().contains('@')) {
+                    return Err(format!(
+                        "webhook.{key}: a URL has no user here; let the hook check the signature instead"
+                    ));
+                }
                 if !matches!(scheme, Some("http" | "https")) {
                     return Err(format!(
                         "webhook.{key}: {url:?} is no URL that begins with http:// or https://"
@@ -144,6 +149,7 @@ mod tests {
         };
         check("play = ['ftp://x/']", "webhook.play: \"ftp://x/\"");
         check("publish = ['/hook']", "webhook.publish");
+        check("publish = ['http://u:p@h/hook']", "has no user");
         check("timeout = '5m'", "webhook.timeout");
         check("queue = 0", "webhook.queue");
         check("retries = 99", "webhook.retries");
