@@ -19,6 +19,15 @@ pub enum Error {
     /// A tag that ends before its own header does.
     #[error("an FLV tag is cut short")]
     Short,
+    /// A file that begins like no FLV does.
+    #[error("not FLV: it begins otherwise")]
+    NotFlv,
+    /// A tag longer than [`crate::flv::TAG_BYTES_MAX`].
+    #[error("an FLV tag of {0} bytes is over the limit")]
+    TagTooLong(usize),
+    /// An encrypted tag.
+    #[error("an FLV tag is encrypted")]
+    Encrypted,
 }
 
 impl Error {

@@ -1,7 +1,7 @@
 //! AMF0 values (AMF0 specification §2), and AMF3 as far as commands use it (AMF3 specification §3).
 
 use crate::Error;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// Values nested deeper are refused.
 pub const DEPTH_MAX: usize = 16;
@@ -289,6 +289,11 @@ impl<'a> Decoder<'a> {
         }
         Ok(Value::Object(members))
     }
+}
+
+/// AMF3 messages begin with a format byte, then go on in AMF0.
+pub(crate) fn skip_format(payload: &Bytes) -> Bytes {
+    if payload.first() == Some(&0) { payload.slice(1..) } else { payload.clone() }
 }
 
 #[cfg(test)]

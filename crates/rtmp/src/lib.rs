@@ -8,6 +8,7 @@
 //! - [`ServerSession`] one publisher or player, seen from the server
 //! - [`ClientSession`] the other side
 
+mod aggregate;
 pub mod amf;
 pub mod chunk;
 mod client;

@@ -4,10 +4,12 @@
 mod demux;
 mod fourcc;
 mod mux;
+mod read;
 mod script;
 mod tag;
 
 pub use demux::{Demuxer, Event};
 pub use mux::{frame, metadata, sequence_header};
+pub use read::{TAG_BYTES_MAX, Tag, TagReader};
 pub use script::Metadata;
 pub use tag::{HEAD_BYTES_MAX, TagBody, TagType, file_header, write_tag};

@@ -3,7 +3,7 @@
 use super::{Asks, Event, Output, Request, RequestId, Role, ServerSession};
 use crate::amf::{self, Value};
 use crate::wire::{
-    ACK_WINDOW_BYTES, CAPS_RECONNECT, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM, DATA_CHUNK_STREAM,
+    ACK_WINDOW_BYTES, CAPS_RECONNECT, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM, DATA_CHUNK_STREAM, FOURCCS,
 };
 use crate::{Error, MessageKind};
 use bytes::BytesMut;
@@ -59,7 +59,7 @@ impl ServerSession {
             ("mode", Value::from(1.0)),
         ];
         if object.member("fourCcList").is_some() {
-            let codecs = ["hvc1", "av01", "vp09", "avc1", "Opus", "mp4a"].map(Value::from);
+            let codecs = FOURCCS.map(Value::from);
             properties.push(("fourCcList", Value::Array(codecs.to_vec())));
         }
         if let Some(caps) = object.member("capsEx").and_then(Value::as_number) {

@@ -1,15 +1,10 @@
 //! Protocol control: chunk sizes, windows, pings. RTMP 1.0 §5.4 and §7.1.7.
 
 use super::ServerSession;
-use crate::wire::{ACK_WINDOW_MIN_BYTES, CONTROL_CHUNK_STREAM};
+use crate::wire::{
+    ACK_WINDOW_MIN_BYTES, CONTROL_CHUNK_STREAM, PING_REQUEST, PING_RESPONSE, STREAM_BEGIN, number,
+};
 use crate::{Error, MessageKind};
-
-/// User control: a message stream begins.
-const STREAM_BEGIN: u16 = 0;
-/// User control: please answer.
-const PING_REQUEST: u16 = 6;
-/// User control: the answer.
-const PING_RESPONSE: u16 = 7;
 
 impl ServerSession {
     pub(super) fn control(&mut self, kind: MessageKind, payload: &[u8]) -> Result<(), Error> {
@@ -50,9 +45,4 @@ impl ServerSession {
         let body = [&STREAM_BEGIN.to_be_bytes()[..], &self.message_stream.to_be_bytes()].concat();
         self.send(MessageKind::UserControl, CONTROL_CHUNK_STREAM, 0, &body);
     }
-}
-
-fn number(payload: &[u8]) -> Result<u32, Error> {
-    let bytes = payload.get(..4).ok_or(Error::ShortControl)?;
-    Ok(u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
 }

@@ -9,6 +9,7 @@ mod farewell;
 
 pub use farewell::write_play_end;
 
+use crate::aggregate::Aggregate;
 use crate::amf::Value;
 use crate::chunk::{self, Reader};
 use crate::handshake::{self, PACKET_BYTES};
@@ -292,12 +293,19 @@ impl ServerSession {
             MessageKind::Audio => self.media(MediaKind::Audio, message.timestamp, message.payload.clone()),
             MessageKind::Video => self.media(MediaKind::Video, message.timestamp, message.payload.clone()),
             MessageKind::DataAmf0 => self.data(message.timestamp, &message.payload),
-            MessageKind::DataAmf3 => self.data(message.timestamp, &skip_format(&message.payload)),
+            MessageKind::DataAmf3 => self.data(message.timestamp, &crate::amf::skip_format(&message.payload)),
             MessageKind::CommandAmf0 => return self.command(&message.payload, message.message_stream),
             MessageKind::CommandAmf3 => {
-                return self.command(&skip_format(&message.payload), message.message_stream);
+                return self.command(&crate::amf::skip_format(&message.payload), message.message_stream);
             }
-            MessageKind::Aggregate => self.aggregate(message),
+            MessageKind::Aggregate => {
+                for (kind, timestamp, body) in Aggregate::new(message) {
+                    match kind {
+                        MediaKind::Data => self.data(timestamp, &body),
+                        kind => self.media(kind, timestamp, body),
+                    }
+                }
+            }
             _ => return self.control(kind, &message.payload),
         }
         Ok(())
@@ -315,31 +323,6 @@ impl ServerSession {
             None => payload.clone(),
         };
         self.media(MediaKind::Data, timestamp, body);
-    }
-
-    /// Splits an aggregate into FLV tags; their times are moved so that the first has the message's time.
-    /// RTMP 1.0 §7.1.6.
-    fn aggregate(&mut self, message: &Message) {
-        let mut rest = message.payload.clone();
-        let mut base = None;
-        while rest.len() >= 11 {
-            let size = u32::from_be_bytes([0, rest[1], rest[2], rest[3]]) as usize;
-            let time = u32::from_be_bytes([rest[7], rest[4], rest[5], rest[6]]);
-            if rest.len() < 11 + size {
-                return;
-            }
-            let offset = time.wrapping_sub(*base.get_or_insert(time));
-            let body = rest.slice(11..11 + size);
-            let timestamp = message.timestamp.wrapping_add(offset);
-            match rest[0] & 0x1f {
-                8 => self.media(MediaKind::Audio, timestamp, body),
-                9 => self.media(MediaKind::Video, timestamp, body),
-                18 => self.data(timestamp, &body),
-                _ => {}
-            }
-            // Each tag is followed by its length once more.
-            rest = rest.slice((11 + size + 4).min(rest.len())..);
-        }
     }
 
     fn send(&mut self, kind: MessageKind, chunk_stream: u8, message_stream: u32, payload: &[u8]) {
@@ -365,11 +348,6 @@ impl ServerSession {
         );
         self.out_chunk_bytes = OUT_CHUNK_BYTES;
     }
-}
-
-/// AMF3 messages begin with a format byte, then go on in AMF0.
-fn skip_format(payload: &Bytes) -> Bytes {
-    if payload.first() == Some(&0) { payload.slice(1..) } else { payload.clone() }
 }
 
 #[cfg(test)]

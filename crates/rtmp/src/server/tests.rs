@@ -295,3 +295,20 @@ fn a_peer_that_can_reconnect_is_asked_to_once_and_others_never() {
     plain.request_reconnect("an upgrade");
     assert_eq!(plain.poll_output(), None);
 }
+
+#[test]
+fn a_publisher_that_says_goodbye_is_heard_and_its_metadata_comes_unwrapped() {
+    let mut pair = Pair::new(ClientSession::publish(config("x"), &[3; PACKET_BYTES]), 1000);
+    pair.drive();
+    let mut body = BytesMut::new();
+    Value::from("onMetaData").write(&mut body);
+    pair.client.send_metadata(0, &body);
+    pair.drive();
+    let Some(Event::Media { kind: MediaKind::Data, body: came, .. }) = pair.server_events.last() else {
+        panic!("{:?}", pair.server_events)
+    };
+    assert_eq!(came[..], body[..]);
+    pair.client.finish();
+    pair.drive();
+    assert_eq!(pair.server_events.last(), Some(&Event::PublishEnded));
+}
