@@ -50,6 +50,7 @@ impl RtmpViewer {
                 ClientOutput::Send(bytes) => out.extend_from_slice(&bytes),
                 ClientOutput::Event(ClientEvent::Ready | ClientEvent::Reconnect) => {}
                 ClientOutput::Event(ClientEvent::Rejected(code, text)) => return Err(rejected(&code, &text)),
+                ClientOutput::Event(ClientEvent::Redirected(url)) => return Err(rejected("redirect", &url)),
                 ClientOutput::Event(ClientEvent::Ended) => return Err(ENDED.to_owned()),
                 ClientOutput::Event(ClientEvent::Media { kind, timestamp, body }) => {
                     self.media_message(kind, timestamp, &body, seen);
