@@ -10,7 +10,7 @@ use std::time::Duration;
 /// One connection, used for several requests.
 #[derive(Debug)]
 pub struct Connection {
-    port: u16,
+    host: String,
     reader: BufReader<TcpStream>,
 }
 
@@ -43,12 +43,20 @@ impl Connection {
     /// # Errors
     /// When nobody listens.
     pub fn open(port: u16) -> Result<Connection> {
+        Connection::open_as(port, &format!("127.0.0.1:{port}"))
+    }
+
+    /// The same, with another `Host`.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn open_as(port: u16, host: &str) -> Result<Connection> {
         let socket =
             TcpStream::connect((Ipv4Addr::LOCALHOST, port)).with_context(|| format!("port {port}"))?;
         socket.set_read_timeout(Some(SILENCE_MAX))?;
         socket.set_write_timeout(Some(SILENCE_MAX))?;
         socket.set_nodelay(true)?;
-        Ok(Connection { port, reader: BufReader::new(socket) })
+        Ok(Connection { host: host.to_owned(), reader: BufReader::new(socket) })
     }
 
     /// A request, and its whole response.
@@ -83,7 +91,7 @@ impl Connection {
     }
 
     fn send(&mut self, method: &str, target: &str, headers: &[(&str, &str)]) -> Result<()> {
-        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n", self.port);
+        let mut head = format!("{method} {target} HTTP/1.1\r\nHost: {}\r\n", self.host);
         headers.iter().for_each(|(name, value)| head.push_str(&format!("{name}: {value}\r\n")));
         head.push_str("\r\n");
         self.reader.get_mut().write_all(head.as_bytes())?;
