@@ -1,6 +1,6 @@
 //! The command line.
 
-use crate::{demo, serve};
+use crate::{ctl, demo, serve};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 use node::config::Layers;
@@ -15,7 +15,8 @@ use std::process::ExitCode;
     after_help = "Examples:\n  \
     floodtide demo                            a built-in broadcast and a page that plays it\n  \
     floodtide serve --stream-key SECRET       a server that takes rtmp://host/live/NAME?key=SECRET\n  \
-    floodtide serve --config floodtide.toml"
+    floodtide serve --config floodtide.toml\n  \
+    floodtide ctl key add --path live/alice   a stream key for one path"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -33,6 +34,8 @@ enum Command {
         for the common ones, a flag; flags win over the environment, the environment over the file."
     )]
     Serve(ServeOptions),
+    /// Keys, tokens and signed URLs.
+    Ctl(Box<ctl::Options>),
     Load(Box<load::Args>),
 }
 
@@ -91,6 +94,7 @@ impl Cli {
             Command::Demo(options) => {
                 demo::run(demo_layers(&options.common), &options)?;
             }
+            Command::Ctl(options) => ctl::run(&options)?,
             Command::Serve(options) => serve::run(serve_layers(&options))?,
             // Each gate that failed was shown with the result.
             Command::Load(args) => return Ok(load::run(*args)?.into()),

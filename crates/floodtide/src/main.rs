@@ -2,6 +2,7 @@
 
 mod cli;
 mod clip;
+mod ctl;
 mod demo;
 mod serve;
 mod system;

@@ -15,14 +15,13 @@
 //! The values are signed as text before they are encoded for the URL. Other parameters of the query are not signed.
 
 use super::Action;
-use super::jwt::network;
+use super::jwt::Network;
 use super::keys::hex;
 use super::pattern::Pattern;
 use crate::config::SignedUrl;
 use aws_lc_rs::constant_time::verify_slices_are_equal;
 use aws_lc_rs::hmac;
 use hub::BroadcastPath;
-use ipnet::IpNet;
 use std::borrow::Cow;
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};
@@ -59,7 +58,7 @@ pub struct UrlRight {
     /// When it ends; to the second.
     pub expires: SystemTime,
     /// The only addresses that it is good for.
-    pub ip: Option<IpNet>,
+    pub ip: Option<Network>,
 }
 
 /// Why a signed URL is refused.
@@ -159,8 +158,9 @@ impl UrlKeys {
             return Err(UrlError::Path);
         }
         if !ip.is_empty() {
-            let network = network(ip).ok_or(UrlError::Malformed("its ip is no address or network"))?;
-            if !network.contains(&peer.to_canonical()) {
+            let network: Network =
+                ip.parse().map_err(|_| UrlError::Malformed("its ip is no address or network"))?;
+            if !network.contains(peer) {
                 return Err(UrlError::Address);
             }
         }

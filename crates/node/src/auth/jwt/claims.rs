@@ -34,6 +34,10 @@ pub(super) struct Claims {
     pub(super) role: Option<Role>,
 }
 
+/// One address, or a network such as `192.0.2.0/24`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
 /// A text or a list of texts, as RFC 7519 §4.1.3 has it for `aud`.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(untagged)]
@@ -78,16 +82,34 @@ impl Claims {
 
     pub(super) fn comes_from(&self, peer: IpAddr) -> Result<bool, TokenError> {
         self.ip.as_deref().map_or(Ok(true), |text| {
-            let network = network(text).ok_or(TokenError::Malformed("its ip is no address or network"))?;
-            Ok(network.contains(&peer.to_canonical()))
+            let network: Network =
+                text.parse().map_err(|_| TokenError::Malformed("its ip is no address or network"))?;
+            Ok(network.contains(peer))
         })
     }
 }
 
-/// An address or a network.
-pub(in crate::auth) fn network(text: &str) -> Option<IpNet> {
-    let address = |text: &str| text.parse::<IpAddr>().ok().map(|ip| IpNet::from(ip.to_canonical()));
-    address(text).or_else(|| text.parse().ok())
+impl Network {
+    /// Whether a client comes from there. An IPv4 client on an IPv6 socket is an IPv4 client.
+    pub(in crate::auth) fn contains(self, peer: IpAddr) -> bool {
+        self.0.contains(&peer.to_canonical())
+    }
+}
+
+impl std::str::FromStr for Network {
+    type Err = &'static str;
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        let address = text.parse::<IpAddr>().map(|ip| IpNet::from(ip.to_canonical()));
+        let network = address.or_else(|_| text.parse());
+        network.map(Network).map_err(|_| "write an address, or a network as in 192.0.2.0/24")
+    }
+}
+
+impl std::fmt::Display for Network {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let is_one = self.0.prefix_len() == self.0.max_prefix_len();
+        if is_one { self.0.addr().fmt(f) } else { self.0.fmt(f) }
+    }
 }
 
 /// Without a fraction, which some libraries can't read.

@@ -1,10 +1,9 @@
 //! Making tokens.
 
-use super::claims::{Claims, OneOrMany};
+use super::claims::{Claims, Network, OneOrMany};
 use super::{Role, TOKEN_BYTES_MAX};
 use crate::auth::pattern::Pattern;
 use crate::config::Jwt;
-use ipnet::IpNet;
 use jsonwebtoken::{Algorithm, EncodingKey, Header};
 use std::time::SystemTime;
 
@@ -18,7 +17,7 @@ pub struct Mint {
     /// Whom it is for, for logs.
     pub subject: Option<String>,
     /// The only addresses that it is good for.
-    pub ip: Option<IpNet>,
+    pub ip: Option<Network>,
 }
 
 /// What a token allows.

@@ -12,7 +12,7 @@ use super::Action;
 use super::pattern::Pattern;
 use crate::config::Jwt;
 use claims::Claims;
-pub(super) use claims::network;
+pub use claims::Network;
 use hub::BroadcastPath;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use serde::{Deserialize, Serialize};
