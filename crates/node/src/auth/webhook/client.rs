@@ -13,6 +13,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Posts to hooks; connections are kept for the next request.
@@ -53,6 +54,9 @@ pub(crate) enum ClientError {
         /// What is wrong.
         message: String,
     },
+    /// The library offers no version of TLS.
+    #[error("webhook: no TLS: {0}")]
+    Tls(String),
     /// The system has none, as in an empty container.
     #[error(
         "the system has no certificates of authorities to check https hooks by: install them, or set webhook.ca"
@@ -86,7 +90,13 @@ impl Client {
             None if needs_tls => system_certificates()?,
             None => rustls::RootCertStore::empty(),
         };
-        let tls = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+        // Named, since the default is none as soon as a library brings a second one.
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let tls = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| ClientError::Tls(error.to_string()))?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         let mut tcp = HttpConnector::new();
         tcp.enforce_http(false);
         tcp.set_nodelay(true);
