@@ -16,6 +16,7 @@ pub mod compare;
 pub mod flv;
 mod folder;
 pub mod frames;
+mod hook;
 pub mod http;
 pub mod mp4;
 mod obs;
@@ -30,6 +31,7 @@ pub mod wait;
 pub mod websocket;
 
 pub use folder::{Folder, project};
+pub use hook::Hook;
 pub use obs::Obs;
 pub use peer::{Answer, Peer};
 pub use publisher::Publisher;

@@ -1,8 +1,9 @@
 //! Everybody who is connected, publishers and viewers: who they are, what they got, why they ended, and how to end them.
 
-use crate::auth::{Ask, Rule};
+use crate::auth::{self, Ask, Hooks, Rule};
 use crate::logs::AccessLog;
 use crate::metrics::CloseReason;
+use arc_swap::ArcSwapOption;
 use hub::{BroadcastPath, ViewerGuard};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -41,6 +42,7 @@ pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) role: Role,
     pub(crate) path: BroadcastPath,
+    pub(crate) vhost: Arc<str>,
     /// What was asked for, to decide once more when rules change.
     pub(crate) ask: Ask,
     /// What allowed it.
@@ -54,6 +56,17 @@ pub(crate) struct Session {
     bytes: AtomicU64,
     skips: AtomicU32,
     ending: AtomicU8,
+}
+
+/// What a session begins with.
+#[derive(Debug)]
+pub(crate) struct Beginning {
+    pub(crate) path: BroadcastPath,
+    pub(crate) vhost: Arc<str>,
+    pub(crate) ask: Ask,
+    pub(crate) rule: Rule,
+    pub(crate) who: Option<String>,
+    pub(crate) expires: Option<Instant>,
 }
 
 /// The life of a session; dropping it takes the session off the list.
@@ -107,6 +120,9 @@ struct Shared {
     ended: Mutex<VecDeque<Ended>>,
     notices: broadcast::Sender<Notice>,
     access: AccessLog,
+    /// Told of every end.
+    hooks: ArcSwapOption<Hooks>,
+    seed: u32,
 }
 
 /// Thousands may join within a second, from every worker.
@@ -127,6 +143,8 @@ impl Sessions {
             ended: Mutex::default(),
             notices: broadcast::Sender::new(NOTICES_MAX),
             access: AccessLog::default(),
+            hooks: ArcSwapOption::empty(),
+            seed,
         }))
     }
 
@@ -134,17 +152,15 @@ impl Sessions {
     pub(crate) fn begin(
         &self,
         role: Role,
-        path: BroadcastPath,
-        ask: Ask,
-        rule: Rule,
-        who: Option<String>,
-        expires: Option<Instant>,
+        beginning: Beginning,
         counted: Option<ViewerGuard>,
     ) -> SessionGuard {
+        let Beginning { path, vhost, ask, rule, who, expires } = beginning;
         let session = Arc::new(Session {
             id: SessionId(self.0.next.fetch_add(1, Ordering::Relaxed)),
             role,
             path,
+            vhost,
             ask,
             rule,
             who,
@@ -173,6 +189,16 @@ impl Sessions {
     /// What writes a line when one of them ends.
     pub(crate) fn access(&self) -> &AccessLog {
         &self.0.access
+    }
+
+    /// Tells these from now on how sessions end.
+    pub(crate) fn tell_hooks(&self, hooks: Hooks) {
+        self.0.hooks.store(Some(Arc::new(hooks)));
+    }
+
+    /// What makes ids unique over restarts.
+    pub(crate) fn seed(&self) -> u32 {
+        self.0.seed
     }
 
     /// How many there are now.
@@ -280,6 +306,9 @@ impl Drop for SessionGuard {
         self.span.record("reason", ended.reason.as_str());
         self.span.record("bytes", ended.session.bytes());
         self.sessions.0.access.session(&ended);
+        if let Some(hooks) = &*self.sessions.0.hooks.load() {
+            auth::tell(hooks, &ended);
+        }
         self.sessions.tell(|| Notice::Ended(ended.clone()));
         let mut recent = lock(&self.sessions.0.ended);
         if recent.len() >= ENDED_MAX {
@@ -357,12 +386,23 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(test)]
+impl Beginning {
+    /// A viewer's, from this machine.
+    pub(crate) fn for_test(path: &str) -> Beginning {
+        let ask = Ask::for_test(path);
+        let vhost = "default".into();
+        Beginning { path: ask.path.clone(), vhost, ask, rule: Rule::Local, who: None, expires: None }
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
 
     fn begin(sessions: &Sessions, expires: Option<Instant>) -> SessionGuard {
         let path = BroadcastPath::parse("live/x").unwrap();
-        sessions.begin(Role::Viewer, path, Ask::for_test("live/x"), Rule::Local, None, expires, None)
+        let beginning = Beginning { expires, ..Beginning::for_test(path.as_str()) };
+        sessions.begin(Role::Viewer, beginning, None)
     }
 
     #[test]

@@ -7,6 +7,8 @@ use tokio::time::Instant;
 
 /// How often is looked whether anybody is left.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// How long webhooks are told of what ended.
+const TELL_MAX: Duration = Duration::from_secs(5);
 /// How often the log says who is left.
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
@@ -49,5 +51,7 @@ impl Node {
         self.packagings.stop();
         self.plane.shutdown();
         self.threads.join();
+        // Now that all sessions are over, webhooks have heard of all.
+        self.auth.finish(TELL_MAX).await;
     }
 }

@@ -35,7 +35,7 @@ pub struct Node {
     pub(crate) ingest: Ingest,
     pub(crate) phases: Phases,
     pub(crate) sessions: Sessions,
-    auth: Arc<Auth>,
+    pub(crate) auth: Arc<Auth>,
     pub(crate) reloader: Reloader,
     addresses: Addresses,
 }

@@ -3,7 +3,7 @@
 use super::rules::Allowed;
 use super::{Ask, Refusal};
 use crate::pull::Fetchable;
-use crate::sessions::{Role, SessionGuard, Sessions};
+use crate::sessions::{Beginning, Role, SessionGuard, Sessions};
 use hub::{Broadcast, Demand, Hub, Producer};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -43,6 +43,13 @@ impl Grant {
     }
 }
 
+impl Beginning {
+    fn new(allowed: Allowed, ask: Ask, expires: Option<Instant>) -> Beginning {
+        let Allowed { path, vhost, rule, who, .. } = allowed;
+        Beginning { path, vhost, ask, rule, who, expires }
+    }
+}
+
 impl PublishGrant {
     pub(super) fn new(hub: &Hub, sessions: &Sessions, ask: Ask, allowed: Allowed) -> PublishGrant {
         PublishGrant(Grant::new(hub, sessions, ask, allowed))
@@ -53,8 +60,7 @@ impl PublishGrant {
         let expires = self.0.expires();
         let Grant { hub, sessions, ask, allowed } = self.0;
         let producer = hub.publish(&allowed.path, allowed.collision, now)?;
-        let session =
-            sessions.begin(Role::Publisher, allowed.path, ask, allowed.rule, allowed.who, expires, None);
+        let session = sessions.begin(Role::Publisher, Beginning::new(allowed, ask, expires), None);
         Ok((producer, session))
     }
 }
@@ -77,8 +83,7 @@ impl PlayGrant {
         let broadcast = self.arrival().await?;
         let Grant { sessions, ask, allowed, .. } = self.0;
         let counted = Some(broadcast.count_viewer());
-        let session =
-            sessions.begin(Role::Viewer, allowed.path, ask, allowed.rule, allowed.who, expires, counted);
+        let session = sessions.begin(Role::Viewer, Beginning::new(allowed, ask, expires), counted);
         Ok(Playing { broadcast, session })
     }
 

@@ -3,8 +3,10 @@
 //! - [`vhosts`] which vhost and app a request means, and their rules
 //! - [`rules`] all rules together, replaced whole when the configuration changes
 //! - [`keys`], [`jwt`], [`signed_url`], [`webhook`] credentials, each alone; [`pattern`] which paths they are for
+//! - [`asking`] webhooks as sessions and requests need them
 //! - [`grant`] what an accepted request gets
 
+mod asking;
 mod grant;
 pub mod jwt;
 pub mod keys;
@@ -14,20 +16,23 @@ pub mod signed_url;
 mod vhosts;
 pub(crate) mod webhook;
 
+pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 pub use rules::RulesError;
+pub(crate) use webhook::Hooks;
 
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::pull::Fetchable;
 use crate::sessions::{Ending, Protocol, Sessions};
 use arc_swap::ArcSwap;
+use asking::Asking;
 use hub::{BroadcastPath, Hub};
 use keys::KeyStore;
 use rules::{Allowed, Rules};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// What a client asks for.
 #[derive(Clone, Debug)]
@@ -98,6 +103,8 @@ pub(crate) enum Refusal {
     #[error("unknown app {0}")]
     UnknownApp(String),
     #[error("{0}")]
+    Hook(#[from] webhook::HookRefusal),
+    #[error("{0}")]
     Path(#[from] hub::path::PathError),
     #[error("{0}")]
     Hub(#[from] hub::Error),
@@ -105,7 +112,8 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// What [`Refusal::code`] may say.
-    pub(crate) const CODES: [&'static str; 12] = [
+    pub(crate) const CODES: [&'static str; 13] = [
+        "webhook",
         "key_missing",
         "key_wrong",
         "token",
@@ -133,6 +141,7 @@ impl Refusal {
             Refusal::PlayClosed => "play_closed",
             Refusal::UnknownVhost(_) => "unknown_vhost",
             Refusal::UnknownApp(_) => "unknown_app",
+            Refusal::Hook(_) => "webhook",
             Refusal::Path(_) => "path",
             Refusal::Hub(_) => "hub",
         }
@@ -146,6 +155,7 @@ pub(crate) struct Auth {
     sessions: Sessions,
     rules: ArcSwap<Rules>,
     fetchable: Fetchable,
+    hooks: Asking,
     keys: KeyStore,
     metrics: Arc<Metrics>,
 }
@@ -161,7 +171,9 @@ impl Auth {
         metrics: &Arc<Metrics>,
     ) -> Result<Auth, RulesError> {
         let rules = ArcSwap::from_pointee(Rules::new(config, &keys)?);
+        let hooks = Asking::start(&config.webhook, sessions)?;
         Ok(Auth {
+            hooks,
             hub: hub.clone(),
             sessions: sessions.clone(),
             rules,
@@ -178,8 +190,7 @@ impl Auth {
 
     /// Decides about a publisher.
     pub(crate) async fn publish(&self, ask: Ask) -> Result<PublishGrant, Refusal> {
-        let rules = self.rules.load_full();
-        match rules.decide(&ask).await {
+        match self.decide(&ask).await {
             Ok(allowed) => Ok(PublishGrant::new(&self.hub, &self.sessions, ask, allowed)),
             Err(refusal) => Err(self.refused(refusal)),
         }
@@ -187,10 +198,21 @@ impl Auth {
 
     /// Decides about a viewer.
     pub(crate) async fn play(&self, ask: Ask) -> Result<PlayGrant, Refusal> {
-        let rules = self.rules.load_full();
-        match rules.decide(&ask).await {
+        match self.decide(&ask).await {
             Ok(allowed) => Ok(PlayGrant::new(&self.hub, &self.sessions, &self.fetchable, ask, allowed)),
             Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// First by what is configured here, then by whoever else is asked.
+    async fn decide(&self, ask: &Ask) -> Result<Allowed, Refusal> {
+        let allowed = self.rules.load().decide_here(ask, SystemTime::now())?;
+        match self.hooks.ask(ask, &allowed.vhost).await? {
+            Some(end) => {
+                let end = allowed.expires.map_or(end, |own| own.min(end));
+                Ok(Allowed { expires: Some(end), ..allowed })
+            }
+            None => Ok(allowed),
         }
     }
 
@@ -205,8 +227,14 @@ impl Auth {
             peer,
             protocol,
         };
-        let allowed =
-            Allowed { path, collision: hub::Collision::Reject, rule: Rule::Pull, expires: None, who: None };
+        let allowed = Allowed {
+            path,
+            vhost: vhosts::DEFAULT.into(),
+            collision: hub::Collision::Reject,
+            rule: Rule::Pull,
+            expires: None,
+            who: None,
+        };
         PublishGrant::new(&self.hub, &self.sessions, ask, allowed)
     }
 
@@ -229,16 +257,22 @@ impl Auth {
 
     /// Makes rules of a configuration, to be applied when everything else about it is good too.
     pub(crate) fn prepare(&self, config: &Config) -> Result<Prepared, RulesError> {
-        Ok(Prepared(Rules::new(config, &self.keys)?))
+        Ok(Prepared { rules: Rules::new(config, &self.keys)?, hooks: self.hooks.prepare(&config.webhook)? })
     }
 
     /// Takes new rules, and ends the sessions that they don't allow any more. Returns how many.
     pub(crate) fn apply(&self, prepared: Prepared) -> usize {
-        self.rules.store(Arc::new(prepared.0));
+        self.rules.store(Arc::new(prepared.rules));
+        self.hooks.apply(prepared.hooks, &self.sessions);
         let rules = self.rules.load();
         let all = self.sessions.list();
         let revoked = all.iter().filter(|session| !rules.still_allow(session));
         revoked.map(|session| Sessions::end(session, Ending::Revoked)).count()
+    }
+
+    /// Tells webhooks what they still have to hear, for at most this long.
+    pub(crate) async fn finish(&self, within: Duration) {
+        self.hooks.finish(within).await;
     }
 
     fn refused(&self, refusal: Refusal) -> Refusal {
@@ -249,7 +283,10 @@ impl Auth {
 
 /// Rules that can be applied.
 #[derive(Debug)]
-pub(crate) struct Prepared(Rules);
+pub(crate) struct Prepared {
+    rules: Rules,
+    hooks: asking::Prepared,
+}
 
 /// The broadcasts of one vhost that anyone may play.
 #[derive(Debug)]

@@ -3,11 +3,13 @@
 use super::jwt::{RuleError, Tokens, Wanted};
 use super::keys::{Key, KeyStore, Keys, StoreError};
 use super::signed_url::{UrlKeys, is_signed};
-use super::vhosts::{Policy, Publishers, Vhosts};
+use super::vhosts::{Policy, Publishers, Resolved, Vhosts};
+use super::webhook::ClientError;
 use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
 use crate::config::{Access, Config};
 use crate::sessions::Session;
 use hub::BroadcastPath;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// All rules.
@@ -17,6 +19,8 @@ pub(super) struct Rules {
     keys: Keys,
     tokens: Tokens,
     urls: UrlKeys,
+    /// Whether a webhook decides about publishers, and about viewers.
+    asks: [bool; 2],
     pub(super) publisher_idle: Duration,
 }
 
@@ -29,6 +33,9 @@ pub enum RulesError {
     /// The stream keys that were made at run time.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The webhooks' client.
+    #[error(transparent)]
+    Hooks(#[from] ClientError),
 }
 
 /// Who somebody showed to be, and until when.
@@ -42,6 +49,7 @@ struct Shown {
 #[derive(Clone, Debug)]
 pub(super) struct Allowed {
     pub(super) path: BroadcastPath,
+    pub(super) vhost: Arc<str>,
     pub(super) collision: hub::Collision,
     pub(super) rule: Rule,
     /// When it ends.
@@ -59,6 +67,7 @@ impl Rules {
             keys: Keys::new(configured.chain(store.read()?)),
             tokens: Tokens::new(&config.auth.jwt)?,
             urls: UrlKeys::new(&config.auth.url),
+            asks: [!config.webhook.publish.is_empty(), !config.webhook.play.is_empty()],
             publisher_idle: config.publish.idle.0,
         })
     }
@@ -67,7 +76,9 @@ impl Rules {
         self.vhosts.policies().any(|policy| match policy.publish {
             Publishers::Anyone => true,
             Publishers::Nobody => false,
-            Publishers::Credential => policy.stream_key.is_some() || self.has_credentials(),
+            Publishers::Credential => {
+                policy.stream_key.is_some() || self.has_credentials() || self.asks(Action::Publish)
+            }
         })
     }
 
@@ -81,11 +92,6 @@ impl Rules {
         self.vhosts.shown(vhost, path)
     }
 
-    /// Decides.
-    pub(super) async fn decide(&self, ask: &Ask) -> Result<Allowed, Refusal> {
-        self.decide_here(ask, SystemTime::now())
-    }
-
     /// Whether a running session would be allowed again.
     pub(super) fn still_allow(&self, session: &Session) -> bool {
         match session.rule {
@@ -96,13 +102,18 @@ impl Rules {
     }
 
     /// Decides by what is configured here, without asking anybody.
-    fn decide_here(&self, ask: &Ask, now: SystemTime) -> Result<Allowed, Refusal> {
-        let (path, policy) = self.vhosts.resolve(ask)?;
+    pub(super) fn decide_here(&self, ask: &Ask, now: SystemTime) -> Result<Allowed, Refusal> {
+        let Resolved { path, vhost, policy } = self.vhosts.resolve(ask)?;
         let Shown { who, expires } = match ask.action {
             Action::Publish => self.may_publish(ask, &path, policy, now)?,
             Action::Play => self.may_play(ask, &path, policy, now)?,
         };
-        Ok(Allowed { path, collision: policy.collision, rule: Rule::Local, expires, who })
+        Ok(Allowed { path, vhost, collision: policy.collision, rule: Rule::Local, expires, who })
+    }
+
+    /// Whether a webhook decides, alone or after these rules.
+    fn asks(&self, action: Action) -> bool {
+        self.asks[action as usize]
     }
 
     /// Whether there is any key beside those of vhosts and apps.
@@ -125,11 +136,13 @@ impl Rules {
         if let Some(shown) = self.signed(ask, path, now) {
             return shown;
         }
+        if policy.stream_key.is_none() && !self.has_credentials() {
+            // Without any key of ours the webhook decides alone.
+            return if self.asks(Action::Publish) { Ok(Shown::default()) } else { Err(Refusal::NobodyMay) };
+        }
         match (query_value(&ask.query, "key"), &policy.stream_key) {
-            (None, None) if !self.has_credentials() => Err(Refusal::NobodyMay),
             (None, _) => Err(Refusal::KeyMissing),
             (Some(given), Some(key)) if same_secret(given, key) => Ok(Shown::default()),
-            (Some(_), None) if !self.has_credentials() => Err(Refusal::NobodyMay),
             (Some(given), _) => {
                 let accepted = self.keys.check(given, path, now)?;
                 Ok(Shown { who: Some(accepted.id), expires: accepted.expires })
@@ -147,6 +160,11 @@ impl Rules {
         match policy.play {
             Access::Anyone => Ok(Shown::default()),
             Access::Nobody => Err(Refusal::PlayClosed),
+            Access::Credential
+                if self.tokens.is_empty() && self.urls.is_empty() && self.asks(Action::Play) =>
+            {
+                Ok(Shown::default())
+            }
             Access::Credential => self.signed(ask, path, now).unwrap_or(Err(Refusal::TokenMissing)),
         }
     }
@@ -154,7 +172,9 @@ impl Rules {
     /// What a token or a signed URL allows; `None` if there is neither.
     fn signed(&self, ask: &Ask, path: &BroadcastPath, now: SystemTime) -> Option<Result<Shown, Refusal>> {
         let peer = ask.peer.ip().to_canonical();
-        if let Some(token) = query_value(&ask.query, "token").or(ask.bearer.as_deref()) {
+        // Without keys of ours, tokens and signatures are for the webhook to judge.
+        let shown = query_value(&ask.query, "token").or(ask.bearer.as_deref());
+        if let Some(token) = shown.filter(|_| !self.tokens.is_empty()) {
             let wanted = Wanted { action: ask.action, path, peer };
             return Some(match self.tokens.verify(token, &wanted, now) {
                 Ok(token) => {
@@ -163,9 +183,11 @@ impl Rules {
                 Err(error) => Err(error.into()),
             });
         }
-        is_signed(&ask.query).then(|| match self.urls.verify(&ask.query, ask.action, path, peer, now) {
-            Ok(url) => Ok(Shown { who: Some(url.kid), expires: Some(url.expires) }),
-            Err(error) => Err(error.into()),
+        (!self.urls.is_empty() && is_signed(&ask.query)).then(|| {
+            match self.urls.verify(&ask.query, ask.action, path, peer, now) {
+                Ok(url) => Ok(Shown { who: Some(url.kid), expires: Some(url.expires) }),
+                Err(error) => Err(error.into()),
+            }
         })
     }
 }

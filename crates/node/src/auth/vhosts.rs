@@ -5,6 +5,7 @@ use crate::config::{Access, App, Collision, Config, PublishAccess, Vhost};
 use hub::BroadcastPath;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 /// All vhosts and apps with their rules.
 #[derive(Debug)]
@@ -19,6 +20,7 @@ pub(super) struct Vhosts {
 /// The rules of one vhost.
 #[derive(Debug)]
 struct Apps {
+    name: Arc<str>,
     all: Policy,
     by_name: BTreeMap<String, Policy>,
 }
@@ -30,6 +32,15 @@ pub(super) struct Policy {
     pub(super) stream_key: Option<String>,
     pub(super) play: Access,
     pub(super) collision: hub::Collision,
+}
+
+/// What a request means.
+#[derive(Debug)]
+pub(super) struct Resolved<'a> {
+    /// With the vhost, unless it is the default one.
+    pub(super) path: BroadcastPath,
+    pub(super) vhost: Arc<str>,
+    pub(super) policy: &'a Policy,
 }
 
 /// Who may publish.
@@ -73,11 +84,11 @@ impl Vhosts {
             self.hosts.insert(host.strip_prefix('*').unwrap_or(&host).to_owned(), name.to_owned());
         }
         self.hosts.insert(name.to_lowercase(), name.to_owned());
-        self.by_name.insert(name.to_owned(), Apps { by_name: by_name.collect(), all });
+        self.by_name.insert(name.to_owned(), Apps { name: name.into(), by_name: by_name.collect(), all });
     }
 
     /// The whole path of what is asked for, and the rules for it.
-    pub(super) fn resolve(&self, ask: &Ask) -> Result<(BroadcastPath, &Policy), Refusal> {
+    pub(super) fn resolve(&self, ask: &Ask) -> Result<Resolved<'_>, Refusal> {
         let name = self.vhost_of(ask.host.as_deref(), &ask.query)?;
         let Some(apps) = self.by_name.get(name) else { return Err(Refusal::UnknownVhost(name.to_owned())) };
         let (app, _) = ask.path.as_str().rsplit_once('/').unwrap_or((ask.path.as_str(), ""));
@@ -91,7 +102,7 @@ impl Vhosts {
         } else {
             BroadcastPath::new(name, ask.path.as_str()).map_err(Refusal::Path)?
         };
-        Ok((path, policy))
+        Ok(Resolved { path, vhost: apps.name.clone(), policy })
     }
 
     pub(super) fn policies(&self) -> impl Iterator<Item = &Policy> {
@@ -200,7 +211,7 @@ mod tests {
     #[track_caller]
     fn check(vhosts: &Vhosts, host: &str, path: &str, query: &str, expect: Result<&str, &str>) {
         let ask = Ask { host: Some(host.to_owned()), query: query.to_owned(), ..Ask::for_test(path) };
-        let found = vhosts.resolve(&ask).map(|(path, _)| path.to_string()).map_err(|e| e.to_string());
+        let found = vhosts.resolve(&ask).map(|found| found.path.to_string()).map_err(|e| e.to_string());
         assert_eq!(found.as_deref().map_err(String::as_str), expect);
     }
 
@@ -241,7 +252,7 @@ mod tests {
         check(&apps, "h", "liver/x", "", Err("unknown app liver"));
         check(&apps, "v", "show/x", "", Ok("v/show/x"));
         check(&apps, "v", "live/x", "", Err("unknown app live"));
-        let eu = apps.resolve(&Ask::for_test("live/eu/x")).map(|(_, policy)| policy.play).ok();
+        let eu = apps.resolve(&Ask::for_test("live/eu/x")).map(|found| found.policy.play).ok();
         assert_eq!(eu, Some(Access::Nobody));
     }
 
@@ -253,7 +264,7 @@ mod tests {
         );
         let policy = |path: &str| {
             let ask = Ask { host: Some("v".into()), ..Ask::for_test(path) };
-            rules.resolve(&ask).map(|(_, policy)| policy.clone()).unwrap()
+            rules.resolve(&ask).map(|found| found.policy.clone()).unwrap()
         };
         assert_eq!(policy("a/x").stream_key.as_deref(), Some("mine"));
         assert_eq!(policy("a/x").play, Access::Credential);

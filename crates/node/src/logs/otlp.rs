@@ -57,10 +57,9 @@ impl Traces {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::{Ask, Rule};
+    use crate::auth::Ask;
     use crate::metrics::CloseReason;
-    use crate::sessions::{Role, Sessions};
-    use hub::BroadcastPath;
+    use crate::sessions::{Beginning, Role, Sessions};
     use std::io::{BufRead, BufReader, Read, Write};
     use std::net::TcpListener;
     use tracing_subscriber::layer::SubscriberExt;
@@ -94,9 +93,12 @@ mod tests {
         let subscriber = tracing_subscriber::registry().with(traces.layer());
         tracing::subscriber::with_default(subscriber, || {
             tracing::info!("no span");
-            let path = BroadcastPath::parse("live/traced").unwrap();
             let ask = Ask { query: "token=s3cret".to_owned(), ..Ask::for_test("live/traced") };
-            let mut guard = Sessions::new(7).begin(Role::Viewer, path, ask, Rule::Local, None, None);
+            let mut guard = Sessions::new(7).begin(
+                Role::Viewer,
+                Beginning { ask, ..Beginning::for_test("live/traced") },
+                None,
+            );
             guard.ends(CloseReason::Stalled);
         });
         traces.stop();

@@ -2,9 +2,9 @@
 //! stays bounded whatever the server does.
 
 use super::{CloseReason, Metrics, Wanted};
-use crate::auth::{Ask, Rule};
-use crate::sessions::{Protocol, Role, SessionGuard, Sessions};
-use hub::{BroadcastPath, Collision, Hub, Limits};
+use crate::auth::Ask;
+use crate::sessions::{Beginning, Protocol, Role, SessionGuard, Sessions};
+use hub::{Collision, Hub, Limits};
 use media::{Codec, Frame, Timestamp, Track, TrackId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -82,7 +82,7 @@ pub(super) fn root() -> PathBuf {
 
 fn begin(sessions: &Sessions, role: Role, protocol: Protocol, path: &str) -> SessionGuard {
     let ask = Ask { protocol, ..Ask::for_test(path) };
-    sessions.begin(role, BroadcastPath::parse(path).unwrap(), ask, Rule::Local, None, None, None)
+    sessions.begin(role, Beginning { ask, ..Beginning::for_test(path) }, None)
 }
 
 #[test]

@@ -42,7 +42,7 @@ pub(super) enum Failure {
 
 /// Why hooks can't be used.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum ClientError {
+pub enum ClientError {
     /// No URL; the check of the configuration refuses it before.
     #[error("webhook: {0:?} is no URL")]
     Url(String),

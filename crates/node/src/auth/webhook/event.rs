@@ -34,6 +34,9 @@ impl Kind {
 /// What happens. The form that hooks see: docs/webhooks.md.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Event {
+    /// Whether the same is asked again and again by one viewer.
+    #[serde(skip)]
+    pub(crate) polls: bool,
     pub(crate) event: Kind,
     /// The session's id; a question may be asked before there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -181,6 +184,7 @@ mod tests {
 
     fn event() -> Event {
         Event {
+            polls: false,
             event: Kind::Publish,
             session: None,
             vhost: "default".into(),

@@ -11,8 +11,8 @@ mod client;
 mod event;
 mod telling;
 
-pub(crate) use client::ClientError;
-pub(crate) use event::{Ended, Event, Kind, Recording};
+pub use client::ClientError;
+pub(crate) use event::{Ended, Event, Kind};
 pub(crate) use telling::Telling;
 
 use crate::config::{OnFailure, Webhook};
@@ -96,6 +96,8 @@ pub(crate) struct Counts {
 
 /// Questions at a time: a crowd that joins must not become a crowd at the hook.
 const ASKING_MAX: usize = 256;
+/// Players by HLS ask several times a second; their hook is asked this often at most.
+const POLL_CACHE_MIN: Duration = Duration::from_secs(10);
 /// Said when a hook gives no reason.
 const NO_REASON: &str = "this is not allowed here";
 
@@ -182,11 +184,12 @@ impl Hooks {
     async fn ask_servers(&self, servers: &[Arc<Server>], event: &Event, key: cache::Key) -> Option<Answer> {
         let shared = &*self.0;
         let body = shared.body(event);
+        let least = if event.polls { POLL_CACHE_MIN } else { Duration::ZERO };
         for server in servers {
             if !server.breaker().may_try(Instant::now()) {
                 continue;
             }
-            match shared.ask_server(server, body.clone(), &key).await {
+            match shared.ask_server(server, body.clone(), &key, least).await {
                 Ok(answer) => {
                     server.breaker().succeeded();
                     return Some(answer);
@@ -226,6 +229,7 @@ impl Shared {
         server: &Server,
         body: Bytes,
         key: &cache::Key,
+        least: Duration,
     ) -> Result<Answer, client::Failure> {
         let exchange = async {
             let _turn = self.asking.acquire().await;
@@ -235,7 +239,7 @@ impl Shared {
             }
             let (status, body) = self.client.post(&server.uri, body).await?;
             let answer = event::answer(status, &body, SystemTime::now())?;
-            let keep = answer.cache_for.unwrap_or(self.cache_for);
+            let keep = answer.cache_for.unwrap_or(self.cache_for).max(least);
             let left =
                 answer.expires.map_or(keep, |end| end.duration_since(SystemTime::now()).unwrap_or_default());
             self.cache().keep(*key, answer.clone(), keep.min(left), Instant::now());

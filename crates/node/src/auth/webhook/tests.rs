@@ -116,6 +116,7 @@ fn say(status: u16, text: &str) -> Act {
 
 fn event(kind: Kind) -> Event {
     Event {
+        polls: false,
         event: kind,
         session: None,
         vhost: "default".into(),

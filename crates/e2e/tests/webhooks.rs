@@ -1,0 +1,82 @@
+//! Web services that decide who may, and are told who left.
+
+use anyhow::{Result, ensure};
+use e2e::http::fetch;
+use e2e::wait::{Look, until};
+use e2e::{Answer, Hook, Peer, Publisher, Server, Viewer, clips};
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Where nobody listens.
+fn nobody() -> Result<String> {
+    Ok(format!("http://127.0.0.1:{}/", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port()))
+}
+
+#[test]
+fn a_hook_decides_alone_when_there_is_no_key_and_is_told_who_left() -> Result<()> {
+    let hook = Hook::start(r#"{"allow":true}"#)?;
+    let url = hook.url();
+    let events = ["publish", "play", "unpublish", "unplay"].map(|event| format!("{event} = ['{url}']\n"));
+    let server = Server::serve(&format!("[webhook]\n{}", events.concat()))?;
+    let publisher = Publisher::start(server.ports.rtmp, "x?who=alice", &clips::h264_aac()?)?;
+    server.wait_live("live/x")?;
+    let asked = &hook.seen("publish")[0];
+    ensure!(asked["app"] == "live" && asked["name"] == "x" && asked["query"] == "who=alice", "{asked}");
+    ensure!(asked["address"] == "127.0.0.1" && asked["protocol"] == "rtmp", "{asked}");
+    let mut viewer = Viewer::open(&server, "/live/x.flv")?;
+    viewer.watch(Duration::from_secs(1))?;
+    drop(viewer);
+    drop(publisher);
+    for event in ["unplay", "unpublish"] {
+        let told = until(LIMIT, event, || {
+            Ok(hook.seen(event).into_iter().next().map_or(Look::NotYet("nothing".to_owned()), Look::Found))
+        })?;
+        ensure!(told["name"] == "x" && told["ended"]["bytes"].as_u64() > Some(0), "{told}");
+        ensure!(told["session"].as_str().is_some_and(|id| id.len() == 16), "{told}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_a_hook_denies_is_refused_with_its_reason() -> Result<()> {
+    let hook = Hook::start(r#"{"allow":false,"reason":"pay first"}"#)?;
+    let url = hook.url();
+    let server = Server::serve(&format!("[webhook]\npublish = ['{url}']\nplay = ['{url}']\n"))?;
+    let (_, answer) = Peer::publish(server.ports.rtmp, "x")?;
+    ensure!(matches!(&answer, Answer::Rejected(_, why) if why == "pay first"), "{answer:?}");
+    for target in ["/live/x.flv", "/live/x/index.m3u8"] {
+        let answer = fetch(server.ports.http, target, &[])?;
+        ensure!(answer.status == 403 && answer.text()?.trim() == "pay first", "{}", answer.status);
+    }
+    Ok(())
+}
+
+#[test]
+fn a_hook_that_is_down_closes_or_opens_as_configured() -> Result<()> {
+    let url = nobody()?;
+    let closed = Server::serve(&format!("[webhook]\npublish = ['{url}']\n"))?;
+    let (_, answer) = Peer::publish(closed.ports.rtmp, "x")?;
+    let down = "the service that decides who may doesn't answer; try again later";
+    ensure!(matches!(&answer, Answer::Rejected(_, why) if why == down), "{answer:?}");
+    let open = Server::serve(&format!("[webhook]\npublish = ['{url}']\non_failure = 'open'\n"))?;
+    let (_, answer) = Peer::publish(open.ports.rtmp, "x")?;
+    ensure!(answer == Answer::Ready, "{answer:?}");
+    Ok(())
+}
+
+#[test]
+fn a_session_ends_when_the_right_that_a_hook_gave_ends() -> Result<()> {
+    let hook = Hook::start(r#"{"allow":true,"expires_in":2}"#)?;
+    let server = Server::serve(&format!("[webhook]\npublish = ['{}']\n", hook.url()))?;
+    let began = Instant::now();
+    let publisher = Publisher::start(server.ports.rtmp, "x", &clips::h264_aac()?)?;
+    publisher.ended(LIMIT)?;
+    ensure!(began.elapsed() > Duration::from_millis(1500), "it ended after {:?}", began.elapsed());
+    until(LIMIT, "the log says why", || {
+        let log = server.log();
+        Ok(if log.contains("its grant ran out") { Look::Found(()) } else { Look::NotYet(log) })
+    })?;
+    Ok(())
+}
