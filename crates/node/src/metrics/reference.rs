@@ -4,7 +4,7 @@
 use super::{CloseReason, Metrics, Wanted};
 use crate::auth::Ask;
 use crate::sessions::{Beginning, Protocol, Role, SessionGuard, Sessions};
-use hub::{Collision, Hub, Limits};
+use hub::{BroadcastPath, Collision, Hub, Limits};
 use media::{Codec, Frame, Timestamp, Track, TrackId};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
