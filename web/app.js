@@ -5,12 +5,15 @@
 
 import { address, place } from "./address.js";
 import { NOTHING_KNOWN, follow } from "./broadcasts.js";
-import { language, texts } from "./texts.js";
+import { LanguageSwitch, Mark, follows } from "./frame.js";
+import { useLanguage } from "./language.js";
+import { texts } from "./texts.js";
 import { html, render, useEffect, useRef, useState } from "./ui.js";
 import { Home } from "./views/home.js";
 import { Watch } from "./views/watch.js";
 
 function App() {
+  useLanguage();
   const [at, setAt] = useState(place);
   const [live, setLive] = useState(NOTHING_KNOWN);
   const opened = useRef(true);
@@ -46,35 +49,14 @@ function App() {
           <span class="dot ${live.broadcasts.length > 0 ? "on" : ""}" aria-hidden="true" />
           ${texts.list.count(live.broadcasts.length)}
         </p>`}
+      <${LanguageSwitch} label=${texts.language} />
     </header>
     <main id="content" tabindex="-1">
       ${at.path === null
-        ? html`<${Home} live=${live} via=${at.via} go=${go} follows=${follows} />`
-        : html`<${Watch} path=${at.path} via=${at.via} live=${live} go=${go} follows=${follows} />`}
+        ? html`<${Home} live=${live} via=${at.via} go=${go} />`
+        : html`<${Watch} path=${at.path} via=${at.via} live=${live} go=${go} />`}
     </main>`;
 }
 
-function Mark() {
-  return html`
-    <svg class="mark" viewBox="0 0 32 32" aria-hidden="true">
-      <rect width="32" height="32" rx="8" />
-      <path d="M6 13.5c3.3-4.6 6.7-4.6 10 0s6.7 4.6 10 0" />
-      <path d="M6 20.5c3.3-4.6 6.7-4.6 10 0s6.7 4.6 10 0" opacity=".55" />
-    </svg>`;
-}
-
-/**
- * A link's click handler that stays on the page, unless the viewer wants a new tab or window.
- * @param {() => void} action
- */
-export function follows(action) {
-  return (/** @type {MouseEvent} */ event) => {
-    if (event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
-    event.preventDefault();
-    action();
-  };
-}
-
-document.documentElement.lang = language;
 const root = document.getElementById("app");
 if (root) render(html`<${App} />`, root);

@@ -1,128 +1,14 @@
 /**
- * Every text of the page. A second language is a second object of the same shape in `languages`.
+ * The texts of the player page in the reader's language. A further language is one more table, here and in `LANGUAGES`.
  * @module
  */
 
-/** @typedef {typeof english} Texts */
+import { choices, language } from "./language.js";
+import { english } from "./texts/en.js";
+import { chinese } from "./texts/zh-cn.js";
 
-const english = {
-  productName: "Floodtide",
-  home: "All broadcasts",
-  skipToContent: "Skip to the content",
+/** @type {Record<import("./language.js").Language, typeof english>} */
+const tables = { en: english, "zh-CN": chinese };
 
-  list: {
-    title: "Live now",
-    others: "Also live",
-    count: (/** @type {number} */ n) => (n === 1 ? "1 broadcast is live" : `${n} broadcasts are live`),
-    loading: "Looking for broadcasts…",
-    unreachable: "The server does not answer. Check that it still runs. This page keeps trying.",
-    viewers: (/** @type {number} */ n) => (n === 1 ? "1 viewer" : `${n} viewers`),
-    since: (/** @type {string} */ time) => `live for ${time}`,
-    watch: (/** @type {string} */ name) => `Watch ${name}`,
-    watching: "playing here",
-    soundOnly: "sound only",
-  },
-
-  time: {
-    seconds: (/** @type {number} */ n) => `${n} s`,
-    minutes: (/** @type {number} */ n) => `${n} min`,
-    hours: (/** @type {number} */ h, /** @type {number} */ m) => `${h} h ${m} min`,
-  },
-
-  publish: {
-    emptyTitle: "Nothing is live yet",
-    emptyText: "Start a broadcast and it appears here by itself.",
-    title: "Publish your own",
-    ffmpeg: "With ffmpeg",
-    obs: "With OBS Studio",
-    obsSteps: /** @type {[string, string][]} */ ([
-      ["Settings → Stream → Service", "Custom…"],
-      ["Server", "{server}"],
-      ["Stream key", "mine"],
-      ["Settings → Output → Keyframe interval", "2 s"],
-    ]),
-    note: "The port is 1935 unless this server was started with another one; it prints its addresses when it starts. " +
-      "A server started with a stream key wants that key: add ?key=… to the name.",
-    copy: "Copy",
-    copied: "Copied",
-  },
-
-  watch: {
-    video: (/** @type {string} */ name) => `Live video of ${name}`,
-    soundOn: "Sound on",
-    play: "Play",
-    tryNow: "Try now",
-    backToLive: "Back to live",
-    via: "Delivered as",
-    viaNames: { hls: "LL-HLS", flv: "FLV", ws: "WS-FLV" },
-    viaHints: {
-      hls: "Works everywhere, scales best, 1 to 3 seconds behind",
-      flv: "About a second behind, over plain HTTP",
-      ws: "About a second behind, over a WebSocket",
-    },
-    absentTitle: "Not live",
-  },
-
-  status: {
-    connecting: "Connecting…",
-    playing: "Playing live",
-    paused: "Paused. Playing again jumps to the live picture.",
-    buffering: "Waiting for data from the server…",
-    silent: "The publisher sends nothing right now. Waiting for the publisher…",
-    waiting: "Waiting for the publisher… Playback starts by itself as soon as the broadcast is live.",
-    reconnecting: "The connection was lost. Connecting again…",
-    blocked: "Your browser waits for you. Press Play to start.",
-  },
-
-  errors: {
-    codec: "This browser cannot decode this broadcast. Try another browser, or publish with H.264 video and AAC sound.",
-    unsupported: "This browser cannot play FLV. Choose LL-HLS instead.",
-    media: "The picture could not be decoded. Starting again…",
-    refused: "The server refused to play this broadcast. Check the address, or ask its owner for access.",
-    library: "A part of this page did not load. Check the connection to the server and reload the page.",
-  },
-
-  figures: {
-    title: "Playback figures",
-    explain: "What these figures mean",
-    none: "–",
-    latency: {
-      name: "Latency",
-      unit: "s",
-      hls: "How far the picture is behind the newest part in the server's playlist. " +
-        "The way from the camera to the server comes on top.",
-      native: "How far the picture is behind the end of what the browser may play. " +
-        "The way from the camera to the server comes on top.",
-      flv: "Received but not yet shown, plus half a round trip to the server. " +
-        "The way from the camera to the server comes on top.",
-    },
-    bitrate: { name: "Bitrate", unit: "Mbit/s", meaning: "What arrived over the last seconds." },
-    dropped: {
-      name: "Dropped",
-      unit: "frames",
-      meaning: "Frames that this device skipped because it was too slow to show them.",
-    },
-    rebuffers: {
-      name: "Rebuffers",
-      unit: "",
-      value: (/** @type {number} */ count, /** @type {string} */ seconds) =>
-        (count === 0 ? "0" : `${count} · ${seconds} s`),
-      meaning: "How often the picture stood still for want of data, and for how long in all.",
-    },
-    rate: {
-      name: "Speed",
-      unit: "×",
-      meaning: "Playback speed. A little above 1 catches up with the live picture, a little below builds a reserve.",
-    },
-  },
-};
-
-/** @type {Record<string, Texts>} */
-const languages = { en: english };
-
-/** The language of this visit: the first of the browser's wishes that exists here. */
-export const language = navigator.languages.map((tag) => tag.toLowerCase().split("-")[0])
-  .find((tag) => tag in languages) ?? "en";
-
-/** @type {Texts} */
-export const texts = languages[language];
+export let texts = tables[language];
+choices.addEventListener("change", () => (texts = tables[language]));

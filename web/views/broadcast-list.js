@@ -4,6 +4,8 @@
  */
 
 import { address } from "../address.js";
+import { bitrate, duration } from "../format.js";
+import { follows } from "../frame.js";
 import { texts } from "../texts.js";
 import { html } from "../ui.js";
 
@@ -19,10 +21,10 @@ export function Name({ path }) {
 /**
  * @param {{
  *   broadcasts: Broadcast[], via: import("../address.js").Via, current?: string,
- *   go: (to: Place) => void, follows: typeof import("../app.js").follows,
+ *   go: (to: Place) => void,
  * }} props
  */
-export function BroadcastList({ broadcasts, via, current, go, follows }) {
+export function BroadcastList({ broadcasts, via, current, go }) {
   return html`
     <ul class="broadcasts">
       ${broadcasts.map((broadcast) => {
@@ -54,16 +56,4 @@ export function facts(broadcast) {
 /** `H264 1280x720` as people write it. @param {string} text */
 function codec(text) {
   return text.replace(/^H26(\d)/, "H.26$1").replace(/(\d)x(\d)/, "$1×$2");
-}
-
-/** @param {number} kbit_s */
-function bitrate(kbit_s) {
-  return kbit_s >= 1000 ? `${(kbit_s / 1000).toFixed(1)} Mbit/s` : `${kbit_s} kbit/s`;
-}
-
-/** @param {number} seconds */
-function duration(seconds) {
-  if (seconds < 60) return texts.time.seconds(seconds);
-  const minutes = Math.floor(seconds / 60);
-  return minutes < 60 ? texts.time.minutes(minutes) : texts.time.hours(Math.floor(minutes / 60), minutes % 60);
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { decimal } from "../format.js";
 import { texts } from "../texts.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { NO_FIGURES } from "../player/stats.js";
@@ -32,24 +33,25 @@ export function FigureRow({ session, transit_s, sampled }) {
 
   const words = texts.figures;
   const latencyMeaning = words.latency[session?.transport?.kind ?? "flv"];
-  const rebuffered = words.rebuffers.value(figures.rebuffers, figures.rebuffer_s.toFixed(1));
+  const rebuffered = words.rebuffers.value(figures.rebuffers, decimal(figures.rebuffer_s, 1));
   return html`
     <section class="figures" aria-label=${words.title}>
       <dl>
         <${Figure} name="latency" of=${words.latency} meaning=${latencyMeaning} value=${figures.latency_s}
-          shown=${figures.latency_s?.toFixed(1)} />
+          shown=${figures.latency_s === null ? null : decimal(figures.latency_s, 1)} />
         <${Figure} name="bitrate" of=${words.bitrate} value=${figures.bitrate_bit_s && Math.round(figures.bitrate_bit_s)}
-          shown=${figures.bitrate_bit_s === null ? null : (figures.bitrate_bit_s / 1e6).toFixed(2)} />
-        <${Figure} name="dropped" of=${words.dropped} value=${figures.dropped} shown=${figures.dropped} />
+          shown=${figures.bitrate_bit_s === null ? null : decimal(figures.bitrate_bit_s / 1e6, 2)} />
+        <${Figure} name="dropped" of=${words.dropped} value=${figures.dropped}
+          shown=${figures.dropped === null ? null : decimal(figures.dropped)} />
         <${Figure} name="rebuffers" of=${words.rebuffers} value=${figures.rebuffers} shown=${rebuffered}
           more=${{ "data-seconds": figures.rebuffer_s.toFixed(3) }} />
-        <${Figure} name="rate" of=${words.rate} value=${figures.rate} shown=${figures.rate.toFixed(2)} />
+        <${Figure} name="rate" of=${words.rate} value=${figures.rate} shown=${decimal(figures.rate, 2)} />
       </dl>
       <details>
         <summary>${words.explain}</summary>
         <ul>
           ${[words.latency, words.bitrate, words.dropped, words.rebuffers, words.rate].map((of) => html`
-            <li><b>${of.name}.</b> ${"meaning" in of ? of.meaning : latencyMeaning}</li>`)}
+            <li><b>${of.name}</b> ${"meaning" in of ? of.meaning : latencyMeaning}</li>`)}
         </ul>
       </details>
     </section>`;

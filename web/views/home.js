@@ -11,10 +11,10 @@ import { Publish } from "./publish.js";
 /**
  * @param {{
  *   live: import("../broadcasts.js").Live, via: import("../address.js").Via,
- *   go: (to: import("../address.js").Place) => void, follows: typeof import("../app.js").follows,
+ *   go: (to: import("../address.js").Place) => void,
  * }} props
  */
-export function Home({ live, via, go, follows }) {
+export function Home({ live, via, go }) {
   const empty = live.broadcasts.length === 0;
   return html`
     <div class="home" data-view="home">
@@ -28,7 +28,7 @@ export function Home({ live, via, go, follows }) {
             <p>${texts.publish.emptyText}</p>
           </div>`}
       </div>
-      ${!empty && html`<${BroadcastList} broadcasts=${live.broadcasts} via=${via} go=${go} follows=${follows} />`}
+      ${!empty && html`<${BroadcastList} broadcasts=${live.broadcasts} via=${via} go=${go} />`}
       ${live.state === "known" && (empty
         ? html`<${Publish} />`
         : html`<details class="publish-more"><summary>${texts.publish.title}</summary><${Publish} /></details>`)}

@@ -3,8 +3,9 @@
  * @module
  */
 
+import { Copy } from "../frame.js";
 import { texts } from "../texts.js";
-import { html, useState } from "../ui.js";
+import { html } from "../ui.js";
 
 export function Publish() {
   const server = `rtmp://${location.hostname}/live`;
@@ -18,7 +19,7 @@ export function Publish() {
       <div>
         <h3>${texts.publish.ffmpeg}</h3>
         <pre tabindex="0"><code>${command}</code></pre>
-        <${Copy} text=${command} />
+        <${Copy} text=${command} words=${texts.publish} />
       </div>
       <div>
         <h3>${texts.publish.obs}</h3>
@@ -29,20 +30,4 @@ export function Publish() {
       </div>
       <p class="note">${texts.publish.note}</p>
     </section>`;
-}
-
-/** @param {{ text: string }} props */
-function Copy({ text }) {
-  const [copied, setCopied] = useState(false);
-  // Browsers offer the clipboard to secure pages only.
-  if (!navigator.clipboard) return null;
-  const copy = async () => {
-    await navigator.clipboard.writeText(text);
-    setCopied(true);
-    setTimeout(() => setCopied(false), 2000);
-  };
-  return html`
-    <button type="button" class="quiet" onClick=${copy}>
-      <span aria-live="polite">${copied ? texts.publish.copied : texts.publish.copy}</span>
-    </button>`;
 }

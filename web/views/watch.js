@@ -18,10 +18,10 @@ const FAR_BEHIND_S = 6;
 /**
  * @param {{
  *   path: string, via: import("../address.js").Via, live: import("../broadcasts.js").Live,
- *   go: (to: import("../address.js").Place) => void, follows: typeof import("../app.js").follows,
+ *   go: (to: import("../address.js").Place) => void,
  * }} props
  */
-export function Watch({ path, via, live, go, follows }) {
+export function Watch({ path, via, live, go }) {
   const broadcast = live.broadcasts.find((entry) => entry.path === path);
   const others = live.broadcasts.filter((entry) => entry.path !== path);
   return html`
@@ -38,7 +38,7 @@ export function Watch({ path, via, live, go, follows }) {
       ${others.length > 0 && html`
         <aside aria-labelledby="others">
           <h2 id="others">${texts.list.others}</h2>
-          <${BroadcastList} broadcasts=${others} via=${via} go=${go} follows=${follows} />
+          <${BroadcastList} broadcasts=${others} via=${via} go=${go} />
         </aside>`}
     </div>`;
 }

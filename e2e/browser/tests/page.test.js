@@ -101,6 +101,27 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   });
 }
 
+test("a Chinese browser reads Chinese, and a choice of language holds over visits", async () => {
+  const { page, context, complaints } = await openPage(browser, { ...PHONE, locale: "zh-CN" });
+  await page.goto(`${server.url}/?path=live/demo&via=flv`);
+  await settled(page, "watch");
+  assert.equal(await page.getAttribute("html", "lang"), "zh-CN");
+  assert.equal(await page.locator("[data-figure=latency]").evaluate((figure) => figure.previousSibling?.textContent), "延迟");
+  assert.match(await page.locator("[role=status]").innerText(), /正在播放直播/);
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 360);
+  assert.deepEqual(await violations(page), []);
+  await screenshot(page, "phone-watch-chinese");
+  const begin = await reading(page);
+  await page.getByLabel("语言").selectOption("en");
+  await page.getByRole("status").filter({ hasText: "Playing live" }).waitFor();
+  assert.ok((await reading(page)).currentTime >= begin.currentTime, "the picture goes on");
+  await page.goto(server.url);
+  await page.getByRole("heading", { name: "Live now" }).waitFor();
+  assert.equal(await page.getAttribute("html", "lang"), "en");
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
 test("an empty server shows how to publish, also on a phone", async () => {
   const empty = await startDemo({ clip: false });
   try {
