@@ -1,0 +1,132 @@
+//! Tokens, signed URLs and keys at the doors: what they open, for how long, and what they don't.
+
+use anyhow::{Result, ensure};
+use e2e::http::fetch;
+use e2e::wait::{Look, until};
+use e2e::{Folder, Publisher, Server, Tool, Viewer, clips};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+const CLOSED: &str = "
+[publish]
+stream_key = 'main-key'
+[play]
+access = 'credential'
+[[auth.jwt]]
+secret = 'a-secret-of-at-least-32-characters'
+[[auth.url]]
+kid = 'a'
+secret = 'another-secret-of-32-characters-or-more'
+";
+
+/// A server that nobody plays from without a credential, with one broadcast.
+fn closed() -> Result<(Server, Publisher)> {
+    let server = Server::serve(CLOSED)?;
+    let publisher = Publisher::start(server.ports.rtmp, "x?key=main-key", &clips::long()?)?;
+    Ok((server, publisher))
+}
+
+/// What `floodtide ctl` makes.
+fn make(words: &str) -> Result<String> {
+    let folder = Folder::new()?;
+    let file = folder.file("floodtide.toml");
+    std::fs::write(&file, CLOSED)?;
+    Ok(Tool::floodtide()
+        .words("ctl --config")
+        .arg(&file)
+        .words(words)
+        .succeed(LIMIT)?
+        .text()
+        .trim()
+        .to_owned())
+}
+
+fn status(server: &Server, target: &str) -> Result<(u16, String)> {
+    let answer = fetch(server.ports.http, target, &[])?;
+    Ok((answer.status, answer.text().unwrap_or_default().trim().to_owned()))
+}
+
+#[test]
+fn a_token_plays_its_path_over_flv_and_through_every_playlist() -> Result<()> {
+    let (server, _publisher) = closed()?;
+    let token = make("token play --path live/x --ttl 1h")?;
+    Viewer::open(&server, &format!("/live/x.flv?token={token}"))?.watch(Duration::from_secs(1))?;
+    let master = fetch(server.ports.http, &format!("/live/x/index.m3u8?token={token}"), &[])?.text()?;
+    let media = master.lines().find(|line| line.contains("video/index.m3u8?token=")).unwrap_or_default();
+    ensure!(!media.is_empty(), "the token isn't carried on: {master}");
+    let list = fetch(server.ports.http, &format!("/live/x/{media}"), &[])?.text()?;
+    let part = list.split('"').find(|uri| uri.contains(".m4s?token=")).unwrap_or_default();
+    ensure!(status(&server, &format!("/live/x/video/{part}"))?.0 == 200, "{part} of {list}");
+    let bare = part.split('?').next().unwrap_or_default();
+    ensure!(status(&server, &format!("/live/x/video/{bare}"))?.0 == 403, "a part plays without a token");
+    let bearer = format!("Bearer {token}");
+    let answer = fetch(server.ports.http, "/live/x/index.m3u8", &[("Authorization", &bearer)])?;
+    ensure!(answer.status == 200, "{}", answer.status);
+    Ok(())
+}
+
+#[test]
+fn what_is_wrong_with_a_token_or_url_is_said() -> Result<()> {
+    let (server, _publisher) = closed()?;
+    let other = make("token play --path live/other --ttl 1h")?;
+    let publishing = make("token publish --path live/x --ttl 1h")?;
+    let elsewhere = make("token play --path live/x --ttl 1h --ip 192.0.2.1")?;
+    let forged = make("token play --path live/x --ttl 1h")?.replacen("ey", "eX", 1);
+    let url = make("url play --path live/x --ttl 1h")?;
+    let changed = url.replace("path=live/x", "path=live/**").replace("path=live%2Fx", "path=live%2F**");
+    for (query, expect) in [
+        (format!("token={other}"), "the token is for another path"),
+        (format!("token={publishing}"), "the token is for another action"),
+        (format!("token={elsewhere}"), "the token is for another address"),
+        (format!("token={forged}"), "the token is malformed"),
+        (changed, "the signed URL has a wrong signature"),
+        ("key=main-key".to_owned(), "a token is needed to play: …?token=YOUR_TOKEN"),
+    ] {
+        let (status, text) = status(&server, &format!("/live/x.flv?{query}"))?;
+        ensure!(status == 403 && text.starts_with(expect), "{query}: {status} {text}");
+    }
+    Viewer::open(&server, &format!("/live/x.flv?{url}"))?.watch(Duration::from_secs(1))?;
+    Ok(())
+}
+
+#[test]
+fn a_session_ends_with_its_token_and_the_token_is_refused_from_then_on() -> Result<()> {
+    let (server, _publisher) = closed()?;
+    // The leeway for clocks, five seconds, comes on top.
+    let token = make("token play --path live/x --ttl 1s")?;
+    let mut viewer = Viewer::open(&server, &format!("/live/x.flv?token={token}"))?;
+    until(LIMIT, "the viewer is ended", || {
+        Ok(if viewer.one()? { Look::NotYet("it still gets frames".to_owned()) } else { Look::Found(()) })
+    })?;
+    let refused = until(LIMIT, "the token is refused", || {
+        let (status, text) = status(&server, &format!("/live/x/index.m3u8?token={token}"))?;
+        Ok(if status == 403 { Look::Found(text) } else { Look::NotYet(status.to_string()) })
+    })?;
+    ensure!(refused == "the token has expired", "{refused}");
+    Ok(())
+}
+
+#[test]
+fn a_key_made_at_run_time_holds_at_once_and_ends_its_publisher_when_it_is_disabled() -> Result<()> {
+    let folder = Folder::new()?;
+    let state = folder.file("state");
+    let server = Server::serve(&format!("[state]\nfolder = '{}'\n", state.display()))?;
+    let ctl = |words: &str| -> Result<serde_json::Value> {
+        Tool::floodtide().words("ctl --json --state").arg(&state).words(words).succeed(LIMIT)?.json()
+    };
+    let key = ctl("key add --path live/*")?;
+    let name = format!("x?key={}", key["secret"].as_str().unwrap_or_default());
+    let clip = clips::long()?;
+    let publisher = until(LIMIT, "the key holds", || {
+        Ok(match Publisher::start(server.ports.rtmp, &name, &clip) {
+            Ok(publisher) => Look::Found(publisher),
+            Err(error) => Look::NotYet(format!("{error:#}")),
+        })
+    })?;
+    ctl(&format!("key disable {}", key["id"].as_str().unwrap_or_default()))?;
+    publisher.ended(LIMIT)?;
+    let refused = Publisher::start(server.ports.rtmp, &name, &clip).expect_err("the key is disabled");
+    ensure!(format!("{refused:#}").contains("the stream key is disabled"), "{refused:#}");
+    Ok(())
+}
