@@ -12,6 +12,7 @@ mod gateway;
 mod gather;
 mod ingest;
 mod life;
+mod limits;
 mod logs;
 mod memory_file;
 mod metrics;

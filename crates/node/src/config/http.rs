@@ -12,10 +12,13 @@ pub struct Http {
     pub listen: SocketAddr,
     /// Where HTTPS is served, when a certificate is set.
     pub tls_listen: SocketAddr,
+    /// Whether connections begin with a head of the PROXY protocol (version 1 or 2), which names the real client. Then they are
+    /// accepted from `limits.trusted_proxies` only.
+    pub proxy_protocol: bool,
 }
 
 impl Default for Http {
     fn default() -> Self {
-        Http { listen: any(8080), tls_listen: any(8443) }
+        Http { listen: any(8080), tls_listen: any(8443), proxy_protocol: false }
     }
 }

@@ -1,7 +1,8 @@
 //! The whole tree, and what a type alone can't say about it.
 
 use super::{
-    Admin, App, Auth, Egress, Hls, Http, Log, Play, Publish, Rtmp, Shutdown, State, Tls, Vhost, Webhook,
+    Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Rtmp, Shutdown, State, Tls, Vhost,
+    Webhook,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,6 +35,8 @@ pub struct Config {
     pub admin: Admin,
     /// Certificate of the TLS listeners.
     pub tls: Tls,
+    /// What one address, and everybody together, may take.
+    pub limits: Limits,
     /// How viewers are written to.
     pub egress: Egress,
     /// HLS and LL-HLS.
@@ -58,6 +61,7 @@ impl Config {
             auth,
             webhook,
             tls,
+            limits,
             shutdown,
             log,
             rtmp: _,
@@ -81,6 +85,7 @@ impl Config {
             http,
             admin,
             tls,
+            limits,
             egress,
             hls,
             shutdown,
@@ -102,6 +107,14 @@ impl Config {
         self.auth.check()?;
         self.webhook.check()?;
         super::auth::check_keys(&self.publish.key)?;
+        self.limits.check()?;
+        for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {
+            if on && self.limits.trusted_proxies.is_empty() {
+                return Err(format!(
+                    "{section}.proxy_protocol is on, but limits.trusted_proxies is empty: name the networks of your proxies"
+                ));
+            }
+        }
         let spans = [
             ("hls.part", self.hls.part, PART_RANGE_MS),
             ("hls.segment", self.hls.segment, SEGMENT_RANGE_MS),

@@ -5,11 +5,13 @@ use super::process::Process;
 use super::scrape::{Polling, Scrape};
 use super::shard::{Shard, Shards};
 use crate::auth::Refusal;
+use crate::limits::Limit;
 use crate::sessions::Sessions;
 use hub::Hub;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::Registry;
 use std::sync::Arc;
@@ -23,7 +25,11 @@ pub(crate) struct Metrics {
     polling: Arc<Polling>,
     pub(crate) timestamp_repairs: Counter,
     pub(crate) publishes: Counter,
+    /// Connections of peers now.
+    pub(crate) connections: Gauge,
+    pub(crate) connections_max: Gauge,
     refusals: Family<[(&'static str, &'static str); 1], Counter>,
+    limited: Family<[(&'static str, &'static str); 1], Counter>,
 }
 
 /// The format that a scraper wants.
@@ -60,11 +66,17 @@ impl Metrics {
             polling: Arc::default(),
             timestamp_repairs: Counter::default(),
             publishes: Counter::default(),
+            connections: Gauge::default(),
+            connections_max: Gauge::default(),
             refusals: Family::default(),
+            limited: Family::default(),
         };
         for code in Refusal::CODES {
             // Seen before the first one of its kind.
             drop(metrics.refusals.get_or_create(&[("reason", code)]));
+        }
+        for limit in Limit::ALL {
+            drop(metrics.limited.get_or_create(&[("limit", limit.label())]));
         }
         metrics.register(hub, sessions);
         metrics
@@ -87,6 +99,14 @@ impl Metrics {
         );
         ours.register("publishes", "Publishers accepted", self.publishes.clone());
         ours.register("refusals", "Publishers and viewers refused, by reason", self.refusals.clone());
+        let (connections, max) = (self.connections.clone(), self.connections_max.clone());
+        ours.register("connections", "Connections of publishers, viewers and others now", connections);
+        ours.register("connections_max", "Connections that there may be", max);
+        ours.register(
+            "limited",
+            "Connections and requests that ran into a limit, by limit",
+            self.limited.clone(),
+        );
     }
 
     /// A block for an egress worker.
@@ -112,6 +132,16 @@ impl Metrics {
     /// Counts somebody who was refused.
     pub(crate) fn refused(&self, refusal: &Refusal) {
         self.refusals.get_or_create(&[("reason", refusal.code())]).inc();
+    }
+
+    /// Counts somebody who ran into a limit.
+    pub(crate) fn limited(&self, limit: Limit) {
+        self.limited.get_or_create(&[("limit", limit.label())]).inc();
+    }
+
+    /// How often limits were run into, all together.
+    pub(crate) fn limited_all(&self) -> u64 {
+        Limit::ALL.iter().map(|l| self.limited.get_or_create(&[("limit", l.label())]).get()).sum()
     }
 
     /// Takes in that an estimate of viewers by playlists changed.
