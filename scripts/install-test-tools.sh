@@ -16,6 +16,8 @@ needed=(
     ss:iproute2
     unshare:util-linux
     wrk:wrk
+    haproxy:haproxy
+    slowhttptest:slowhttptest
     promtool:prometheus
     python3:python3
     /usr/lib/python3/dist-packages/ensurepip:python3-venv

@@ -2,6 +2,7 @@
 
 use crate::auth::{Auth, Prepared, RulesError};
 use crate::config::{Config, ConfigError, Layers};
+use crate::limits::Limits;
 use crate::logs::LogControl;
 use crate::sessions::Sessions;
 use hub::Hub;
@@ -18,6 +19,7 @@ struct Shared {
     auth: Arc<Auth>,
     hub: Hub,
     sessions: Sessions,
+    limits: Limits,
     logs: OnceLock<LogControl>,
 }
 
@@ -50,11 +52,13 @@ impl Reloader {
         auth: &Arc<Auth>,
         hub: &Hub,
         sessions: &Sessions,
+        limits: &Limits,
     ) -> Reloader {
         sessions.access().show(running.log.addresses);
         let running = Mutex::new(Arc::new(running));
         let (auth, hub, sessions) = (Arc::clone(auth), hub.clone(), sessions.clone());
-        Reloader(Arc::new(Shared { layers, running, auth, hub, sessions, logs: OnceLock::new() }))
+        let (limits, logs) = (limits.clone(), OnceLock::new());
+        Reloader(Arc::new(Shared { layers, running, auth, hub, sessions, limits, logs }))
     }
 
     /// Gives it the logs of the process, whose level it changes from then on.
@@ -104,6 +108,7 @@ impl Reloader {
     fn apply(&self, next: &Config, rules: Prepared) -> usize {
         self.0.hub.set_limits(crate::start::hub_limits(next));
         self.0.sessions.access().show(next.log.addresses);
+        self.0.limits.apply(&next.limits);
         if let Some(logs) = self.0.logs.get() {
             logs.apply(&next.log);
         }

@@ -5,7 +5,7 @@ use crate::auth::keys::KeyStore;
 use crate::config::{Config, Layers, Surroundings};
 use crate::egress::{Plane, Settings};
 use crate::follow::{self, Files};
-use crate::gateway::{http, random_bytes, rtmp};
+use crate::gateway::{Door, http, random_bytes, rtmp};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
 use crate::metrics::Metrics;
@@ -81,6 +81,7 @@ impl Node {
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (phases, life) = Phases::new();
+        let limits = crate::limits::Limits::new(&config.limits, &metrics);
         let fetchable = Fetchable::default();
         let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, keys, &metrics)?);
         let rtmp_gateway = Arc::new(rtmp::Gateway {
@@ -97,22 +98,27 @@ impl Node {
             plane: plane.clone(),
             packagings: Arc::clone(&packagings),
             access: sessions.access().clone(),
+            limits: limits.clone(),
         });
+        let door = |tls, behind_proxy| Door { tls, behind_proxy, limits: limits.clone() };
+        let (rtmp_proxy, http_proxy) = (config.rtmp.proxy_protocol, config.http.proxy_protocol);
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
             let rtmps = listen_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
             let https = listen("http.tls_listen", config.http.tls_listen)?;
-            let acceptor = Some(server.acceptor(&[]));
-            let serving = rtmp::serve(rtmps, acceptor, Arc::clone(&rtmp_gateway), life.clone());
+            let rtmps_door = door(Some(server.acceptor(&[])), rtmp_proxy);
+            let serving = rtmp::serve(rtmps, rtmps_door, Arc::clone(&rtmp_gateway), life.clone());
             tasks.spawn_on(serving, ingest.handle());
-            let acceptor = Some(server.acceptor(&[b"h2", b"http/1.1"]));
-            tasks.spawn(http::serve(https, acceptor, Arc::clone(&http_gateway), life.clone()));
+            let https_door = door(Some(server.acceptor(&[b"h2", b"http/1.1"])), http_proxy);
+            tasks.spawn(http::serve(https, https_door, Arc::clone(&http_gateway), life.clone()));
         }
-        tasks.spawn_on(rtmp::serve(rtmp, None, rtmp_gateway, life.clone()), ingest.handle());
-        tasks.spawn(http::serve(http, None, http_gateway, life.clone()));
+        tasks
+            .spawn_on(rtmp::serve(rtmp, door(None, rtmp_proxy), rtmp_gateway, life.clone()), ingest.handle());
+        tasks.spawn(http::serve(http, door(None, http_proxy), http_gateway, life.clone()));
         tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
         tasks.spawn(expire(hub.clone(), life.clone()));
-        let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions);
+        tasks.spawn(crate::limits::sweep(limits.clone(), life.clone()));
+        let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions, &limits);
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
         Ok(Node {
             hub,

@@ -23,7 +23,8 @@ pub struct Limits {
     pub ipv4_prefix: u8,
     /// Bits of an IPv6 address that count as one. Whoever has an IPv6 connection has a whole /64.
     pub ipv6_prefix: u8,
-    /// Networks whose addresses are not counted one by one. The machine itself is, since a proxy on it speaks for everybody.
+    /// Networks whose addresses are not counted one by one. They are this machine's own by default, since a
+    /// proxy on it speaks for everybody; the limit of all connections holds for them too.
     pub exempt: Vec<IpNet>,
     /// Networks of your own proxies and load balancers: they are believed who the client is (`proxy_protocol`, or the header
     /// `client_header`), and not counted themselves. Nobody else is believed.

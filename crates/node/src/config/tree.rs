@@ -35,7 +35,8 @@ pub struct Config {
     pub admin: Admin,
     /// Certificate of the TLS listeners.
     pub tls: Tls,
-    /// What one address, and everybody together, may take.
+    /// What one address, and everybody together, may take; all of it changes at a reload. Behind an address there may be a crowd
+    /// (a school, a mobile network), so the defaults are wide: make them narrower where you know who comes.
     pub limits: Limits,
     /// How viewers are written to.
     pub egress: Egress,

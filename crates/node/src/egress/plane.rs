@@ -3,6 +3,7 @@
 use super::inbox::Inbox;
 use super::worker::{self, Worker};
 use super::{Format, MergeWindow, Transport};
+use crate::limits::Admission;
 use crate::metrics::Metrics;
 use crate::sessions::SessionGuard;
 use bytes::Bytes;
@@ -34,6 +35,8 @@ pub(crate) struct NewViewer {
     /// Sent first, before the format's own head.
     pub(crate) preface: Bytes,
     pub(crate) session: SessionGuard,
+    /// Counts its connection.
+    pub(crate) admission: Admission,
     /// When its request was complete.
     pub(crate) asked: Instant,
 }

@@ -3,6 +3,7 @@
 use super::Transport;
 use super::log::ChunkLog;
 use super::transport::Written;
+use crate::limits::Admission;
 use crate::sessions::SessionGuard;
 use bytes::Bytes;
 use std::collections::VecDeque;
@@ -33,6 +34,8 @@ pub(crate) struct Viewer {
     /// Bytes sent.
     pub(crate) sent: u64,
     pub(crate) session: SessionGuard,
+    /// Counts its connection.
+    pub(crate) _admission: Admission,
 }
 
 /// Slices of one vectored write. A viewer that is up to date needs one.

@@ -217,6 +217,7 @@ impl Worker {
             skips: 0,
             sent: 0,
             session: new.session,
+            _admission: new.admission,
         };
         let interest = Interest::READABLE | Interest::WRITABLE;
         if let Err(error) = self.poll.registry().register(viewer.transport.socket(), Token(slot), interest) {

@@ -1,15 +1,17 @@
 //! Connections, plain or TLS, and the loop that accepts them.
 
 use crate::egress::Transport;
+use crate::limits::Admission;
 use bytes::{Buf, BytesMut};
 use std::io::{Error, Result};
 use std::net::SocketAddr;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 /// A connection, with bytes that were read ahead.
@@ -18,6 +20,8 @@ pub(crate) struct Io {
     inner: Inner,
     peer: SocketAddr,
     ahead: BytesMut,
+    admission: Admission,
+    moved: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -26,26 +30,19 @@ enum Inner {
     Tls(Box<TlsStream<TcpStream>>),
 }
 
-/// How long a peer has for the TLS handshake.
-const TLS_HANDSHAKE_MAX: Duration = Duration::from_secs(10);
-
 impl Io {
-    /// Shakes hands, if TLS is asked for.
-    pub(crate) async fn open(socket: TcpStream, peer: SocketAddr, tls: Option<&TlsAcceptor>) -> Result<Io> {
-        socket.set_nodelay(true)?;
-        let inner = match tls {
-            None => Inner::Plain(socket),
-            Some(acceptor) => {
-                let stream = tokio::time::timeout(TLS_HANDSHAKE_MAX, acceptor.accept(socket))
-                    .await
-                    .map_err(|_| Error::from(std::io::ErrorKind::TimedOut))??;
-                Inner::Tls(Box::new(stream))
-            }
-        };
-        Ok(Io { inner, peer, ahead: BytesMut::new() })
+    /// A connection that nothing encrypts.
+    pub(crate) fn plain_socket(socket: TcpStream, peer: SocketAddr, admission: Admission) -> Io {
+        Io { inner: Inner::Plain(socket), peer, ahead: BytesMut::new(), admission, moved: Arc::default() }
     }
 
-    /// Who is at the other end.
+    /// A connection whose TLS handshake is over.
+    pub(crate) fn encrypted(stream: TlsStream<TcpStream>, peer: SocketAddr, admission: Admission) -> Io {
+        let inner = Inner::Tls(Box::new(stream));
+        Io { inner, peer, ahead: BytesMut::new(), admission, moved: Arc::default() }
+    }
+
+    /// Who is at the other end: the client, also behind a proxy that says so in the head of the connection.
     pub(crate) fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -64,13 +61,26 @@ impl Io {
     }
 
     /// Takes the connection out of the runtime, for the egress plane.
-    pub(crate) fn into_transport(self) -> Result<Transport> {
-        match self.inner {
-            Inner::Plain(socket) => Ok(Transport::Plain(to_mio(socket)?)),
+    pub(crate) fn into_transport(self) -> Result<(Transport, Admission)> {
+        let transport = match self.inner {
+            Inner::Plain(socket) => Transport::Plain(to_mio(socket)?),
             Inner::Tls(stream) => {
                 let (socket, session) = stream.into_inner();
-                Ok(Transport::tls(to_mio(socket)?, session))
+                Transport::tls(to_mio(socket)?, session)
             }
+        };
+        Ok((transport, self.admission))
+    }
+
+    /// Counts reads and writes that moved bytes, for who wants to know whether the connection is alive.
+    pub(crate) fn moved(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.moved)
+    }
+
+    /// Takes note of a read or write.
+    fn note<T>(&self, outcome: &Poll<Result<T>>) {
+        if matches!(outcome, Poll::Ready(Ok(_))) {
+            self.moved.fetch_add(1, Ordering::Relaxed);
         }
     }
 }
@@ -90,19 +100,23 @@ impl AsyncRead for Io {
             }
             return Poll::Ready(Ok(()));
         }
-        match &mut self.inner {
+        let read = match &mut self.inner {
             Inner::Plain(s) => Pin::new(s).poll_read(cx, buf),
             Inner::Tls(s) => Pin::new(s).poll_read(cx, buf),
-        }
+        };
+        self.note(&read);
+        read
     }
 }
 
 impl AsyncWrite for Io {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<Result<usize>> {
-        match &mut self.inner {
+        let written = match &mut self.inner {
             Inner::Plain(s) => Pin::new(s).poll_write(cx, buf),
             Inner::Tls(s) => Pin::new(s).poll_write(cx, buf),
-        }
+        };
+        self.note(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -110,10 +124,12 @@ impl AsyncWrite for Io {
         cx: &mut Context<'_>,
         bufs: &[std::io::IoSlice<'_>],
     ) -> Poll<Result<usize>> {
-        match &mut self.inner {
+        let written = match &mut self.inner {
             Inner::Plain(s) => Pin::new(s).poll_write_vectored(cx, bufs),
             Inner::Tls(s) => Pin::new(s).poll_write_vectored(cx, bufs),
-        }
+        };
+        self.note(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Counts connections and requests, and says who is too much.
 
-use super::forwarded;
+use super::forwarded::{self, Told};
 use super::limit::{Limit, TooMuch};
 use super::prefix::{Prefix, within};
 use crate::config;
@@ -114,10 +114,13 @@ impl Limits {
         }
     }
 
-    /// The client of a request that came from `peer` with these lines of the header for that, joined by commas.
-    pub(crate) fn client(&self, peer: SocketAddr, forwarded: Option<&str>) -> SocketAddr {
-        let Some(value) = forwarded else { return peer };
+    /// The client of a request that came from `peer` and says this.
+    pub(crate) fn client(&self, peer: SocketAddr, told: &Told) -> SocketAddr {
+        if *told == Told::default() {
+            return peer;
+        }
         let config = &self.rules().config;
+        let Some(value) = told.by(config.client_header) else { return peer };
         let client = forwarded::client(peer.ip(), value, config.client_header, &config.trusted_proxies);
         if client == peer.ip() { peer } else { SocketAddr::new(client, 0) }
     }
@@ -349,7 +352,9 @@ mod tests {
     #[test]
     fn only_a_proxy_of_ours_is_believed_who_the_client_is() {
         let limits = limits(config::Limits { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..few() });
-        let client = |peer: &str| limits.client(peer.parse().unwrap(), Some("9.9.9.9")).ip().to_string();
+        let told =
+            Told { x_forwarded_for: Some("9.9.9.9".to_owned()), forwarded: Some("8.8.8.8".to_owned()) };
+        let client = |peer: &str| limits.client(peer.parse().unwrap(), &told).ip().to_string();
         assert_eq!(client("10.0.0.1:1"), "9.9.9.9");
         assert_eq!(client("11.0.0.1:1"), "11.0.0.1");
         assert!((0..50).all(|_| limits.request("10.0.0.1".parse().unwrap()).is_ok()));

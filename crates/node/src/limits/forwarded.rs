@@ -8,6 +8,23 @@ use crate::config::ClientHeader;
 use ipnet::IpNet;
 use std::net::{IpAddr, SocketAddr};
 
+/// What a request says of who the client is: the lines of either header, joined by commas. Only one is read, and only from
+/// proxies of ours.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) x_forwarded_for: Option<String>,
+    pub(crate) forwarded: Option<String>,
+}
+
+impl Told {
+    pub(super) fn by(&self, header: ClientHeader) -> Option<&str> {
+        match header {
+            ClientHeader::XForwardedFor => self.x_forwarded_for.as_deref(),
+            ClientHeader::Forwarded => self.forwarded.as_deref(),
+        }
+    }
+}
+
 /// The client of a request that came from `peer` with this header, whose lines are joined by commas.
 pub(super) fn client(peer: IpAddr, value: &str, header: ClientHeader, trusted: &[IpNet]) -> IpAddr {
     let mut client = peer;

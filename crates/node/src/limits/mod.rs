@@ -13,5 +13,6 @@ mod prefix;
 mod proxy;
 
 pub(crate) use admission::{Admission, Limits, sweep};
+pub(crate) use forwarded::Told;
 pub(crate) use limit::{Limit, TooMuch};
-pub(crate) use proxy::{Look, ProxyError, look};
+pub(crate) use proxy::{Look, look};

@@ -1,9 +1,10 @@
 //! Who asks over HTTP: what its request says beside path and query.
 
 use crate::auth::{Action, Ask};
+use crate::limits::Told;
 use crate::sessions::Protocol;
 use http::Request;
-use http::header::{AUTHORIZATION, HOST};
+use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderValue};
 use hub::BroadcastPath;
 use std::net::SocketAddr;
 
@@ -14,16 +15,20 @@ pub(super) struct Caller {
     pub(super) host: Option<String>,
     /// From `Authorization: Bearer …`. RFC 6750 §2.1.
     pub(super) bearer: Option<String>,
+    /// What it says of who the client is.
+    pub(super) told: Told,
 }
 
 impl Caller {
     /// From a request that hyper read. An authority in the target wins over `Host` (RFC 9112 §3.2.2).
     pub(super) fn of<B>(request: &Request<B>) -> Caller {
         let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
+        let lines = |name| joined(request.headers().get_all(name).iter().map(HeaderValue::as_bytes));
         let authority = request.uri().authority().map(|a| a.as_str());
         Caller {
             host: authority.or_else(|| header(HOST)).map(str::to_owned),
             bearer: header(AUTHORIZATION).and_then(bearer).map(str::to_owned),
+            told: Told { x_forwarded_for: lines(X_FORWARDED_FOR), forwarded: lines(FORWARDED.as_str()) },
         }
     }
 
@@ -47,6 +52,15 @@ impl Caller {
     }
 }
 
+/// It is in no standard; RFC 7239 was to take its place.
+pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
+
+/// The lines of a header as one, in their order (RFC 9110 §5.3).
+pub(super) fn joined<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
+    let lines: Vec<_> = lines.map(String::from_utf8_lossy).collect();
+    (!lines.is_empty()).then(|| lines.join(","))
+}
+
 /// The token of an `Authorization` header.
 pub(super) fn bearer(value: &str) -> Option<&str> {
     let (scheme, token) = value.split_once(' ')?;
@@ -62,11 +76,14 @@ mod tests {
         let request = Request::get("http://a.example:81/live/x.flv")
             .header("Host", "b.example")
             .header("Authorization", "bearer abc")
+            .header("X-Forwarded-For", "1.2.3.4")
+            .header("X-Forwarded-For", "10.0.0.1")
             .body(())
             .unwrap();
         let caller = Caller::of(&request);
         assert_eq!(caller.host.as_deref(), Some("a.example:81"));
         assert_eq!(caller.bearer.as_deref(), Some("abc"));
+        assert_eq!(caller.told.x_forwarded_for.as_deref(), Some("1.2.3.4,10.0.0.1"));
         assert_eq!(bearer("Basic abc"), None);
     }
 }

@@ -6,12 +6,14 @@ use super::hls::{self, Content, FileAnswer, Wishes};
 use super::listen::Gateway;
 use super::service::EXPOSED;
 use crate::gateway::Io;
+use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use bytes::Buf;
 use rustix::fs::sendfile;
 use rustix::net::{SendFlags, send};
 use std::fmt::Write;
 use std::io::{Error, ErrorKind, IoSlice, Result};
+use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::Interest;
@@ -21,7 +23,12 @@ use tokio::net::TcpStream;
 const STALL_MAX: Duration = Duration::from_secs(20);
 
 /// Answers a request.
-pub(super) async fn respond(io: &mut Io, request: &FileRequest, gateway: &Gateway) -> Result<()> {
+pub(super) async fn respond(
+    io: &mut Io,
+    request: &FileRequest,
+    peer: SocketAddr,
+    gateway: &Gateway,
+) -> Result<()> {
     let wishes = Wishes {
         accept_encoding: request.accept_encoding.as_deref(),
         range: request.range.as_deref(),
@@ -30,16 +37,16 @@ pub(super) async fn respond(io: &mut Io, request: &FileRequest, gateway: &Gatewa
     // The path was a target when the head was read.
     let target = hls::target(&request.path).ok_or(ErrorKind::InvalidInput)?;
     let began = Instant::now();
-    let answer = gateway.file(&target, request.query.as_deref(), &request.caller, io.peer(), wishes).await;
+    let answer = gateway.file(&target, request.query.as_deref(), &request.caller, peer, wishes).await;
     let head = head(&answer, request.close);
     gateway.answered(&Answered {
         kind: RequestKind::Hls,
-        method: if request.head_only { "HEAD" } else { "GET" },
+        method: request.method(),
         path: &request.path,
         status: answer.status().as_u16(),
         bytes: Some(answer.body().len() as u64),
         after: began.elapsed(),
-        peer: io.peer(),
+        peer,
     });
     let socket = io.plain().ok_or(ErrorKind::Unsupported)?;
     match answer.into_body() {
@@ -49,6 +56,19 @@ pub(super) async fn respond(io: &mut Io, request: &FileRequest, gateway: &Gatewa
             send_head(socket, head.as_bytes()).await?;
             send_file(socket, file.descriptor(), range).await
         }
+    }
+}
+
+impl FileRequest {
+    fn method(&self) -> &'static str {
+        if self.head_only { "HEAD" } else { "GET" }
+    }
+
+    /// What is counted and logged when it isn't answered.
+    pub(super) fn refused(&self, too_much: &TooMuch, peer: SocketAddr) -> Answered<'_> {
+        let (method, status) = (self.method(), too_much.status().as_u16());
+        let (kind, path, after) = (RequestKind::Hls, self.path.as_str(), Duration::ZERO);
+        Answered { kind, method, path, status, bytes: None, after, peer }
     }
 }
 

@@ -1,7 +1,8 @@
 //! The next request of a connection, read without consuming it.
 
-use super::caller::{Caller, bearer};
+use super::caller::{Caller, X_FORWARDED_FOR, bearer, joined};
 use super::hls;
+use crate::limits::Told;
 use hub::BroadcastPath;
 
 /// Longest request head that is looked at. Larger ones are refused.
@@ -116,9 +117,13 @@ fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str
 fn caller(request: &httparse::Request<'_, '_>) -> Option<Caller> {
     let hosts = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).count();
     let authority = request.path?.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let lines = |name: &str| {
+        joined(request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value))
+    };
     (hosts <= 1).then(|| Caller {
         host: authority.or_else(|| header(request, "host")).map(str::to_owned),
         bearer: header(request, "authorization").and_then(bearer).map(str::to_owned),
+        told: Told { x_forwarded_for: lines(X_FORWARDED_FOR), forwarded: lines("forwarded") },
     })
 }
 

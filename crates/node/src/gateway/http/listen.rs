@@ -3,17 +3,20 @@
 use super::caller::Caller;
 use super::head::{self, First, HEAD_BYTES_MAX, Play};
 use super::hls::{self, FileAnswer, Packagings, Target, Wishes};
+use super::refusal::{self, Refusals};
 use super::service::Service;
 use super::{direct, flv, websocket};
 use crate::auth::Auth;
 use crate::egress::{NewViewer, Plane};
-use crate::gateway::{Io, accept_each};
+use crate::gateway::{Door, Io, Shut, accept_each};
 use crate::life::{Life, Phase};
+use crate::limits::{Limit, Limits};
 use crate::logs::AccessLog;
 use crate::logs::access::{Answered, RequestKind};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
 use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
 use hub::Hub;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -21,11 +24,11 @@ use std::io::{Error, ErrorKind};
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 /// What every connection needs.
 #[derive(Debug)]
@@ -36,6 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) plane: Plane,
     pub(crate) packagings: Arc<Packagings>,
     pub(crate) access: AccessLog,
+    pub(crate) limits: Limits,
 }
 
 impl Gateway {
@@ -71,30 +75,41 @@ impl Gateway {
     }
 }
 
-/// How long a peer has to send the head of a request.
-const HEAD_TIME_MAX: Duration = Duration::from_secs(20);
 /// Room for a usual head.
 const HEAD_BYTES_USUAL: usize = 1024;
 /// Streams that one HTTP/2 connection may have open; a page with a player needs a dozen.
 const STREAMS_MAX: u32 = 128;
 
 /// Accepts until shutdown.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    gateway: Arc<Gateway>,
-    mut life: Life,
-) {
+pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gateway>, mut life: Life) {
     let mut connections = JoinSet::new();
+    let refusals = Refusals::default();
     loop {
         tokio::select! {
             (socket, peer) = accept_each(&listener) => {
-                let (gateway, tls, life) = (Arc::clone(&gateway), tls.clone(), life.clone());
-                let mut ended = life.clone();
+                let admission = match door.admit(peer) {
+                    Ok(admission) => admission,
+                    Err(too_much) => {
+                        if let Some(answer) = refusals.answer(&door, socket, too_much) {
+                            connections.spawn(answer);
+                        }
+                        continue;
+                    }
+                };
+                let (gateway, door, life) = (Arc::clone(&gateway), door.clone(), life.clone());
+                let (refusals, mut ended) = (refusals.clone(), life.clone());
                 connections.spawn(async move {
                     let work = async {
-                        let io = Io::open(socket, peer, tls.as_ref()).await?;
-                        requests(io, gateway, life.clone()).await
+                        match door.open(socket, peer, admission).await {
+                            Ok(io) => requests(io, gateway, life.clone()).await,
+                            Err(Shut::Io(error)) => Err(error),
+                            Err(Shut::TooMuch(socket, too_much)) => {
+                                if let Some(answer) = refusals.answer(&door, socket, too_much) {
+                                    answer.await;
+                                }
+                                Ok(())
+                            }
+                        }
                     };
                     tokio::select! {
                         ended = work => if let Err(error) = ended {
@@ -120,10 +135,10 @@ pub(crate) async fn serve(
 /// Reads requests until one takes the whole connection.
 async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(), Error> {
     let mut bytes = BytesMut::new();
-    loop {
+    for number in 0_u64.. {
         let first = tokio::select! {
             biased;
-            first = next_request(&mut io, &mut bytes) => first?,
+            first = next_request(&mut io, &mut bytes, &gateway.limits, number) => first?,
             // A connection that asks for nothing has nothing to wait for.
             () = life.draining() => return io.shutdown().await,
         };
@@ -135,7 +150,12 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(
             First::File(mut request) if io.plain().is_some() => {
                 request.close |= life.phase() > Phase::Serving;
                 bytes.advance(request.head_bytes);
-                direct::respond(&mut io, &request, &gateway).await?;
+                let peer = gateway.limits.client(io.peer(), &request.caller.told);
+                if let Err(too_much) = gateway.limits.request(peer.ip()) {
+                    gateway.answered(&request.refused(&too_much, peer));
+                    return refusal::send(&mut io, &too_much).await;
+                }
+                direct::respond(&mut io, &request, peer, &gateway).await?;
                 if request.close {
                     return io.shutdown().await;
                 }
@@ -146,10 +166,17 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(
             }
         }
     }
+    Ok(())
 }
 
 /// The next request, whose head stays in `bytes`. One that doesn't end within [`HEAD_BYTES_MAX`] is hyper's to refuse.
-async fn next_request(io: &mut Io, bytes: &mut BytesMut) -> Result<First, Error> {
+async fn next_request(
+    io: &mut Io,
+    bytes: &mut BytesMut,
+    limits: &Limits,
+    number: u64,
+) -> Result<First, Error> {
+    let time = limits.rules().config.http_head.0;
     let read_head = async {
         loop {
             match head::look(bytes) {
@@ -162,29 +189,49 @@ async fn next_request(io: &mut Io, bytes: &mut BytesMut) -> Result<First, Error>
             }
         }
     };
-    tokio::time::timeout(HEAD_TIME_MAX, read_head).await.map_err(|_| ErrorKind::TimedOut)?
+    match tokio::time::timeout(time, read_head).await {
+        Ok(first) => first,
+        Err(_) => {
+            // A connection that rests between requests did nothing wrong.
+            if number == 0 || !bytes.is_empty() {
+                limits.too_much(Limit::HttpHead, Duration::ZERO);
+            }
+            Err(Error::from(ErrorKind::TimedOut))
+        }
+    }
 }
 
 async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Error> {
-    let (began, peer, path) = (Instant::now(), io.peer(), format!("/{}.flv", play.path));
+    let (began, path) = (Instant::now(), format!("/{}.flv", play.path));
+    let peer = gateway.limits.client(io.peer(), &play.caller.told);
     let answered = |status| {
         let (kind, method, after) = (RequestKind::Flv, "GET", began.elapsed());
         gateway.answered(&Answered { kind, method, path: &path, status, bytes: None, after, peer });
     };
+    if let Err(too_much) = gateway.limits.request(peer.ip()) {
+        answered(too_much.status().as_u16());
+        return refusal::send(&mut io, &too_much).await;
+    }
     let protocol = if play.websocket_key.is_some() { Protocol::WsFlv } else { Protocol::Flv };
-    let ask = play.caller.asks_to_play(play.path, &play.query, io.peer(), protocol);
+    let ask = play.caller.asks_to_play(play.path, &play.query, peer, protocol);
     let grant = match gateway.auth.play(ask).await {
         Ok(grant) => grant,
         Err(refusal) => {
             answered(403);
-            return refuse(&mut io, "403 Forbidden", &format!("{refusal}\n")).await;
+            return refusal::refuse(&mut io, StatusCode::FORBIDDEN, "", &format!("{refusal}\n")).await;
         }
     };
     let playing = match grant.play().await {
         Ok(playing) => playing,
         Err(demand) => {
             answered(404);
-            return refuse(&mut io, "404 Not Found", &format!("nobody publishes {}\n", demand.path())).await;
+            return refusal::refuse(
+                &mut io,
+                StatusCode::NOT_FOUND,
+                "",
+                &format!("nobody publishes {}\n", demand.path()),
+            )
+            .await;
         }
     };
     let (format, preface): (&'static dyn crate::egress::Format, Bytes) = match &play.websocket_key {
@@ -192,8 +239,10 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
         None => (&flv::FLV, flv::response_head()),
     };
     answered(if play.websocket_key.is_some() { 101 } else { 200 });
+    let (transport, admission) = io.into_transport()?;
     let viewer = NewViewer {
-        transport: io.into_transport()?,
+        transport,
+        admission,
         asked: playing.session.session().since,
         broadcast: playing.broadcast,
         session: playing.session,
@@ -203,22 +252,14 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
     gateway.plane.hand_over(viewer).map_err(|_| Error::other("the egress plane is overloaded"))
 }
 
-async fn refuse(io: &mut Io, status: &str, reason: &str) -> Result<(), Error> {
-    let head = format!(
-        "HTTP/1.1 {status}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\n\
-         Access-Control-Allow-Origin: *\r\nCache-Control: no-store\r\nConnection: close\r\n\r\n{reason}",
-        reason.len()
-    );
-    io.write_all(head.as_bytes()).await?;
-    io.shutdown().await
-}
-
 async fn serve_hyper(io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(), Error> {
+    let (config, limits) = (gateway.limits.rules().config.clone(), gateway.limits.clone());
+    let moved = io.moved();
     let mut server = auto::Builder::new(TokioExecutor::new());
     server
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD_TIME_MAX)
+        .header_read_timeout(config.http_head.0)
         .max_buf_size(64 << 10)
         .half_close(false);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
@@ -231,6 +272,23 @@ async fn serve_hyper(io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<()
             connection.as_mut().graceful_shutdown();
             connection.await
         }
+        () = idle(&moved, config.http_idle.0) => {
+            limits.too_much(Limit::HttpIdle, Duration::ZERO);
+            return Err(Error::from(ErrorKind::TimedOut));
+        }
     };
     served.map_err(Error::other)
+}
+
+/// Returns when no byte moved for so long: nobody asks, or nobody takes the answer.
+async fn idle(moved: &AtomicU64, time: Duration) {
+    let mut before = None;
+    loop {
+        let now = moved.load(Ordering::Relaxed);
+        if before == Some(now) {
+            return;
+        }
+        before = Some(now);
+        tokio::time::sleep(time).await;
+    }
 }

@@ -10,6 +10,7 @@
 //! - [`hls`] playlists, parts and segments
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
 //! - [`pages`] the embedded pages
+//! - [`refusal`] short answers to who isn't served
 //! - [`admin`] metrics and health
 
 mod admin;
@@ -21,6 +22,7 @@ mod head;
 mod hls;
 mod listen;
 mod pages;
+mod refusal;
 mod service;
 mod websocket;
 

@@ -5,12 +5,13 @@ use super::body::FlvBody;
 use super::caller::Caller;
 use super::listen::Gateway;
 use super::{head, hls, pages};
+use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use crate::sessions::Protocol;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
-    CONTENT_TYPE, HOST, HeaderValue, RANGE, SERVER,
+    CONTENT_TYPE, HOST, HeaderValue, RANGE, RETRY_AFTER, SERVER,
 };
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
@@ -31,6 +32,7 @@ pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 #[derive(Clone, Debug)]
 pub(super) struct Service {
     gateway: Arc<Gateway>,
+    /// Who is at the other end of the connection; while a request is answered, its client.
     peer: SocketAddr,
 }
 
@@ -148,10 +150,16 @@ impl hyper::service::Service<Request<Incoming>> for Service {
     type Future = Pin<Box<dyn Future<Output = Result<Answer, Infallible>> + Send>>;
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
-        let service = self.clone();
+        let mut service = self.clone();
         Box::pin(async move {
             let began = Instant::now();
-            let mut answer = service.answer_when_there(&request).await;
+            // Requests of many clients may come through one connection of a proxy.
+            let limits = service.gateway.limits.clone();
+            service.peer = limits.client(service.peer, &Caller::of(&request).told);
+            let mut answer = match limits.request(service.peer.ip()) {
+                Ok(()) => service.answer_when_there(&request).await,
+                Err(too_much) => refused(&too_much),
+            };
             service.answered(&request, &answer, began);
             let headers = answer.headers_mut();
             headers.insert(SERVER, HeaderValue::from_static(crate::SERVER));
@@ -213,6 +221,12 @@ pub(super) fn text(status: StatusCode, text: &str) -> Answer {
     let mut answer = Response::new(full(text.to_owned()));
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    answer
+}
+
+fn refused(too_much: &TooMuch) -> Answer {
+    let mut answer = text(too_much.status(), &format!("{too_much}\n"));
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_much.retry_after_s()));
     answer
 }
 

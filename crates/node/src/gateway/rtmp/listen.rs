@@ -4,8 +4,9 @@ use super::play::PLAY_FORMAT;
 use super::publish::tag_type;
 use crate::auth::{Action, Ask, Auth, Playing, Refusal};
 use crate::egress::{NewViewer, Plane};
-use crate::gateway::{Io, accept_each, random_bytes};
+use crate::gateway::{Door, Io, Shut, accept_each, random_bytes};
 use crate::life::Life;
+use crate::limits::{Limit, Limits};
 use crate::logs::AccessLog;
 use crate::metrics::{CloseReason, Metrics};
 use crate::publishing::{PublishError, Publishing};
@@ -13,13 +14,13 @@ use crate::sessions::{Ending, Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
 use rtmp::{Event, Output, RejectCode, Request, ServerConfig, ServerSession};
+use std::io::{Error, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-use tokio_rustls::TlsAcceptor;
 
 /// What every session needs.
 #[derive(Debug)]
@@ -37,6 +38,8 @@ pub(super) enum End {
     Left,
     #[error("{0}")]
     Io(#[from] std::io::Error),
+    #[error("{0}")]
+    Shut(Shut),
     #[error("{0}")]
     Wire(#[from] rtmp::Error),
     #[error("{0}")]
@@ -56,22 +59,22 @@ pub(super) enum End {
 }
 
 /// Accepts until shutdown.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    tls: Option<TlsAcceptor>,
-    gateway: Arc<Gateway>,
-    mut life: Life,
-) {
+pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gateway>, mut life: Life) {
     let mut sessions = JoinSet::new();
     loop {
         tokio::select! {
             (socket, peer) = accept_each(&listener) => {
-                let (gateway, tls, life) = (Arc::clone(&gateway), tls.clone(), life.clone());
+                // A handshake only to say no would be what a flood wants.
+                let Ok(admission) = door.admit(peer) else { continue };
+                let (gateway, door, life) = (Arc::clone(&gateway), door.clone(), life.clone());
                 sessions.spawn(async move {
                     let (began, access) = (Instant::now(), gateway.access.clone());
-                    let end = match Io::open(socket, peer, tls.as_ref()).await {
-                        Ok(io) => Session::run(io, gateway, life).await,
-                        Err(error) => End::Io(error),
+                    let (end, peer) = match door.open(socket, peer, admission).await {
+                        Ok(io) => {
+                            let client = io.peer();
+                            (Session::run(io, gateway, &door.limits, life).await, client)
+                        }
+                        Err(shut) => (End::Shut(shut), peer),
                     };
                     access.connection("rtmp", &end.to_string(), began.elapsed(), peer);
                 });
@@ -103,17 +106,24 @@ const READ_BYTES: usize = 64 << 10;
 /// How often a session looks at its timers.
 const TICK: Duration = Duration::from_secs(1);
 
+/// A peer that takes no answer for so long is given up.
+const SEND_TIME_MAX: Duration = Duration::from_secs(10);
+
 impl Session {
-    async fn run(io: Io, gateway: Arc<Gateway>, life: Life) -> End {
+    async fn run(io: Io, gateway: Arc<Gateway>, limits: &Limits, life: Life) -> End {
         let random = match random_bytes() {
             Ok(random) => random,
             Err(error) => return End::Io(error),
         };
-        let wire = ServerSession::new(&ServerConfig::default(), Instant::now(), random);
+        let config = ServerConfig { request_timeout: limits.rules().config.rtmp_request.0 };
+        let wire = ServerSession::new(&config, Instant::now(), random);
         let mut session = Session { io, wire, gateway, publishing: None, out: BytesMut::new() };
         match session.drive(life).await {
             Ok(playing) => session.hand_over(playing),
             Err(end) => {
+                if matches!(end, End::Wire(rtmp::Error::Timeout)) {
+                    limits.too_much(Limit::RtmpRequest, Duration::ZERO);
+                }
                 if let Some((publishing, mut guard)) = session.publishing.take() {
                     tracing::debug!(path = %publishing.path(), %end, "publishing ended");
                     guard.session().report(publishing.bytes(), 0);
@@ -128,8 +138,9 @@ impl Session {
     /// Gives an accepted player to the egress plane, which writes to it from then on.
     fn hand_over(self, playing: Playing) -> End {
         let viewer = match self.io.into_transport() {
-            Ok(transport) => NewViewer {
+            Ok((transport, admission)) => NewViewer {
                 transport,
+                admission,
                 asked: playing.session.session().since,
                 session: playing.session,
                 broadcast: playing.broadcast,
@@ -231,10 +242,15 @@ impl Session {
     }
 
     async fn send(&mut self) -> Result<(), End> {
-        if !self.out.is_empty() {
-            self.io.write_all_buf(&mut self.out).await?;
-            self.io.flush().await?;
+        if self.out.is_empty() {
+            return Ok(());
         }
+        let sent = async {
+            self.io.write_all_buf(&mut self.out).await?;
+            self.io.flush().await
+        };
+        // Timers stand still meanwhile.
+        tokio::time::timeout(SEND_TIME_MAX, sent).await.map_err(|_| Error::from(ErrorKind::TimedOut))??;
         Ok(())
     }
 
@@ -314,7 +330,7 @@ impl End {
     /// The same, as sessions are counted.
     fn reason(&self) -> CloseReason {
         match self {
-            End::Left | End::Io(_) | End::HandedOver => CloseReason::Left,
+            End::Left | End::Io(_) | End::Shut(_) | End::HandedOver => CloseReason::Left,
             End::Wire(_) | End::Refused(_) => CloseReason::Broken,
             End::Publish(error) => error.reason(),
             End::Idle => CloseReason::Idle,
