@@ -35,6 +35,6 @@ pub use hook::Hook;
 pub use obs::Obs;
 pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
-pub use server::{Ports, Server};
+pub use server::{Old, Ports, Server};
 pub use tool::{Finished, Running, Tool};
 pub use viewer::Viewer;

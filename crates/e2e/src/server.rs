@@ -35,6 +35,28 @@ pub struct Ports {
     pub beside: u16,
 }
 
+/// A process whose successor serves; killed when it goes out of scope.
+#[derive(Debug)]
+pub struct Old(Child);
+
+impl Old {
+    /// Whether it still runs.
+    ///
+    /// # Errors
+    /// When the system doesn't say.
+    pub fn runs(&mut self) -> Result<bool> {
+        Ok(self.0.try_wait()?.is_none())
+    }
+}
+
+impl Drop for Old {
+    fn drop(&mut self) {
+        // Both fail only when it ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// From start to ready; generous, since two tests share two cores.
 const READY_MAX: Duration = Duration::from_secs(20);
 /// From the first frame to the list of broadcasts.
@@ -78,6 +100,8 @@ impl Server {
         for (name, port) in [("RTMP", ports.rtmps), ("HTTP", ports.https)] {
             settings.push((format!("FLOODTIDE_{name}__TLS_LISTEN"), format!("127.0.0.1:{port}")));
         }
+        let state = folder.file("state").to_string_lossy().into_owned();
+        settings.push(("FLOODTIDE_STATE__FOLDER".to_owned(), state));
         let child = spawn(&arguments, &settings, &folder)?;
         let mut server = Server { child, ports, folder, arguments, settings };
         server.wait_ready()?;
@@ -93,6 +117,33 @@ impl Server {
         self.child.wait()?;
         self.child = spawn(&self.arguments, &self.settings, &self.folder)?;
         self.wait_ready()
+    }
+
+    /// A second process that takes over from this one: the same ports, the same state folder. What was the server is the
+    /// old one from then on; it is returned.
+    ///
+    /// # Errors
+    /// When it can't be started or isn't ready in time.
+    pub fn succeed(&mut self) -> Result<Old> {
+        let mut arguments = self.arguments.clone();
+        arguments.push("--take-over".into());
+        let new = spawn(&arguments, &self.settings, &self.folder)?;
+        let old = Old(std::mem::replace(&mut self.child, new));
+        until(READY_MAX, "the new process serves", || {
+            let log = self.log();
+            Ok(if log.matches("floodtide is ready").count() > 1 {
+                Look::Found(())
+            } else {
+                Look::NotYet(log)
+            })
+        })?;
+        self.wait_ready()?;
+        Ok(old)
+    }
+
+    /// Its state folder.
+    pub fn state(&self) -> PathBuf {
+        self.folder.file("state")
     }
 
     fn wait_ready(&mut self) -> Result<()> {

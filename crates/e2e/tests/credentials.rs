@@ -109,9 +109,8 @@ fn a_session_ends_with_its_token_and_the_token_is_refused_from_then_on() -> Resu
 
 #[test]
 fn a_key_made_at_run_time_holds_at_once_and_ends_its_publisher_when_it_is_disabled() -> Result<()> {
-    let folder = Folder::new()?;
-    let state = folder.file("state");
-    let server = Server::serve(&format!("[state]\nfolder = '{}'\n", state.display()))?;
+    let server = Server::serve("")?;
+    let state = server.state();
     let ctl = |words: &str| -> Result<serde_json::Value> {
         Tool::floodtide().words("ctl --json --state").arg(&state).words(words).succeed(LIMIT)?.json()
     };

@@ -3,6 +3,7 @@
 use crate::{ctl, demo, serve};
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
+use node::Coming;
 use node::config::Layers;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -44,6 +45,10 @@ struct ServeOptions {
     /// Configuration file (TOML).
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
+    /// Take over from the server that runs with the same state folder: its sockets, and what is live there. It drains
+    /// then, and nobody is refused meanwhile.
+    #[arg(long)]
+    take_over: bool,
     /// Secret that publishers present as ?key=… (publish.stream_key).
     #[arg(long, value_name = "SECRET")]
     stream_key: Option<String>,
@@ -71,6 +76,12 @@ pub(crate) struct Common {
     egress_workers: Option<String>,
 }
 
+impl ServeOptions {
+    fn coming(&self) -> Coming {
+        if self.take_over { Coming::TakeOver } else { Coming::Afresh }
+    }
+}
+
 impl Common {
     fn lay_on(&self, layers: &mut Layers) {
         let flags = [
@@ -95,7 +106,7 @@ impl Cli {
                 demo::run(demo_layers(&options.common), &options)?;
             }
             Command::Ctl(options) => ctl::run(&options)?,
-            Command::Serve(options) => serve::run(serve_layers(&options))?,
+            Command::Serve(options) => serve::run(serve_layers(&options), options.coming())?,
             // Each gate that failed was shown with the result.
             Command::Load(args) => return Ok(load::run(*args)?.into()),
         }

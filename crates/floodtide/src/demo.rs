@@ -6,7 +6,7 @@ use crate::system;
 use anyhow::{Context, Result, bail};
 use clap::Args;
 use node::config::Layers;
-use node::{Addresses, Node};
+use node::{Addresses, Coming, Node};
 use rtmp::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -27,7 +27,7 @@ pub(crate) struct Options {
 pub(crate) fn run(layers: Layers, options: &Options) -> Result<()> {
     let _logs = system::logs(&layers.load()?.log)?;
     system::run(async {
-        let node = Node::start(layers).await?;
+        let node = Node::start(layers, Coming::Afresh).await?;
         explain(node.addresses(), options.no_clip);
         let ended = if options.no_clip {
             system::asked_to_stop().await

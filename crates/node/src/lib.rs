@@ -10,9 +10,11 @@ mod egress;
 mod follow;
 mod gateway;
 mod gather;
+mod handover;
 mod ingest;
 mod life;
 mod limits;
+mod listening;
 mod logs;
 mod memory_file;
 mod metrics;
@@ -25,9 +27,10 @@ mod start;
 mod tls;
 
 pub use egress::MergeWindow;
+pub use handover::TakeOverError;
 pub use logs::{LogControl, LogError, Logs};
 pub use reload::{ReloadError, Reloaded, Reloader};
-pub use start::{Addresses, Node};
+pub use start::{Addresses, Coming, Node};
 
 /// How the server names itself on the wire.
 const SERVER: &str = concat!("Floodtide/", env!("CARGO_PKG_VERSION"));

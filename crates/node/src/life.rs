@@ -10,6 +10,8 @@ pub(crate) enum Phase {
     Serving,
     /// Nobody new comes in; those who are here go on until they are done or the deadline comes.
     Draining,
+    /// A successor serves. The administrators' door is its too.
+    HandedOver,
     /// Everybody ends now.
     Stopping,
 }
@@ -47,6 +49,11 @@ impl Life {
     /// Waits until nobody new is let in.
     pub(crate) async fn draining(&mut self) {
         self.reaches(Phase::Draining).await;
+    }
+
+    /// Waits until nobody comes to this process any more, not even administrators.
+    pub(crate) async fn handed_over(&mut self) {
+        self.reaches(Phase::HandedOver).await;
     }
 
     /// Waits until everybody has to end.

@@ -216,6 +216,12 @@ impl Sessions {
         self.0.shards.iter().map(|s| lock(s).len()).sum()
     }
 
+    /// Whether a path is only fetched from elsewhere.
+    pub(crate) fn is_pulled(&self, path: &BroadcastPath) -> bool {
+        let pulls = |s: &Arc<Session>| s.role == Role::Publisher && s.rule == Rule::Pull && s.path == *path;
+        self.0.shards.iter().any(|shard| lock(shard).values().any(pulls))
+    }
+
     /// The session of that id.
     pub(crate) fn find(&self, id: SessionId) -> Option<Arc<Session>> {
         self.shard(id).get(&id).cloned()

@@ -17,9 +17,26 @@ impl Node {
     /// ends everybody and returns.
     pub async fn drain(self, hurry: impl Future) {
         let drain = self.reloader.running().shutdown.drain.0;
+        self.sockets.close();
+        self.drain_within(drain, Phase::Draining, hurry).await;
+    }
+
+    /// Waits until a new process has taken over this one's sockets.
+    pub async fn taken_over(&self) {
+        self.given.wait().await;
+    }
+
+    /// As [`Node::drain`], with the time that those have who are left behind by a handover (`shutdown.handover`).
+    pub async fn leave_to_successor(self, hurry: impl Future) {
+        let drain = self.reloader.running().shutdown.handover.0;
+        self.sockets.close();
+        self.drain_within(drain, Phase::HandedOver, hurry).await;
+    }
+
+    async fn drain_within(self, drain: Duration, phase: Phase, hurry: impl Future) {
         let left = self.sessions.count();
         tracing::info!(sessions = left, deadline_s = drain.as_secs(), "draining: nobody new is let in");
-        self.phases.go_to(Phase::Draining);
+        self.phases.go_to(phase);
         tokio::select! {
             () = self.emptied() => {}
             () = tokio::time::sleep(drain) => {}

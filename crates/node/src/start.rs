@@ -6,8 +6,10 @@ use crate::config::{Config, Layers, Surroundings};
 use crate::egress::{Plane, Settings};
 use crate::follow::{self, Files};
 use crate::gateway::{Door, http, random_bytes, rtmp};
+use crate::handover::{self, Given, Giving, Sockets, Taken};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
+use crate::listening::Listening;
 use crate::metrics::Metrics;
 use crate::pull::Fetchable;
 use crate::reload::Reloader;
@@ -20,12 +22,13 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinSet;
 
 /// A running server. Dropping it does not stop it; [`Node::stop`] does.
 #[derive(Debug)]
 pub struct Node {
+    pub(crate) sockets: Sockets,
+    pub(crate) given: Given,
     pub(crate) hub: Hub,
     pub(crate) plane: Plane,
     pub(crate) packagings: Arc<http::Packagings>,
@@ -38,6 +41,15 @@ pub struct Node {
     pub(crate) auth: Arc<Auth>,
     pub(crate) reloader: Reloader,
     addresses: Addresses,
+}
+
+/// How a server comes to its sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Coming {
+    /// It opens them.
+    Afresh,
+    /// It takes them from the server that runs with the same state folder, which then drains.
+    TakeOver,
 }
 
 /// Where a server listens, after port 0 was replaced by what the system gave.
@@ -53,34 +65,39 @@ pub struct Addresses {
 
 /// How often broadcasts whose grace ran out are looked for.
 const EXPIRE_EVERY: Duration = Duration::from_millis(250);
-/// Connections that the system holds for us while we are busy.
-const BACKLOG: u32 = 4096;
 
 impl Node {
     /// Starts a server: listeners first, so that a busy port is told before anything runs.
     ///
     /// # Errors
     /// When a port is taken, a certificate can't be read, or the system gives no threads.
-    pub async fn start(layers: Layers) -> Result<Node> {
+    pub async fn start(layers: Layers, coming: Coming) -> Result<Node> {
         // Read before they are used, so that no change between goes unseen.
         let mut files = Files::read(layers.path());
         let config = &layers.load()?;
         let state = config.state.folder(&Surroundings::here());
         make_state_folder(&state);
         let keys = KeyStore::new(&state);
+        let mut taken = match coming {
+            Coming::Afresh => Taken::default(),
+            Coming::TakeOver => Taken::ask(&handover::socket_path(&state))?,
+        };
+        let sockets = Sockets::default();
+        let mut listening = Listening::new(&mut taken, &sockets);
         files.also(&keys.path());
         let hub = Hub::new(hub_limits(config));
         let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
         let metrics = Arc::new(Metrics::new(&hub, &sessions));
         let ingest = Ingest::start(&metrics).context("can't start ingest")?;
-        let rtmp = listen_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
-        let http = listen("http.listen", config.http.listen)?;
-        let admin = listen("admin.listen", config.admin.listen)?;
+        let rtmp = listening.open_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
+        let http = listening.open("http.listen", config.http.listen)?;
+        let admin = listening.open("admin.listen", config.admin.listen)?;
         let addresses =
             Addresses { rtmp: rtmp.local_addr()?, http: http.local_addr()?, admin: admin.local_addr()? };
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (phases, life) = Phases::new();
+        let (given, secret) = (Given::default(), secret()?);
         let limits = crate::limits::Limits::new(&config.limits, &metrics);
         let fetchable = Fetchable::default();
         let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, keys, &metrics)?);
@@ -104,13 +121,19 @@ impl Node {
         let (rtmp_proxy, http_proxy) = (config.rtmp.proxy_protocol, config.http.proxy_protocol);
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
-            let rtmps = listen_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
-            let https = listen("http.tls_listen", config.http.tls_listen)?;
+            let rtmps = listening.open_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
+            let https = listening.open("http.tls_listen", config.http.tls_listen)?;
             let rtmps_door = door(Some(server.acceptor(&[])), rtmp_proxy);
             let serving = rtmp::serve(rtmps, rtmps_door, Arc::clone(&rtmp_gateway), life.clone());
             tasks.spawn_on(serving, ingest.handle());
             let https_door = door(Some(server.acceptor(&[b"h2", b"http/1.1"])), http_proxy);
             tasks.spawn(http::serve(https, https_door, Arc::clone(&http_gateway), life.clone()));
+        }
+        auth.open_to_successor(&secret);
+        if !layers.is_demo() {
+            let (gateway, given) = (Arc::clone(&http_gateway), given.clone());
+            let giving = Giving { sockets: sockets.clone(), gateway, door: door(None, false), secret, given };
+            tasks.spawn(giving.serve(handover::socket_path(&state), life.clone()));
         }
         tasks
             .spawn_on(rtmp::serve(rtmp, door(None, rtmp_proxy), rtmp_gateway, life.clone()), ingest.handle());
@@ -120,7 +143,10 @@ impl Node {
         tasks.spawn(crate::limits::sweep(limits.clone(), life.clone()));
         let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions, &limits);
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
+        taken.ready()?;
         Ok(Node {
+            sockets,
+            given,
             hub,
             plane,
             packagings,
@@ -151,12 +177,6 @@ impl Node {
     }
 }
 
-/// A listener whose connections belong to the ingest threads.
-fn listen_on(ingest: &Ingest, key: &str, address: SocketAddr) -> Result<TcpListener> {
-    let _inside = ingest.enter();
-    listen(key, address)
-}
-
 /// Makes the folder if it can: what is made there later is seen only if the folder is watched from the start.
 fn make_state_folder(folder: &Path) {
     if let Err(error) = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder) {
@@ -171,6 +191,12 @@ pub(crate) fn hub_limits(config: &Config) -> Limits {
         log_bytes_max: config.publish.log.0,
         grace: config.publish.grace.0,
     }
+}
+
+/// Opens everything to a successor; new with every start.
+fn secret() -> Result<String> {
+    let bytes: [u8; 24] = random_bytes()?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
 fn cores() -> usize {
@@ -197,18 +223,6 @@ async fn expire(hub: Hub, mut life: Life) {
     }
 }
 
-fn listen(key: &str, address: SocketAddr) -> Result<TcpListener> {
-    let open = || {
-        let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
-        socket.set_reuseaddr(true)?;
-        socket.bind(address)?;
-        socket.listen(BACKLOG)
-    };
-    open().with_context(|| {
-        format!("can't listen on {address}: is another program using the port? Choose another with {key}")
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,9 +233,9 @@ mod tests {
         for section in ["rtmp", "http", "admin"] {
             layers.put(&[section, "listen"], "127.0.0.1:0");
         }
-        let first = Node::start(layers.clone()).await.expect("free ports");
+        let first = Node::start(layers.clone(), Coming::Afresh).await.expect("free ports");
         layers.put(&["http", "listen"], &first.addresses().http.to_string());
-        let error = Node::start(layers).await.expect_err("the port is taken");
+        let error = Node::start(layers, Coming::Afresh).await.expect_err("the port is taken");
         assert!(format!("{error:#}").contains("http.listen"), "{error:#}");
         first.stop().await;
     }

@@ -1,7 +1,7 @@
 //! What an accepted request gets: a way into the hub, and a place on the list of sessions.
 
 use super::rules::Allowed;
-use super::{Ask, Refusal};
+use super::{Ask, Refusal, Rule};
 use crate::pull::Fetchable;
 use crate::sessions::{Beginning, Role, SessionGuard, Sessions};
 use hub::{Broadcast, Demand, Hub, Producer};
@@ -59,7 +59,13 @@ impl PublishGrant {
     pub(crate) fn publish(self, now: Instant) -> Result<(Producer, SessionGuard), Refusal> {
         let expires = self.0.expires();
         let Grant { hub, sessions, ask, allowed } = self.0;
-        let producer = hub.publish(&allowed.path, allowed.collision, now)?;
+        let producer = match hub.publish(&allowed.path, allowed.collision, now) {
+            // What is only fetched makes way for who publishes here.
+            Err(hub::Error::Occupied) if allowed.rule != Rule::Pull && sessions.is_pulled(&allowed.path) => {
+                hub.publish(&allowed.path, hub::Collision::Takeover, now)?
+            }
+            taken => taken?,
+        };
         let session = sessions.begin(Role::Publisher, Beginning::new(allowed, ask, expires), None);
         Ok((producer, session))
     }

@@ -3,7 +3,7 @@
 use super::jwt::{RuleError, Tokens, Wanted};
 use super::keys::{Key, KeyStore, Keys, StoreError};
 use super::signed_url::{UrlKeys, is_signed};
-use super::vhosts::{Policy, Publishers, Resolved, Vhosts};
+use super::vhosts::{self, Policy, Publishers, Resolved, Vhosts};
 use super::webhook::ClientError;
 use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
 use crate::config::{Access, Config};
@@ -56,6 +56,20 @@ pub(super) struct Allowed {
     pub(super) expires: Option<SystemTime>,
     /// The name of the key, or the subject of the token.
     pub(super) who: Option<String>,
+}
+
+impl Allowed {
+    /// A path of any vhost, by no rule of these.
+    pub(super) fn whole(path: BroadcastPath) -> Allowed {
+        Allowed {
+            path,
+            vhost: vhosts::DEFAULT.into(),
+            collision: hub::Collision::Reject,
+            rule: Rule::Pull,
+            expires: None,
+            who: None,
+        }
+    }
 }
 
 impl Rules {

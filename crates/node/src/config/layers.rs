@@ -49,7 +49,15 @@ impl Layers {
         let mut layers = Layers { demo: true, ..Layers::default() };
         // Who tries it out doesn't want to wait for its end.
         layers.put(&["shutdown", "drain"], "0s");
+        // It leaves nothing behind that anybody needs.
+        let folder = std::env::temp_dir().join("floodtide-demo");
+        layers.put(&["state", "folder"], &folder.to_string_lossy());
         layers
+    }
+
+    /// Whether it is the demo's.
+    pub(crate) fn is_demo(&self) -> bool {
+        self.demo
     }
 
     /// The file that is read, if there is one.

@@ -11,10 +11,12 @@ pub struct Shutdown {
     /// How long publishers and viewers may go on after SIGTERM, while nobody new is let in and `/readyz` says no. The
     /// server ends before when nobody is left; a second signal ends it at once.
     pub drain: Span,
+    /// How long they may go on when a new process has taken over (`floodtide serve --take-over`).
+    pub handover: Span,
 }
 
 impl Default for Shutdown {
     fn default() -> Self {
-        Shutdown { drain: Span(Duration::from_secs(10)) }
+        Shutdown { drain: Span(Duration::from_secs(10)), handover: Span(Duration::from_secs(600)) }
     }
 }

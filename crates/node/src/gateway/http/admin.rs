@@ -49,7 +49,7 @@ pub(crate) async fn serve(listener: TcpListener, metrics: Arc<Metrics>, mut life
                 });
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            () = life.stopping() => return,
+            () = life.handed_over() => return,
         }
     }
 }
