@@ -1,6 +1,7 @@
 //! What is published: made once by ffmpeg, kept below `target/`. Every frame of a clip is unlike all others, so that a
 //! hash tells which it is: the picture counts, the sound is noise.
 
+use crate::flv::{Reader, Tag};
 use crate::folder::project;
 use crate::tool::Tool;
 use anyhow::{Context, Result};
@@ -13,6 +14,26 @@ use std::time::Duration;
 pub struct Clip {
     /// Where it is.
     pub path: PathBuf,
+}
+
+impl Clip {
+    /// The tags of a clip that is FLV.
+    ///
+    /// # Errors
+    /// When it is something else.
+    pub fn tags(&self) -> Result<Vec<Tag>> {
+        Reader::new(&std::fs::read(&self.path)?[..])?.rest()
+    }
+
+    /// The same frames as FLV, by ffmpeg 9.
+    ///
+    /// # Errors
+    /// When FLV can't have them.
+    pub fn to_flv(&self, path: PathBuf) -> Result<Clip> {
+        let tool = Tool::ffmpeg9().words("-i").arg(&self.path).words("-c copy -f flv").arg(&path);
+        tool.succeed(MAKE_MAX)?;
+        Ok(Clip { path })
+    }
 }
 
 /// The slowest clip takes some seconds; other tests run beside.

@@ -1,7 +1,7 @@
 //! A publisher that knows when it sent each frame.
 
 use crate::clips::Clip;
-use crate::flv::{Reader, Tag};
+use crate::flv::Tag;
 use crate::peer::{Answer, Peer};
 use anyhow::{Context, Result, bail};
 use rtmp::MediaKind;
@@ -42,7 +42,14 @@ impl Publisher {
     /// # Errors
     /// When the server refuses.
     pub fn start_at(port: u16, name: &str, clip: &Clip, offset_ms: u32) -> Result<Publisher> {
-        let tags = Reader::new(&std::fs::read(&clip.path)?[..])?.rest()?;
+        Publisher::send(port, name, clip.tags()?, offset_ms)
+    }
+
+    /// The same with these tags, in real time by their times.
+    ///
+    /// # Errors
+    /// When the server refuses.
+    pub fn send(port: u16, name: &str, tags: Vec<Tag>, offset_ms: u32) -> Result<Publisher> {
         let (peer, answer) = Peer::publish(port, name)?;
         if let Answer::Rejected(code, text) = answer {
             bail!("{name} is refused: {code}: {text}");
