@@ -59,6 +59,17 @@ impl Connection {
         Ok(Connection { host: host.to_owned(), reader: BufReader::new(socket) })
     }
 
+    /// The same with a receive buffer that holds a moment of video only.
+    ///
+    /// # Errors
+    /// When nobody listens.
+    pub fn open_narrow(port: u16) -> Result<Connection> {
+        const BYTES: usize = 64 << 10;
+        let connection = Connection::open(port)?;
+        rustix::net::sockopt::set_socket_recv_buffer_size(connection.reader.get_ref(), BYTES)?;
+        Ok(connection)
+    }
+
     /// A request, and its whole response.
     ///
     /// # Errors

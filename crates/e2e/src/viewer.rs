@@ -28,7 +28,19 @@ impl Viewer {
     /// # Errors
     /// When the answer isn't 200 and FLV.
     pub fn open(server: &Server, target: &str) -> Result<Viewer> {
-        let (head, body) = http::Connection::open(server.ports.http)?.endless(target, &[])?;
+        Viewer::over(http::Connection::open(server.ports.http)?, target)
+    }
+
+    /// The same with a small receive buffer, so that the server soon sees when it doesn't read.
+    ///
+    /// # Errors
+    /// As [`Viewer::open`].
+    pub fn open_narrow(server: &Server, target: &str) -> Result<Viewer> {
+        Viewer::over(http::Connection::open_narrow(server.ports.http)?, target)
+    }
+
+    fn over(connection: http::Connection, target: &str) -> Result<Viewer> {
+        let (head, body) = connection.endless(target, &[])?;
         ensure!(head.status == 200, "{head:?}");
         Ok(Viewer {
             reader: flv::Reader::new(body)?,

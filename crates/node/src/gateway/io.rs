@@ -85,7 +85,12 @@ impl Io {
     }
 }
 
+/// Bytes that the system keeps for a viewer beside what is on its way. It would keep 4 MB, half a minute of a common
+/// broadcast, and who paused would see all of that before what is live. More than one write at 5 Mbit/s.
+const UNSENT_BYTES_MAX: u32 = 256 << 10;
+
 fn to_mio(socket: TcpStream) -> Result<mio::net::TcpStream> {
+    socket2::SockRef::from(&socket).set_tcp_notsent_lowat(UNSENT_BYTES_MAX)?;
     Ok(mio::net::TcpStream::from_std(socket.into_std()?))
 }
 
