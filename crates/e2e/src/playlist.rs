@@ -102,7 +102,7 @@ impl Part {
 }
 
 /// An attribute without its quotes. RFC 8216 §4.2.
-fn attribute(list: &str, name: &str) -> Option<String> {
+pub fn attribute(list: &str, name: &str) -> Option<String> {
     let mut rest = list;
     while !rest.is_empty() {
         let (key, value) = rest.split_once('=')?;

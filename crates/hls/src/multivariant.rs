@@ -38,7 +38,8 @@ pub(crate) fn render(renditions: &[(Role, &Rendition)]) -> String {
 
 /// Peak and mean bits a second of the segments that are kept.
 fn bandwidth(rendition: &Rendition) -> (u64, u64) {
-    let rate = |bytes: usize, seconds: f64| (bytes as f64 * 8.0 / seconds.max(0.001)) as u64;
+    // Rounded up: a bound that is a bit too low is none.
+    let rate = |bytes: usize, seconds: f64| (bytes as f64 * 8.0 / seconds.max(0.001)).ceil() as u64;
     let of = |s: &crate::rendition::Segment| rate(s.bytes.len(), s.duration.as_secs_f64());
     let peak = rendition.segments.iter().map(of).max().unwrap_or(0);
     let bytes = rendition.segments.iter().map(|s| s.bytes.len()).sum();
