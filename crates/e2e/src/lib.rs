@@ -4,6 +4,7 @@
 //! - [`Server`] the binary, on ports of its own
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
 //! - [`clips`] what is published; [`compare`] what came out with what went in
+//! - [`Flood`] sockets of bad company, [`Crowd`] viewers who must not notice
 //! - [`Obs`] OBS Studio, driven like by a hand
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
@@ -13,6 +14,8 @@
 
 pub mod clips;
 pub mod compare;
+mod crowd;
+mod flood;
 pub mod flv;
 mod folder;
 pub mod frames;
@@ -30,6 +33,8 @@ mod viewer;
 pub mod wait;
 pub mod websocket;
 
+pub use crowd::Crowd;
+pub use flood::{Flood, knock};
 pub use folder::{Folder, project};
 pub use hook::Hook;
 pub use obs::Obs;

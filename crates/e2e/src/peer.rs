@@ -106,6 +106,14 @@ impl Peer {
         Ok(())
     }
 
+    /// From now on it is as if its cable was cut: it takes nothing in, and answers nothing.
+    ///
+    /// # Errors
+    /// When the system refuses.
+    pub fn vanish(&self) -> Result<()> {
+        crate::flood::cut_cable(&self.socket)
+    }
+
     /// The socket, to read and write by hand.
     ///
     /// # Errors

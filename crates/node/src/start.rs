@@ -9,6 +9,7 @@ use crate::gateway::{Door, http, random_bytes, rtmp};
 use crate::handover::{self, Given, Giving, Sockets, Taken};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
+use crate::limits::{Limits as ClientLimits, sweep};
 use crate::listening::Listening;
 use crate::metrics::Metrics;
 use crate::pull::Fetchable;
@@ -98,7 +99,7 @@ impl Node {
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (phases, life) = Phases::new();
         let (given, secret) = (Given::default(), secret()?);
-        let limits = crate::limits::Limits::new(&config.limits, &metrics);
+        let limits = ClientLimits::new(&config.limits, &metrics);
         let fetchable = Fetchable::default();
         let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, keys, &metrics)?);
         let rtmp_gateway = Arc::new(rtmp::Gateway {
@@ -117,30 +118,29 @@ impl Node {
             access: sessions.access().clone(),
             limits: limits.clone(),
         });
-        let door = |tls, behind_proxy| Door { tls, behind_proxy, limits: limits.clone() };
-        let (rtmp_proxy, http_proxy) = (config.rtmp.proxy_protocol, config.http.proxy_protocol);
+        let (rtmp_door, http_door) = doors(config, &limits);
         let mut tasks = JoinSet::new();
         if let Some(server) = tls::server(&config.tls)? {
             let rtmps = listening.open_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
             let https = listening.open("http.tls_listen", config.http.tls_listen)?;
-            let rtmps_door = door(Some(server.acceptor(&[])), rtmp_proxy);
+            let rtmps_door = rtmp_door.with_tls(server.acceptor(&[]));
             let serving = rtmp::serve(rtmps, rtmps_door, Arc::clone(&rtmp_gateway), life.clone());
             tasks.spawn_on(serving, ingest.handle());
-            let https_door = door(Some(server.acceptor(&[b"h2", b"http/1.1"])), http_proxy);
+            let https_door = http_door.with_tls(server.acceptor(&[b"h2", b"http/1.1"]));
             tasks.spawn(http::serve(https, https_door, Arc::clone(&http_gateway), life.clone()));
         }
         auth.open_to_successor(&secret);
         if !layers.is_demo() {
             let (gateway, given) = (Arc::clone(&http_gateway), given.clone());
-            let giving = Giving { sockets: sockets.clone(), gateway, door: door(None, false), secret, given };
+            let giving =
+                Giving { sockets: sockets.clone(), gateway, door: Door::new(false, &limits), secret, given };
             tasks.spawn(giving.serve(handover::socket_path(&state), life.clone()));
         }
-        tasks
-            .spawn_on(rtmp::serve(rtmp, door(None, rtmp_proxy), rtmp_gateway, life.clone()), ingest.handle());
-        tasks.spawn(http::serve(http, door(None, http_proxy), http_gateway, life.clone()));
+        tasks.spawn_on(rtmp::serve(rtmp, rtmp_door, rtmp_gateway, life.clone()), ingest.handle());
+        tasks.spawn(http::serve(http, http_door, http_gateway, life.clone()));
         tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
         tasks.spawn(expire(hub.clone(), life.clone()));
-        tasks.spawn(crate::limits::sweep(limits.clone(), life.clone()));
+        tasks.spawn(sweep(limits.clone(), life.clone()));
         let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions, &limits);
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
         taken.ready()?;
@@ -182,6 +182,11 @@ fn make_state_folder(folder: &Path) {
     if let Err(error) = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder) {
         tracing::debug!(folder = %folder.display(), %error, "no state folder");
     }
+}
+
+/// The ways in by RTMP and by HTTP, without TLS.
+fn doors(config: &Config, limits: &ClientLimits) -> (Door, Door) {
+    (Door::new(config.rtmp.proxy_protocol, limits), Door::new(config.http.proxy_protocol, limits))
 }
 
 /// What the hub may hold.

@@ -12,9 +12,9 @@ use tokio_rustls::TlsAcceptor;
 /// The way in of one listener.
 #[derive(Clone)]
 pub(crate) struct Door {
-    pub(crate) tls: Option<TlsAcceptor>,
+    tls: Option<TlsAcceptor>,
     /// Connections begin with the head of a proxy.
-    pub(crate) behind_proxy: bool,
+    behind_proxy: bool,
     pub(crate) limits: Limits,
 }
 
@@ -30,6 +30,21 @@ pub(crate) enum Shut {
 }
 
 impl Door {
+    /// Without TLS.
+    pub(crate) fn new(behind_proxy: bool, limits: &Limits) -> Door {
+        Door { tls: None, behind_proxy, limits: limits.clone() }
+    }
+
+    /// The same behind a TLS handshake.
+    pub(crate) fn with_tls(&self, acceptor: TlsAcceptor) -> Door {
+        Door { tls: Some(acceptor), ..self.clone() }
+    }
+
+    /// Whether a handshake comes first.
+    pub(crate) fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// Counts a connection, before anything is done for it.
     ///
     /// # Errors

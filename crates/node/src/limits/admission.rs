@@ -253,9 +253,9 @@ mod tests {
     use crate::sessions::Sessions;
     use hub::Hub;
 
-    fn limits(config: config::Limits) -> Limits {
+    fn limits(config: &config::Limits) -> Limits {
         let metrics = Metrics::new(&Hub::new(hub::Limits::default()), &Sessions::new(1));
-        Limits::new(&config, &Arc::new(metrics))
+        Limits::new(config, &Arc::new(metrics))
     }
 
     fn few() -> config::Limits {
@@ -276,7 +276,7 @@ mod tests {
 
     #[test]
     fn an_address_has_so_many_connections_and_gets_one_back_when_one_ends() {
-        let limits = limits(config::Limits { new_connections_per_address: 0, ..few() });
+        let limits = limits(&config::Limits { new_connections_per_address: 0, ..few() });
         let first = admit(&limits, "9.9.9.9").unwrap();
         let _second = admit(&limits, "9.9.9.9").unwrap();
         assert_eq!(admit(&limits, "9.9.9.9").unwrap_err(), Limit::ConnectionsPerAddress);
@@ -288,7 +288,7 @@ mod tests {
 
     #[test]
     fn nothing_is_kept_of_who_left() {
-        let limits = limits(few());
+        let limits = limits(&few());
         drop((admit(&limits, "9.9.9.9").unwrap(), admit(&limits, "2001:db8::1").unwrap()));
         assert!(limits.0.by_prefix.iter().all(|shard| shard.lock().unwrap().is_empty()));
         assert_eq!(limits.0.connections.load(Ordering::Relaxed), 0);
@@ -297,7 +297,7 @@ mod tests {
 
     #[test]
     fn new_connections_are_counted_whether_or_not_old_ones_ended() {
-        let limits = limits(few());
+        let limits = limits(&few());
         for _ in 0..3 {
             admit(&limits, "9.9.9.9").unwrap();
         }
@@ -307,14 +307,14 @@ mod tests {
 
     #[test]
     fn a_full_server_takes_nobody_not_even_the_exempt() {
-        let limits = limits(few());
+        let limits = limits(&few());
         let _six: Vec<_> = (0..6).map(|_| admit(&limits, "127.0.0.1").unwrap()).collect();
         assert_eq!(admit(&limits, "127.0.0.1").unwrap_err(), Limit::Connections);
     }
 
     #[test]
     fn requests_are_counted_per_address_and_the_exempt_are_not() {
-        let limits = limits(few());
+        let limits = limits(&few());
         let ask = |address: &str| limits.request(address.parse().unwrap());
         assert!((0..5).all(|_| ask("9.9.9.9").is_ok()));
         let refused = ask("9.9.9.9").unwrap_err();
@@ -324,7 +324,7 @@ mod tests {
 
     #[test]
     fn new_rules_hold_for_who_comes_and_send_nobody_away() {
-        let limits = limits(few());
+        let limits = limits(&few());
         let _two = [admit(&limits, "9.9.9.9").unwrap(), admit(&limits, "9.9.9.9").unwrap()];
         limits.apply(&config::Limits { connections_per_address: 1, ..few() });
         assert_eq!(admit(&limits, "9.9.9.9").unwrap_err(), Limit::ConnectionsPerAddress);
@@ -335,7 +335,7 @@ mod tests {
     #[test]
     fn a_fresh_install_takes_a_crowd_behind_one_address() {
         let config = config::Limits::default();
-        let limits = limits(config.clone());
+        let limits = limits(&config);
         let crowd: Vec<_> = (0..1000).map(|_| admit(&limits, "9.9.9.9").unwrap()).collect();
         assert!(crowd.len() * 8 <= config.connections_per_address as usize);
         assert!((0..8000).all(|_| limits.request("9.9.9.9".parse().unwrap()).is_ok()));
@@ -351,7 +351,8 @@ mod tests {
 
     #[test]
     fn only_a_proxy_of_ours_is_believed_who_the_client_is() {
-        let limits = limits(config::Limits { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..few() });
+        let limits =
+            limits(&config::Limits { trusted_proxies: vec!["10.0.0.0/8".parse().unwrap()], ..few() });
         let told =
             Told { x_forwarded_for: Some("9.9.9.9".to_owned()), forwarded: Some("8.8.8.8".to_owned()) };
         let client = |peer: &str| limits.client(peer.parse().unwrap(), &told).ip().to_string();

@@ -36,7 +36,7 @@ impl Refusals {
         too_much: TooMuch,
     ) -> Option<impl Future<Output = ()> + Send + use<>> {
         // Who isn't a proxy of ours gets no answer, and a TLS handshake would be work.
-        if door.tls.is_some() || too_much.limit == Limit::TrustedProxies {
+        if door.has_tls() || too_much.limit == Limit::TrustedProxies {
             return None;
         }
         let permit = Arc::clone(&self.0).try_acquire_owned().ok()?;
