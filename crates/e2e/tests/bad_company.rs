@@ -13,7 +13,8 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// Limits that loopback runs into.
 const STRICT: &str = "[publish]\nstream_key = 'k'\nidle = '3s'\n[egress]\nstall_max = '3s'\n[limits]\nexempt = []\n\
-    connections_per_address = 100\nnew_connections_per_address = 500\nrtmp_request = '2s'\nhttp_head = '2s'\n";
+    connections_per_address = 100\nnew_connections_per_address = 500\nrtmp_request = '2s'\nhttp_head = '2s'\n\
+    unacknowledged = '3s'\n";
 
 /// A server with these limits, and somebody who publishes `live/x`.
 fn live(toml: &str) -> Result<(Server, Publisher)> {
@@ -50,8 +51,8 @@ fn slowhttptest_gets_no_more_than_its_address_may_have_and_no_longer_than_a_head
     let (server, _publisher) = live(STRICT)?;
     let crowd = Crowd::watch(&server, Duration::from_secs(16))?;
     let modes = [
-        // The page is asked for a hundred times in a row, and read 5 bytes a second.
-        ("-X -k 100 -n 1 -w 10 -y 20 -z 5", "/live/x/index.m3u8"),
+        // The page is asked for ten times in a row, and read 5 bytes a second.
+        ("-X -k 10 -n 1 -w 10 -y 20 -z 5", "/live/x/index.m3u8"),
         ("-H -i 1", "/"),
         ("-B -i 1 -s 8192", "/"),
     ];
@@ -97,10 +98,14 @@ fn publishers_who_are_killed_harm_nobody() -> Result<()> {
     for round in 0..5 {
         let mut publishers = Vec::new();
         for n in 0..4 {
-            publishers.push(e2e::compare::publish(&clip, "", &server.rtmp(&format!("/live/k{n}?key=k")))?);
+            publishers.push(e2e::compare::publish(
+                &clip,
+                "",
+                &server.rtmp(&format!("/live/k{round}{n}?key=k")),
+            )?);
         }
         for n in 0..4 {
-            server.wait_live(&format!("live/k{n}"))?;
+            server.wait_live(&format!("live/k{round}{n}"))?;
         }
         for publisher in &mut publishers {
             publisher.kill()?;

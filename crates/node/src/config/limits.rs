@@ -40,6 +40,9 @@ pub struct Limits {
     pub http_head: Span,
     /// How long an HTTP connection may be without a byte in either direction.
     pub http_idle: Span,
+    /// How long a peer may acknowledge nothing of what was sent, or have no room for more, before the system gives it up: a
+    /// peer whose cable was cut is not kept for many minutes. It holds for connections that come after a change.
+    pub unacknowledged: Span,
 }
 
 /// The header in which proxies name the client.
@@ -68,6 +71,7 @@ impl Default for Limits {
             rtmp_request: Span(Duration::from_secs(10)),
             http_head: Span(Duration::from_secs(20)),
             http_idle: Span(Duration::from_secs(60)),
+            unacknowledged: Span(Duration::from_secs(30)),
         }
     }
 }
@@ -76,6 +80,8 @@ const LOOPBACK_V4: ipnet::Ipv4Net = ipnet::Ipv4Net::new_assert(std::net::Ipv4Add
 const LOOPBACK_V6: ipnet::Ipv6Net = ipnet::Ipv6Net::new_assert(std::net::Ipv6Addr::LOCALHOST, 128);
 /// A shorter time cuts peers that are far away.
 const TIME_MIN: Duration = Duration::from_millis(100);
+/// A radio link may lose its packets for a second.
+const UNACKNOWLEDGED_MIN: Duration = Duration::from_secs(2);
 /// Blocking playlists hold an answer for up to three target durations of up to 10 s.
 const HTTP_IDLE_MIN: Duration = Duration::from_secs(35);
 
@@ -94,6 +100,7 @@ impl Limits {
             ("rtmp_request", self.rtmp_request, TIME_MIN),
             ("http_head", self.http_head, TIME_MIN),
             ("http_idle", self.http_idle, HTTP_IDLE_MIN),
+            ("unacknowledged", self.unacknowledged, UNACKNOWLEDGED_MIN),
         ];
         match times.into_iter().find(|(_, span, least)| span.0 < *least) {
             Some((key, span, least)) => {

@@ -28,8 +28,8 @@ pub(crate) struct Tls {
 pub(crate) enum Written {
     /// So many bytes are on their way; `full` when the socket takes no more for now.
     Bytes { count: usize, full: bool },
-    /// The connection is gone.
-    Gone,
+    /// The connection is gone; `silent` when its peer acknowledged nothing for too long.
+    Gone { silent: bool },
 }
 
 impl Transport {
@@ -62,7 +62,7 @@ impl Transport {
                 Ok(count) => Written::Bytes { count, full: count < total },
                 Err(Errno::WOULDBLOCK) => Written::Bytes { count: 0, full: true },
                 Err(Errno::INTR) => continue,
-                Err(_) => Written::Gone,
+                Err(error) => Written::Gone { silent: error == Errno::TIMEDOUT },
             });
         }
     }
@@ -105,7 +105,7 @@ fn write_plain(socket: &mut TcpStream, slices: &[IoSlice<'_>]) -> Written {
             Ok(count) => Written::Bytes { count, full: count < total },
             Err(e) if e.kind() == io::ErrorKind::WouldBlock => Written::Bytes { count: 0, full: true },
             Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(_) => Written::Gone,
+            Err(e) => Written::Gone { silent: e.kind() == io::ErrorKind::TimedOut },
         };
     }
 }
@@ -130,7 +130,7 @@ impl Tls {
         // rustls takes as much as its buffer limit allows; the rest stays with the caller.
         match self.session.writer().write_vectored(slices) {
             Ok(count) => Written::Bytes { count, full: !self.flush() },
-            Err(_) => Written::Gone,
+            Err(_) => Written::Gone { silent: false },
         }
     }
 

@@ -46,8 +46,8 @@ const SLICES_MAX: usize = 64;
 pub(crate) enum Progress {
     /// So many bytes went out.
     Sent(u64),
-    /// The connection is gone.
-    Gone,
+    /// The connection is gone; `silent` when its peer acknowledged nothing for too long.
+    Gone { silent: bool },
 }
 
 impl Viewer {
@@ -57,7 +57,7 @@ impl Viewer {
         while !self.full {
             if let Some(written) = self.send_file(log) {
                 match written {
-                    Written::Gone => return Progress::Gone,
+                    Written::Gone { silent } => return Progress::Gone { silent },
                     Written::Bytes { count, full } => {
                         self.full = full;
                         sent += count as u64;
@@ -80,7 +80,7 @@ impl Viewer {
                 break;
             }
             match self.transport.write(&slices[..count]) {
-                Written::Gone => return Progress::Gone,
+                Written::Gone { silent } => return Progress::Gone { silent },
                 Written::Bytes { count, full } => {
                     self.full = full;
                     sent += count as u64;

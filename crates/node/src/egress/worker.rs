@@ -276,6 +276,9 @@ impl Worker {
                     },
                     Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => {}
                     Err(e) if e.kind() == std::io::ErrorKind::Interrupted => continue,
+                    Err(e) if e.kind() == std::io::ErrorKind::TimedOut => {
+                        self.doomed.push((slot, CloseReason::Stalled));
+                    }
                     Err(_) => self.doomed.push((slot, CloseReason::Left)),
                 }
                 break;
@@ -394,8 +397,8 @@ fn write(
     doomed: &mut Vec<(usize, CloseReason)>,
 ) -> u64 {
     match viewer.write(log, now) {
-        Progress::Gone => {
-            doomed.push((slot, CloseReason::Left));
+        Progress::Gone { silent } => {
+            doomed.push((slot, if silent { CloseReason::Stalled } else { CloseReason::Left }));
             0
         }
         Progress::Sent(sent) => {

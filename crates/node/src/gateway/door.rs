@@ -72,7 +72,12 @@ impl Door {
         mut admission: Admission,
     ) -> Result<Io, Shut> {
         socket.set_nodelay(true)?;
-        let time = self.limits.rules().config.tls_handshake.0;
+        let (time, unacknowledged) = {
+            let config = &self.limits.rules().config;
+            (config.tls_handshake.0, config.unacknowledged.0)
+        };
+        // RFC 5482; Linux also counts the time in which a peer has no room.
+        socket2::SockRef::from(&socket).set_tcp_user_timeout(Some(unacknowledged))?;
         let mut client = peer;
         if self.behind_proxy
             && let Some(real) = self.in_time(time, self.read_head(&mut socket)).await?
