@@ -196,6 +196,11 @@ impl Sessions {
         self.0.hooks.store(Some(Arc::new(hooks)));
     }
 
+    /// The hooks that are told, if there are any.
+    pub(crate) fn hooks(&self) -> Option<Arc<Hooks>> {
+        self.0.hooks.load_full()
+    }
+
     /// What makes ids unique over restarts.
     pub(crate) fn seed(&self) -> u32 {
         self.0.seed

@@ -19,7 +19,7 @@ pub(crate) mod webhook;
 pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 pub use rules::RulesError;
-pub(crate) use webhook::Hooks;
+pub(crate) use webhook::{Counts as HookCounts, Hooks};
 
 use crate::config::Config;
 use crate::metrics::Metrics;

@@ -3,6 +3,7 @@
 use super::histogram::Sum;
 use super::reason::CloseReason;
 use super::shard::{STATUSES, Shard, Shards};
+use crate::auth::HookCounts as Counts;
 use crate::logs::access::RequestKind;
 use crate::sessions::{Protocol, Role, Sessions};
 use hub::Hub;
@@ -43,6 +44,7 @@ impl Collector for Scrape {
         self.broadcasts(&mut page)?;
         self.bytes(&mut page)?;
         self.workers(&mut page)?;
+        self.webhooks(&mut page)?;
         let (mut first_byte, mut frame_age) = (Sum::default(), Sum::default());
         for shard in self.shards.all() {
             first_byte.add(&shard.first_byte);
@@ -62,6 +64,46 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
+    fn webhooks(&self, page: &mut Page<'_, '_>) -> Result<(), std::fmt::Error> {
+        let hooks = self.sessions.hooks();
+        let counts = hooks.as_ref().map(|hooks| hooks.counts());
+        let count = |of: fn(&Counts) -> &AtomicU64| counts.map_or(0, |all| of(all).load(Ordering::Relaxed));
+        let questions = [
+            ("allowed", count(|c| &c.allowed)),
+            ("denied", count(|c| &c.denied)),
+            ("unanswered", count(|c| &c.unanswered)),
+        ];
+        page.counters("webhook_questions", "Questions to webhooks, by answer", None, "answer", &questions)?;
+        let told = [
+            ("told", count(|c| &c.told)),
+            ("given_up", count(|c| &c.given_up)),
+            ("dropped", count(|c| &c.dropped)),
+        ];
+        page.counters(
+            "webhook_events",
+            "Events that webhooks were to be told of, by what became of it",
+            None,
+            "result",
+            &told,
+        )?;
+        let trouble = [("failed", count(|c| &c.failures)), ("from_cache", count(|c| &c.cached))];
+        page.counters(
+            "webhook_requests",
+            "Requests to webhooks that failed, or weren't needed",
+            None,
+            "result",
+            &trouble,
+        )?;
+        let resting = hooks.as_ref().map_or(0, |hooks| hooks.left_alone() as u64);
+        page.gauges(
+            "webhook_servers",
+            "Webhook servers that are left alone, since they failed",
+            None,
+            "state",
+            &[("resting", resting)],
+        )
+    }
+
     fn people(&self, page: &mut Page<'_, '_>) -> Result<(), std::fmt::Error> {
         let of = |role: Role| Protocol::ALL.map(|p| (p.as_str(), self.sessions.live(role, p)));
         // Nobody who watches by playlists has a session; an estimate takes its place.
