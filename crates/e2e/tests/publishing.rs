@@ -5,7 +5,7 @@ use bytes::BytesMut;
 use e2e::compare::publish;
 use e2e::playlist::Playlist;
 use e2e::wait::{Look, until};
-use e2e::{Answer, Peer, Publisher, Server, Tool, Viewer, clips, flv, http};
+use e2e::{Answer, Peer, Publisher, Server, Tool, Viewer, clips, http};
 use rtmp::amf::Value;
 use rtmp::{ClientEvent, MessageKind};
 use std::io::{Read, Write};

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use bytes::BytesMut;
-use e2e::compare::{probe, same_frames, track};
+use e2e::compare::{probe, same_frames, same_tracks, track};
 use e2e::flv::{self, Tag};
 use e2e::frames::Of;
 use e2e::http::{Connection, fetch};
@@ -25,7 +25,7 @@ fn metadata(codec: Value) -> Tag {
     Tag { kind: MediaKind::Data, time_ms: 0, body: body.to_vec() }
 }
 
-/// OBS 29.1 says 7 (AVC) for HEVC, enhanced RTMP says a FourCC as a number, others say it as text, or nothing.
+/// Some say 7 (AVC) whatever they send, enhanced RTMP says a FourCC as a number, others say it as text, or nothing.
 #[test]
 fn hevc_is_hevc_whatever_the_metadata_calls_it() -> Result<()> {
     let server = Server::demo(&[])?;
@@ -50,6 +50,45 @@ fn hevc_is_hevc_whatever_the_metadata_calls_it() -> Result<()> {
         ensure!(flv::Reader::new(body)?.promises == (true, true), "{name}: FLV promises too little");
         let tracks = probe(&server.http(&format!("/live/{name}/index.m3u8")))?;
         ensure!(track(&tracks, "video")?["codec_name"] == "hevc", "{name}: {tracks}");
+    }
+    Ok(())
+}
+
+/// An enhanced tag of HEVC as encoders of before wrote it: a codec number, whether it is a header, an offset.
+fn legacy(tag: &Tag, codec: u8) -> Tag {
+    // Enhanced RTMP: the flag and the frame type, the packet type, a FourCC, and with type 1 an offset.
+    let (frame_type, packet) = (tag.body[0] & 0x70, tag.body[0] & 0x0f);
+    let (header, offset, payload) = match packet {
+        0 => (0, [0; 3], &tag.body[5..]),
+        1 => (1, [tag.body[5], tag.body[6], tag.body[7]], &tag.body[8..]),
+        _ => (1, [0; 3], &tag.body[5..]),
+    };
+    let body = [&[frame_type | codec, header][..], &offset, payload].concat();
+    Tag { body, ..tag.clone() }
+}
+
+/// OBS before 29.1 labels HEVC as codec 7, which is AVC; much used in China is 12, which nobody has registered.
+#[test]
+fn hevc_under_an_old_codec_number_comes_out_as_hevc() -> Result<()> {
+    let server = Server::demo(&[])?;
+    let clip = clips::hevc_aac()?.to_flv(server.file("hevc.flv"))?;
+    let tags = clip.tags()?;
+    let mut publishers = Vec::new();
+    for (name, codec) in [("seven", 7), ("twelve", 12)] {
+        let relabel = |tag: &Tag| match tag.kind {
+            // What ends a sequence has no old form.
+            MediaKind::Video => (tag.body[0] & 0x0f != 2).then(|| legacy(tag, codec)),
+            _ => Some(tag.clone()),
+        };
+        let tags = tags.iter().filter_map(relabel).collect();
+        publishers.push(Publisher::send(server.ports.rtmp, name, tags, 0)?);
+    }
+    for name in ["seven", "twelve"] {
+        server.wait_live(&format!("live/{name}"))?;
+        same_tracks(
+            &clips::hevc_aac()?.path.to_string_lossy(),
+            &server.http(&format!("/live/{name}/index.m3u8")),
+        )?;
     }
     Ok(())
 }

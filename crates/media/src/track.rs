@@ -41,6 +41,8 @@ pub struct Track {
     pub clock_hz: u32,
     /// Pictures or sound.
     pub kind: Kind,
+    /// Width and height in pixels that frames told, for a codec whose configuration doesn't (VP9).
+    pub told_size: Option<(u32, u32)>,
 }
 
 /// What a sound track decodes to.
@@ -59,20 +61,20 @@ impl Track {
     /// A track of that configuration; clock and kind follow from codec and configuration.
     pub fn new(id: TrackId, codec: Codec, config: Bytes) -> Track {
         let kind = codec.kind();
-        let mut track = Track { id, codec, config, clock_hz: VIDEO_CLOCK_HZ, kind };
+        let mut track = Track { id, codec, config, clock_hz: VIDEO_CLOCK_HZ, kind, told_size: None };
         if kind == Kind::Audio {
             track.clock_hz = track.audio_format().sample_rate;
         }
         track
     }
 
-    /// Width and height in pixels, where the configuration tells; `vpcC` doesn't.
+    /// Width and height in pixels, where the configuration or a frame has told.
     pub fn video_size(&self) -> Option<(u32, u32)> {
         match self.codec {
             Codec::H264 => h264::AvcConfig::parse(&self.config)?.size(),
             Codec::H265 => h265::HevcConfig::parse(&self.config)?.size(),
             Codec::Av1 => av1::size(&self.config),
-            _ => None,
+            _ => self.told_size,
         }
     }
 

@@ -7,6 +7,7 @@ use crate::Error;
 use crate::nal::{Normal, Normaliser};
 use crate::timeline::{Repairs, Timeline};
 use bytes::Bytes;
+use media::codec::vp9;
 use media::{Codec, Frame, Kind, Timestamp, Track, TrackId};
 use std::time::{Duration, Instant};
 
@@ -193,10 +194,15 @@ impl Demuxer {
             Some(normaliser) => normaliser.normal(key, &payload),
             None => Normal { payload, reconfigured: false },
         };
-        let changed = self.normaliser.as_ref().filter(|_| normal.reconfigured).map(|normaliser| {
+        let mut reconfigured = normal.reconfigured;
+        if let Some(normaliser) = self.normaliser.as_ref().filter(|_| reconfigured) {
             *track = Track::new(TrackId::VIDEO, track.codec, normaliser.record().clone());
-            Event::Track(track.clone())
-        });
+        }
+        if key && track.codec == Codec::Vp9 {
+            let told = vp9::size(&normal.payload).or(track.told_size);
+            reconfigured = told != std::mem::replace(&mut track.told_size, told);
+        }
+        let changed = reconfigured.then(|| Event::Track(track.clone()));
         let frame = self.timed(key, time_ms, offset, normal.payload, now);
         if changed.is_some() {
             self.held = frame;

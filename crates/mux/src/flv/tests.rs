@@ -134,6 +134,32 @@ fn frames_have_parameter_sets_only_in_the_configuration() {
     stripped(push(&body).0);
 }
 
+/// `vpcC` has no size, and players want one in the sample entry.
+#[test]
+fn keyframes_of_vp9_tell_its_size() {
+    let mut demuxer = Demuxer::new(Timestamp::ZERO);
+    let mut push = |body: &[u8]| {
+        let body = Bytes::copy_from_slice(body);
+        let event = demuxer.push(TagType::Video, 0, &body, testkit::epoch()).unwrap();
+        (event, demuxer.held())
+    };
+    let header = b"\x90vp09\x01\0\0\0\0\x0a\x82\x02\x02\x02\0\0";
+    let (Some(Event::Track(track)), None) = push(header) else { panic!() };
+    assert_eq!(track.video_size(), None);
+    let keyframe = b"\x91vp09\x82\x49\x83\x42\x20\x09\xf0\x05\x98\0";
+    let (Some(Event::Track(track)), Some(Event::Frame { .. })) = push(keyframe) else { panic!() };
+    assert_eq!(track.video_size(), Some((160, 90)));
+    // The same again is nothing new, nor is a keyframe whose header can't be read.
+    for known in [&keyframe[..], header, b"\x91vp09\x82\0", b"\xa1vp09\x86\0"] {
+        let (event, held) = push(known);
+        assert!(!matches!(event, Some(Event::Track(_))) && held.is_none(), "{event:?}");
+    }
+    let (Some(Event::Track(track)), Some(_)) = push(b"\x91vp09\x82\x49\x83\x42\x20\x13\xf0\x0b\x30\0") else {
+        panic!()
+    };
+    assert_eq!(track.video_size(), Some((320, 180)));
+}
+
 #[test]
 fn fuzz_damaged_tags_never_panic() {
     let mut random = Random::seeded(4);
