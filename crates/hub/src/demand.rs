@@ -46,6 +46,10 @@ impl Demands {
         Demand { path: path.clone(), number, declined, demands: Arc::clone(self) }
     }
 
+    pub(crate) fn has(&self, path: &BroadcastPath) -> bool {
+        self.lock().wishes.contains_key(path)
+    }
+
     /// Somebody took the seat of a path.
     pub(crate) fn published(&self, path: &BroadcastPath) {
         let mut state = self.lock();

@@ -107,6 +107,11 @@ impl Hub {
         self.demands.list().into_iter().filter(|(path, _)| self.broadcast(path).is_none()).collect()
     }
 
+    /// Whether somebody wants a path, be it here or not.
+    pub fn is_wanted(&self, path: &BroadcastPath) -> bool {
+        self.demands.has(path)
+    }
+
     /// Waits until somebody publishes what is wanted; `None` when it is declined before.
     pub async fn arrival(&self, demand: &Demand) -> Option<Arc<Broadcast>> {
         poll_fn(|cx| {

@@ -4,6 +4,8 @@ use crate::auth::{Auth, Prepared, RulesError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::limits::Limits;
 use crate::logs::LogControl;
+use crate::pull::Pulls;
+use crate::restream::Restreams;
 use crate::sessions::Sessions;
 use hub::Hub;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -16,11 +18,19 @@ pub struct Reloader(Arc<Shared>);
 struct Shared {
     layers: Layers,
     running: Mutex<Arc<Config>>,
-    auth: Arc<Auth>,
-    hub: Hub,
-    sessions: Sessions,
-    limits: Limits,
+    parts: Parts,
     logs: OnceLock<LogControl>,
+}
+
+/// What takes new settings.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) hub: Hub,
+    pub(crate) sessions: Sessions,
+    pub(crate) limits: Limits,
+    pub(crate) restreams: Restreams,
+    pub(crate) pulls: Pulls,
 }
 
 /// What a reload did.
@@ -46,19 +56,10 @@ pub enum ReloadError {
 }
 
 impl Reloader {
-    pub(crate) fn new(
-        layers: Layers,
-        running: Config,
-        auth: &Arc<Auth>,
-        hub: &Hub,
-        sessions: &Sessions,
-        limits: &Limits,
-    ) -> Reloader {
-        sessions.access().show(running.log.addresses);
+    pub(crate) fn new(layers: Layers, running: Config, parts: Parts) -> Reloader {
+        parts.sessions.access().show(running.log.addresses);
         let running = Mutex::new(Arc::new(running));
-        let (auth, hub, sessions) = (Arc::clone(auth), hub.clone(), sessions.clone());
-        let (limits, logs) = (limits.clone(), OnceLock::new());
-        Reloader(Arc::new(Shared { layers, running, auth, hub, sessions, limits, logs }))
+        Reloader(Arc::new(Shared { layers, running, parts, logs: OnceLock::new() }))
     }
 
     /// Gives it the logs of the process, whose level it changes from then on.
@@ -91,7 +92,7 @@ impl Reloader {
             needs_restart: read.difference(&next),
             revoked: 0,
         };
-        let rules = self.0.auth.prepare(&next)?;
+        let rules = self.0.parts.auth.prepare(&next)?;
         let revoked = self.apply(&next, rules);
         *running = Arc::new(next);
         Ok(Reloaded { revoked, ..reloaded })
@@ -106,13 +107,16 @@ impl Reloader {
     }
 
     fn apply(&self, next: &Config, rules: Prepared) -> usize {
-        self.0.hub.set_limits(crate::start::hub_limits(next));
-        self.0.sessions.access().show(next.log.addresses);
-        self.0.limits.apply(&next.limits);
+        let parts = &self.0.parts;
+        parts.hub.set_limits(crate::start::hub_limits(next));
+        parts.sessions.access().show(next.log.addresses);
+        parts.limits.apply(&next.limits);
+        parts.restreams.apply(&next.restream);
+        parts.pulls.apply(&next.pull);
         if let Some(logs) = self.0.logs.get() {
             logs.apply(&next.log);
         }
-        self.0.auth.apply(rules)
+        parts.auth.apply(rules)
     }
 }
 

@@ -12,8 +12,10 @@ use crate::life::{Life, Phases};
 use crate::limits::{Limits as ClientLimits, sweep};
 use crate::listening::Listening;
 use crate::metrics::Metrics;
-use crate::pull::Fetchable;
-use crate::reload::Reloader;
+use crate::outward::Dialer;
+use crate::pull::{Pulls, Room};
+use crate::reload::{Parts, Reloader};
+use crate::restream::Restreams;
 use crate::sessions::Sessions;
 use crate::tls;
 use anyhow::{Context, Result};
@@ -100,8 +102,9 @@ impl Node {
         let (phases, life) = Phases::new();
         let (given, secret) = (Given::default(), secret()?);
         let limits = ClientLimits::new(&config.limits, &metrics);
-        let fetchable = Fetchable::default();
-        let auth = Arc::new(Auth::new(&hub, &sessions, &fetchable, config, keys, &metrics)?);
+        let restreams = Restreams::new(&config.restream, &metrics);
+        let pulls = Pulls::new(&config.pull, &metrics);
+        let auth = Arc::new(Auth::new(&hub, &sessions, pulls.fetchable(), config, keys, &metrics)?);
         let rtmp_gateway = Arc::new(rtmp::Gateway {
             auth: Arc::clone(&auth),
             plane: plane.clone(),
@@ -138,10 +141,16 @@ impl Node {
         }
         tasks.spawn_on(rtmp::serve(rtmp, rtmp_door, rtmp_gateway, life.clone()), ingest.handle());
         tasks.spawn(http::serve(http, http_door, http_gateway, life.clone()));
+        let dialer = Dialer::default();
+        tasks.spawn(restreams.clone().run(hub.clone(), dialer.clone(), life.clone()));
+        let room = Room::new(&hub, &auth, &metrics, dialer, &life);
+        tasks.spawn_on(pulls.clone().run(room), ingest.handle());
         tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
         tasks.spawn(expire(hub.clone(), life.clone()));
         tasks.spawn(sweep(limits.clone(), life.clone()));
-        let reloader = Reloader::new(layers.clone(), config.clone(), &auth, &hub, &sessions, &limits);
+        let (hub_of, auth_of, sessions_of) = (hub.clone(), Arc::clone(&auth), sessions.clone());
+        let parts = Parts { auth: auth_of, hub: hub_of, sessions: sessions_of, limits, restreams, pulls };
+        let reloader = Reloader::new(layers.clone(), config.clone(), parts);
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
         taken.ready()?;
         Ok(Node {

@@ -1,8 +1,8 @@
 //! The whole tree, and what a type alone can't say about it.
 
 use super::{
-    Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Rtmp, Shutdown, State, Tls, Vhost,
-    Webhook,
+    Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Pull, Restream, Rtmp, Shutdown, State,
+    Tls, Vhost, Webhook,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +38,10 @@ pub struct Config {
     /// What one address, and everybody together, may take; all of it changes at a reload. Behind an address there may be a crowd
     /// (a school, a mobile network), so the defaults are wide: make them narrower where you know who comes.
     pub limits: Limits,
+    /// Broadcasts that are pushed to another server as long as they are live. See [restream.md](restream.md).
+    pub restream: Vec<Restream>,
+    /// Broadcasts that are fetched from another server. See [restream.md](restream.md).
+    pub pull: Vec<Pull>,
     /// How viewers are written to.
     pub egress: Egress,
     /// HLS and LL-HLS.
@@ -61,6 +65,8 @@ impl Config {
             vhost,
             auth,
             webhook,
+            restream,
+            pull,
             tls,
             limits,
             shutdown,
@@ -81,6 +87,8 @@ impl Config {
             vhost,
             auth,
             webhook,
+            restream,
+            pull,
             state,
             rtmp,
             http,
@@ -107,6 +115,8 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         self.auth.check()?;
         self.webhook.check()?;
+        super::restream::check(&self.restream)?;
+        super::pull::check(&self.pull)?;
         super::auth::check_keys(&self.publish.key)?;
         self.limits.check()?;
         for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {

@@ -5,6 +5,7 @@
 //! - [`histogram`] durations in buckets
 //! - [`scrape`] what is looked up when somebody asks: sessions, broadcasts, shards
 //! - [`mod@process`] what the system says about the process
+//! - [`outward`] restreams and pulls
 //! - [`reason`] why sessions end
 //! - [`classic`] the text format that is older than OpenMetrics
 
@@ -12,6 +13,7 @@ mod classic;
 #[cfg(test)]
 mod deploy;
 mod histogram;
+mod outward;
 mod process;
 mod reason;
 #[cfg(test)]
@@ -20,6 +22,7 @@ mod registry;
 mod scrape;
 mod shard;
 
+pub(crate) use outward::OutwardMetrics;
 pub(crate) use reason::CloseReason;
 pub(crate) use registry::{Metrics, Wanted};
 pub(crate) use shard::Shard;

@@ -1,6 +1,7 @@
 //! All metrics of one process.
 
 use super::classic::classic;
+use super::outward::OutwardMetrics;
 use super::process::Process;
 use super::scrape::{Polling, Scrape};
 use super::shard::{Shard, Shards};
@@ -28,6 +29,8 @@ pub(crate) struct Metrics {
     /// Connections of peers now.
     pub(crate) connections: Gauge,
     pub(crate) connections_max: Gauge,
+    pub(crate) restreams: OutwardMetrics,
+    pub(crate) pulls: OutwardMetrics,
     refusals: Family<[(&'static str, &'static str); 1], Counter>,
     limited: Family<[(&'static str, &'static str); 1], Counter>,
 }
@@ -60,8 +63,14 @@ impl Wanted {
 
 impl Metrics {
     pub(crate) fn new(hub: &Hub, sessions: &Sessions) -> Metrics {
+        let mut registry = Registry::default();
+        let ours = registry.sub_registry_with_prefix("floodtide");
+        let restreams = OutwardMetrics::registered(ours, "restream", "Restreams to other servers");
+        let pulls = OutwardMetrics::registered(ours, "pull", "Pulls from other servers");
         let mut metrics = Metrics {
-            registry: Registry::default(),
+            registry,
+            restreams,
+            pulls,
             shards: Arc::default(),
             polling: Arc::default(),
             timestamp_repairs: Counter::default(),
