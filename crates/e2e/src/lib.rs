@@ -8,6 +8,7 @@
 //! - [`Obs`] OBS Studio, driven like by a hand
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
+//! - [`Nginx`] somebody else's RTMP server
 //! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
@@ -22,6 +23,7 @@ pub mod frames;
 mod hook;
 pub mod http;
 pub mod mp4;
+mod nginx;
 mod obs;
 mod peer;
 pub mod players;
@@ -37,6 +39,7 @@ pub use crowd::Crowd;
 pub use flood::{Flood, knock};
 pub use folder::{Folder, project};
 pub use hook::Hook;
+pub use nginx::Nginx;
 pub use obs::Obs;
 pub use peer::{Answer, Peer};
 pub use publisher::Publisher;

@@ -68,10 +68,18 @@ impl Server {
     /// # Errors
     /// When it can't be started or isn't ready in time.
     pub fn serve(toml: &str) -> Result<Server> {
+        Server::serve_with(toml, &[])
+    }
+
+    /// The same with environment variables.
+    ///
+    /// # Errors
+    /// When it can't be started or isn't ready in time.
+    pub fn serve_with(toml: &str, settings: &[(&str, &str)]) -> Result<Server> {
         let folder = Folder::new()?;
         let config = folder.file("floodtide.toml");
         std::fs::write(&config, toml)?;
-        Server::start(&["serve".as_ref(), "--config".as_ref(), config.as_os_str()], &[], folder)
+        Server::start(&["serve".as_ref(), "--config".as_ref(), config.as_os_str()], settings, folder)
     }
 
     /// `floodtide demo --no-clip`, where anyone publishes; `settings` are environment variables.
@@ -272,7 +280,7 @@ pub(crate) fn binary() -> PathBuf {
 
 /// Ports below those that the system gives to clients, so that none is taken between the look and the server's start.
 /// Tests of other processes begin their search elsewhere.
-fn free_ports() -> Result<Ports> {
+pub(crate) fn free_ports() -> Result<Ports> {
     const FIRST: u32 = 20_000;
     const BLOCKS: u32 = 1500;
     const BLOCK: u32 = 8;

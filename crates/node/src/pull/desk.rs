@@ -11,7 +11,7 @@ use crate::outward::{Board, Dialer, Report};
 use hub::{BroadcastPath, Hub};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// All pulls of a server. Clones share.
@@ -43,7 +43,7 @@ struct Desk {
 /// One that runs. Dropping `stop` asks it to end.
 struct Running {
     pull: Pull,
-    _stop: oneshot::Sender<()>,
+    _stop: watch::Sender<()>,
     task: AbortHandle,
 }
 
@@ -150,7 +150,7 @@ impl Desk {
         }
         let remote = pull.remote(path).map(|remote| remote.to_string()).unwrap_or_default();
         let Room { hub, auth, metrics, dialer, life } = self.room.clone();
-        let (_stop, stop) = oneshot::channel();
+        let (_stop, stop) = watch::channel(());
         let intake = Intake::new(&auth, &metrics, path, self.board.enter(path, remote));
         let fetch = Fetch { pull: pull.clone(), path: path.clone(), hub, dialer, intake, stop, life };
         let task = self.tasks.spawn(fetch.run());

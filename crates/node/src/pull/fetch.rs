@@ -9,7 +9,7 @@ use crate::metrics::CloseReason;
 use crate::outward::{Backoff, Dialer, Failure};
 use hub::{BroadcastPath, Hub};
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// What one needs.
 pub(super) struct Fetch {
@@ -19,7 +19,7 @@ pub(super) struct Fetch {
     pub(super) dialer: Dialer,
     pub(super) intake: Intake,
     /// Ready when the pull is no more in the configuration.
-    pub(super) stop: oneshot::Receiver<()>,
+    pub(super) stop: watch::Receiver<()>,
     pub(super) life: Life,
 }
 
@@ -30,7 +30,7 @@ impl Fetch {
         let why = tokio::select! {
             never = attempts(&self.pull, &self.path, &self.hub, &self.dialer, &mut self.intake) => match never {},
             why = unwanted(&self.pull, &self.path, &self.hub, &self.life) => why,
-            _ = &mut self.stop => CloseReason::Revoked,
+            _ = self.stop.changed() => CloseReason::Revoked,
             () = stopped.stopping() => CloseReason::Shutdown,
         };
         self.intake.over(why);

@@ -8,7 +8,7 @@ use crate::outward::{Board, Dialer, Report};
 use hub::{Broadcast, BroadcastPath, Hub};
 use std::collections::HashMap;
 use std::sync::Arc;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
 /// All restreams of a server. Clones share.
@@ -31,7 +31,7 @@ struct Desk {
 /// One that runs. Dropping `stop` asks it to end.
 struct Running {
     restream: Restream,
-    _stop: oneshot::Sender<()>,
+    _stop: watch::Sender<()>,
     task: AbortHandle,
 }
 
@@ -111,7 +111,7 @@ impl Desk {
             Ok(remote) => remote.to_string(),
             Err(_) => String::new(),
         };
-        let (_stop, stop) = oneshot::channel();
+        let (_stop, stop) = watch::channel(());
         let push = Push {
             restream: restream.clone(),
             broadcast: Arc::clone(broadcast),

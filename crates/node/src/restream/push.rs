@@ -8,7 +8,7 @@ use mux::flv::{self, TagBody, TagType};
 use rtmp::MediaKind;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 /// What one needs.
 pub(super) struct Push {
@@ -17,7 +17,7 @@ pub(super) struct Push {
     pub(super) dialer: Dialer,
     pub(super) entry: Entry,
     /// Ready when it is wanted no more.
-    pub(super) stop: oneshot::Receiver<()>,
+    pub(super) stop: watch::Receiver<()>,
 }
 
 /// Why an attempt is over although nothing failed.
@@ -58,7 +58,7 @@ impl Push {
             let look = until.min(tokio::time::Instant::now() + LOOK_EVERY);
             tokio::select! {
                 () = tokio::time::sleep_until(look) => {}
-                _ = &mut self.stop => return false,
+                _ = self.stop.changed() => return false,
             }
             if self.broadcast.is_ended() {
                 return false;
@@ -73,7 +73,7 @@ impl Push {
         let remote = self.restream.remote(self.broadcast.path()).map_err(Failure::Url)?;
         let mut link = tokio::select! {
             opened = Link::open(&self.dialer, &remote, Goal::Publish) => opened?,
-            _ = &mut self.stop => return Ok(Done::Over),
+            _ = self.stop.changed() => return Ok(Done::Over),
         };
         *live_since = Some(Instant::now());
         self.entry.live();
@@ -92,7 +92,7 @@ impl Push {
                     }
                 }
                 event = link.event() => drop(judge(event?)?),
-                _ = &mut self.stop => break,
+                _ = self.stop.changed() => break,
             }
         }
         link.finish().await;
