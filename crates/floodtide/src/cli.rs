@@ -1,8 +1,8 @@
 //! The command line.
 
-use crate::{ctl, demo, serve};
+use crate::{config, ctl, demo, doctor, manual, serve};
 use anyhow::Result;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use node::Coming;
 use node::config::Layers;
 use std::path::PathBuf;
@@ -17,6 +17,8 @@ use std::process::ExitCode;
     floodtide demo                            a built-in broadcast and a page that plays it\n  \
     floodtide serve --stream-key SECRET       a server that takes rtmp://host/live/NAME?key=SECRET\n  \
     floodtide serve --config floodtide.toml\n  \
+    floodtide config check floodtide.toml     what is wrong in it, with line and key\n  \
+    floodtide doctor                          what on this machine stands in the way\n  \
     floodtide ctl key add --path live/alice   a stream key for one path"
 )]
 pub(crate) struct Cli {
@@ -35,9 +37,23 @@ enum Command {
         for the common ones, a flag; flags win over the environment, the environment over the file."
     )]
     Serve(ServeOptions),
+    /// The configuration: what is wrong in it, what holds, what a change would do.
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Look at this machine and say what stands in the way of a server, and what to do about it.
+    #[command(
+        after_help = "Ends with 1 if something fails. Run it as the server's user, and with its environment."
+    )]
+    Doctor(doctor::Options),
     /// Keys, tokens and signed URLs.
     Ctl(Box<ctl::Options>),
     Load(Box<load::Args>),
+    /// Print the completions of a shell.
+    #[command(hide = true)]
+    Complete(manual::Shell),
+    /// Write the manual pages into a folder.
+    #[command(hide = true)]
+    Man(manual::Folder),
 }
 
 #[derive(Debug, Args)]
@@ -105,10 +121,14 @@ impl Cli {
             Command::Demo(options) => {
                 demo::run(demo_layers(&options.common), &options)?;
             }
+            Command::Config(command) => return config::run(&command),
+            Command::Doctor(options) => return doctor::run(&options),
             Command::Ctl(options) => ctl::run(&options)?,
             Command::Serve(options) => serve::run(serve_layers(&options), options.coming())?,
             // Each gate that failed was shown with the result.
             Command::Load(args) => return Ok(load::run(*args)?.into()),
+            Command::Complete(shell) => manual::complete(Cli::command(), &shell),
+            Command::Man(folder) => manual::write(Cli::command(), &folder)?,
         }
         Ok(ExitCode::SUCCESS)
     }

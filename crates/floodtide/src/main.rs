@@ -2,10 +2,14 @@
 
 mod cli;
 mod clip;
+mod config;
 mod ctl;
 mod demo;
+mod doctor;
+mod manual;
 mod serve;
 mod system;
+mod table;
 
 use clap::Parser;
 

@@ -33,6 +33,7 @@ pub use handover::TakeOverError;
 pub use logs::{LogControl, LogError, Logs};
 pub use reload::{ReloadError, Reloaded, Reloader};
 pub use start::{Addresses, Coming, Node};
+pub use tls::check_certificate;
 
 /// How the server names itself on the wire.
 const SERVER: &str = concat!("Floodtide/", env!("CARGO_PKG_VERSION"));

@@ -33,6 +33,14 @@ pub(crate) fn server(tls: &Tls) -> Result<Option<Server>> {
     Ok(Some(Server(config)))
 }
 
+/// Whether a server could use the certificate and key of a configuration; good, too, when there are none.
+///
+/// # Errors
+/// When one is missing, can't be read, or they don't fit each other.
+pub fn check_certificate(tls: &Tls) -> Result<()> {
+    server(tls).map(drop)
+}
+
 impl Server {
     /// An acceptor that offers these protocols by ALPN.
     pub(crate) fn acceptor(&self, alpn: &[&[u8]]) -> TlsAcceptor {

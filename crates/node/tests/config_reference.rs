@@ -184,6 +184,20 @@ fn the_sample_changes_nothing_and_shows_every_default() {
     assert_shows("", &Table::try_from(Config::default()).unwrap(), &told);
 }
 
+#[test]
+fn what_is_documented_as_a_secret_is_masked() {
+    let structs = Structs::read();
+    let fields = structs.0.values().flatten();
+    let secret =
+        |field: &&Field| field.kind.contains("String") && field.about.to_lowercase().contains("secret");
+    let secrets: Vec<_> = fields.filter(secret).map(|field| field.name.as_str()).collect();
+    assert!(secrets.contains(&"stream_key") && secrets.contains(&"secret"), "{secrets:?}");
+    for name in secrets {
+        let shown = node::config::masked(name, &Value::String("plain".to_owned()));
+        assert_eq!(shown.as_str(), Some(node::config::MASK), "{name} is shown: see config/secrets.rs");
+    }
+}
+
 /// Each value of `defaults` that can be written down stands in `told`.
 fn assert_shows(path: &str, defaults: &Table, told: &Table) {
     for (key, value) in defaults {

@@ -1,7 +1,7 @@
 //! `floodtide ctl key`.
 
-use super::table::table;
 use super::{Place, Ttl};
+use crate::table::table;
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use node::auth::keys::{Key, KeyStore, NewKey, RANDOM_BYTES};

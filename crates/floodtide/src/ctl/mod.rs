@@ -3,7 +3,6 @@
 //! - [`key`], [`token`], [`url`] make credentials, without a running server
 
 mod key;
-mod table;
 mod token;
 mod url;
 

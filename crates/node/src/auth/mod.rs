@@ -4,6 +4,7 @@
 //! - [`rules`] all rules together, replaced whole when the configuration changes
 //! - [`keys`], [`jwt`], [`signed_url`], [`webhook`] credentials, each alone; [`pattern`] which paths they are for
 //! - [`asking`] webhooks as sessions and requests need them
+//! - [`preview`] what the rules of a configuration would be
 //! - [`grant`] what an accepted request gets
 
 mod asking;
@@ -11,6 +12,7 @@ mod grant;
 pub mod jwt;
 pub mod keys;
 pub mod pattern;
+mod preview;
 mod rules;
 pub mod signed_url;
 mod vhosts;
@@ -18,6 +20,7 @@ pub(crate) mod webhook;
 
 pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
+pub use preview::somebody_may_publish;
 pub use rules::RulesError;
 pub(crate) use webhook::{Counts as HookCounts, Hooks};
 

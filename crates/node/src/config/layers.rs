@@ -1,6 +1,7 @@
 //! File, environment and flags to one checked tree.
 
-use super::Config;
+use super::{Config, problems};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use toml::{Table, Value};
 
@@ -31,8 +32,34 @@ pub struct Layers {
     file: Option<PathBuf>,
     /// Environment and flags.
     over: Table,
+    /// Where each value of them was found, by its path.
+    named: BTreeMap<Vec<String>, Origin>,
     /// Anyone may publish.
     demo: bool,
+}
+
+/// Where a value is from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// The file.
+    File,
+    /// An environment variable.
+    Environment(String),
+    /// A flag, or what the command itself sets.
+    Flag,
+}
+
+/// A value that holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Setting {
+    /// Its sections and its key.
+    pub path: Vec<String>,
+    /// The value.
+    pub value: Value,
+    /// Where it is from.
+    pub origin: Origin,
 }
 
 /// Environment variables of this prefix are settings: `FLOODTIDE_HTTP__LISTEN` is `http.listen`, one `__` per level.
@@ -70,7 +97,8 @@ impl Layers {
     pub fn environment(mut self, variables: impl Iterator<Item = (String, String)>) -> Layers {
         for (name, value) in variables {
             if let Some(key) = name.strip_prefix(PREFIX).filter(|key| key.contains("__")) {
-                self.put(&key.to_lowercase().split("__").collect::<Vec<_>>(), &value);
+                let path = key.to_lowercase();
+                self.lay(&path.split("__").collect::<Vec<_>>(), &value, Origin::Environment(name.clone()));
             }
         }
         self
@@ -78,6 +106,10 @@ impl Layers {
 
     /// Lays one value on top; `path` is its sections and its key.
     pub fn put(&mut self, path: &[&str], value: &str) {
+        self.lay(path, value, Origin::Flag);
+    }
+
+    fn lay(&mut self, path: &[&str], value: &str, origin: Origin) {
         let Some((key, sections)) = path.split_last() else { return };
         let value = typed(path, value);
         let mut table = &mut self.over;
@@ -87,6 +119,7 @@ impl Layers {
             table = below;
         }
         table.insert((*key).to_owned(), value);
+        self.named.insert(path.iter().map(|part| (*part).to_owned()).collect(), origin);
     }
 
     /// The checked tree, from the file as it is now.
@@ -101,11 +134,65 @@ impl Layers {
             message,
         };
         let mut config: Config =
-            Value::Table(table).try_into().map_err(|e: toml::de::Error| invalid(e.to_string()))?;
+            Value::Table(table).try_into().map_err(|e: toml::de::Error| invalid(advised(&e)))?;
         config.publish.anyone = self.demo;
         config.check().map_err(invalid)?;
         Ok(config)
     }
+
+    /// Every value that holds, with where it is from. A list is one value.
+    ///
+    /// # Errors
+    /// As [`Layers::load`].
+    pub fn settings(&self) -> Result<Vec<Setting>, ConfigError> {
+        let tree = Table::try_from(self.load()?).unwrap_or_default();
+        let file = self.file.as_deref().map_or(Ok(Table::new()), read)?;
+        let mut settings = Vec::new();
+        gather(&mut Vec::new(), tree, &mut settings);
+        for setting in &mut settings {
+            setting.origin = match self.named.get(&setting.path) {
+                Some(origin) => origin.clone(),
+                None if stands_in(&file, &setting.path) => Origin::File,
+                None => Origin::Default,
+            };
+        }
+        Ok(settings)
+    }
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Origin::Default => f.write_str("default"),
+            Origin::File => f.write_str("file"),
+            Origin::Environment(name) => write!(f, "environment {name}"),
+            Origin::Flag => f.write_str("flag"),
+        }
+    }
+}
+
+/// What the parser says, and what was meant.
+fn advised(error: &toml::de::Error) -> String {
+    let text = error.to_string().trim_end().to_owned();
+    problems::hint(error.message(), None).map_or(text.clone(), |hint| format!("{text}; {hint}"))
+}
+
+/// The values of a tree with their paths.
+fn gather(path: &mut Vec<String>, table: Table, settings: &mut Vec<Setting>) {
+    for (key, value) in table {
+        path.push(key);
+        match value {
+            Value::Table(below) => gather(path, below, settings),
+            value => settings.push(Setting { path: path.clone(), value, origin: Origin::Default }),
+        }
+        path.pop();
+    }
+}
+
+fn stands_in(table: &Table, path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    let rest = rest.iter().try_fold(table.get(first), |at, key| Some(at?.get(key)));
+    rest.flatten().is_some()
 }
 
 /// The file's tree, checked alone so that errors have its line.
@@ -114,7 +201,7 @@ fn read(path: &Path) -> Result<Table, ConfigError> {
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
     let origin = path.display().to_string();
     let invalid = |message| ConfigError::Invalid { origin: origin.clone(), message };
-    let config = toml::from_str::<Config>(&text).map_err(|e| invalid(e.to_string()))?;
+    let config = toml::from_str::<Config>(&text).map_err(|e| invalid(advised(&e)))?;
     config.check().map_err(invalid)?;
     toml::from_str(&text).map_err(|e| invalid(e.to_string()))
 }
@@ -169,12 +256,29 @@ mod tests {
     }
 
     #[test]
+    fn each_value_knows_where_it_is_from() {
+        let file = std::env::temp_dir().join(format!("floodtide-layers-{}.toml", std::process::id()));
+        std::fs::write(&file, "[http]\nlisten = '127.0.0.1:1'\ntls_listen = '127.0.0.1:2'\n").unwrap();
+        let layers = Layers::file(&file).environment(variables(&[("FLOODTIDE_HTTP__LISTEN", "127.0.0.1:3")]));
+        let settings = layers.settings().unwrap();
+        std::fs::remove_file(&file).unwrap();
+        let check = |path: [&str; 2], value: &str, origin: Origin| {
+            let found = settings.iter().find(|setting| setting.path == path).unwrap();
+            assert_eq!((found.value.as_str(), &found.origin), (Some(value), &origin));
+        };
+        check(["http", "listen"], "127.0.0.1:3", Origin::Environment("FLOODTIDE_HTTP__LISTEN".to_owned()));
+        check(["http", "tls_listen"], "127.0.0.1:2", Origin::File);
+        check(["rtmp", "listen"], "0.0.0.0:1935", Origin::Default);
+    }
+
+    #[test]
     fn unknown_keys_and_bad_values_are_named() {
         let check = |name: &str, value: &str, expect: &str| {
             let error = Layers::default().environment(variables(&[(name, value)])).load().unwrap_err();
             assert!(error.to_string().contains(expect), "{error}");
         };
         check("FLOODTIDE_HTTP__LISTEM", "x", "listem");
+        check("FLOODTIDE_HTTP__LISTEM", "x", "did you mean `listen`?");
         check("FLOODTIDE_EGRESS__MERGE_WINDOW", "9s", "merge window");
         check("FLOODTIDE_PUBLISH__GRACE", "10", "10s");
         check("FLOODTIDE_EGRESS__WORKERS", "many", "invalid type");
