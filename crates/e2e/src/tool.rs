@@ -81,6 +81,11 @@ impl Tool {
         Tool::new(server::binary())
     }
 
+    /// Where the binary under test is, for programs that start it.
+    pub fn floodtide_path() -> PathBuf {
+        server::binary()
+    }
+
     /// Adds arguments that have no spaces.
     #[must_use]
     pub fn words(mut self, words: &str) -> Tool {

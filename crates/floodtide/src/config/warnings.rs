@@ -12,10 +12,16 @@ const STREAM_KEY_BYTES: usize = 8;
 
 /// What a server would not start with, although each value is allowed.
 pub(crate) fn errors(config: &Config) -> Vec<String> {
-    let mut found = twice(&listeners(config));
+    let mut found = conflicts(config);
     if let Err(error) = node::check_certificate(&config.tls) {
         found.push(format!("{error:#}"));
     }
+    found
+}
+
+/// The same, without the certificate.
+pub(crate) fn conflicts(config: &Config) -> Vec<String> {
+    let mut found = twice(&listeners(config));
     let state = config.state.folder(&Surroundings::here());
     if let Err(error) = node::auth::somebody_may_publish(config, &state) {
         found.push(error.to_string());

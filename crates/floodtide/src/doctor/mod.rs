@@ -77,9 +77,11 @@ async fn examine(options: &Options, config: Result<Config, ConfigError>) -> Vec<
 fn configuration(options: &Options, config: &Config) -> Vec<Finding> {
     let file = options.config.as_deref();
     let shown = file.map_or("defaults and environment".to_owned(), |file| file.display().to_string());
-    let mut findings: Vec<_> = crate::config::warnings(config, file)
-        .into_iter()
-        .map(|text| Finding::warning("configuration", text))
+    let failures = crate::config::conflicts(config).into_iter();
+    let warnings = crate::config::warnings(config, file).into_iter();
+    let mut findings: Vec<_> = failures
+        .map(|text| Finding::failure("configuration", text).advise("change one of the keys that it names"))
+        .chain(warnings.map(|text| Finding::warning("configuration", text)))
         .collect();
     if findings.is_empty() {
         findings.push(Finding::ok("configuration", format!("{shown}: good")));
