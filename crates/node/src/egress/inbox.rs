@@ -8,6 +8,10 @@ use std::task::Wake;
 /// New viewers that a worker has not taken yet; more are refused, since a worker this late is overloaded.
 const NEW_VIEWERS_MAX: usize = 16_384;
 
+/// The worker is too far behind to take anybody; the viewer is let go.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Overloaded;
+
 /// What other threads hand to a worker; the worker is woken once, however much comes.
 #[derive(Debug)]
 pub(crate) struct Inbox {
@@ -29,11 +33,11 @@ impl Inbox {
         Inbox { waker, notified: AtomicBool::new(false), contents: Mutex::default() }
     }
 
-    /// Hands a viewer over; gives it back when the worker is too far behind.
-    pub(crate) fn viewer(&self, viewer: NewViewer) -> Result<(), NewViewer> {
+    /// Hands a viewer over, unless the worker is too far behind.
+    pub(crate) fn viewer(&self, viewer: NewViewer) -> Result<(), Overloaded> {
         let mut contents = self.lock();
         if contents.viewers.len() >= NEW_VIEWERS_MAX || contents.shutdown {
-            return Err(viewer);
+            return Err(Overloaded);
         }
         contents.viewers.push(viewer);
         drop(contents);

@@ -1,6 +1,6 @@
 //! All workers, and which of them takes a new viewer.
 
-use super::inbox::Inbox;
+use super::inbox::{Inbox, Overloaded};
 use super::worker::{self, Worker};
 use super::{Format, MergeWindow, Transport};
 use crate::limits::Admission;
@@ -75,7 +75,7 @@ impl Plane {
     /// Gives a viewer to a worker. A small audience stays on one worker, which then wakes alone for the
     /// broadcast; a large one is spread over all. While there are few viewers at all, one worker serves them:
     /// waking several threads for little work costs more than the work.
-    pub(crate) fn hand_over(&self, viewer: NewViewer) -> Result<(), NewViewer> {
+    pub(crate) fn hand_over(&self, viewer: NewViewer) -> Result<(), Overloaded> {
         let home = BuildHasherDefault::<DefaultHasher>::default().hash_one(viewer.broadcast.path()) as usize;
         let spread = viewer.broadcast.viewers() as usize / SMALL_AUDIENCE;
         let all = usize::try_from(self.metrics.egress_viewers()).unwrap_or(usize::MAX);

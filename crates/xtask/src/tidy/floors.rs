@@ -34,7 +34,7 @@ const FLOORS: [Floor; 11] = [
     top("node", &["hls", "hub", "media", "mux", "rtmp"]),
     top("load", &["hls", "media", "mux", "rtmp"]),
     top("floodtide", &["hls", "hub", "load", "media", "mux", "node", "rtmp"]),
-    top("e2e", &["load", "media", "mux", "rtmp"]),
+    top("e2e", &["load", "media", "mux", "rtmp", "testkit"]),
     top("xtask", &[]),
 ];
 

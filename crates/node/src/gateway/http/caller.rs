@@ -24,7 +24,7 @@ impl Caller {
     pub(super) fn of<B>(request: &Request<B>) -> Caller {
         let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
         let lines = |name| joined(request.headers().get_all(name).iter().map(HeaderValue::as_bytes));
-        let authority = request.uri().authority().map(|a| a.as_str());
+        let authority = request.uri().authority().map(http::uri::Authority::as_str);
         Caller {
             host: authority.or_else(|| header(HOST)).map(str::to_owned),
             bearer: header(AUTHORIZATION).and_then(bearer).map(str::to_owned),
