@@ -32,6 +32,8 @@ pub(crate) struct State {
     pub(crate) ended: bool,
     pub(crate) waiting: Vec<Waker>,
     pub(crate) meter: Meter,
+    /// Until when the next publisher may take the seat, whatever the policy.
+    pub(crate) open_until: Option<Instant>,
 }
 
 impl Broadcast {
@@ -50,6 +52,7 @@ impl Broadcast {
                 ended: false,
                 waiting: Vec::new(),
                 meter: Meter::new(now),
+                open_until: None,
             }),
         }
     }
@@ -110,6 +113,21 @@ impl Broadcast {
     /// How many watch without a connection that lasts, as whoever answers them estimates.
     pub fn set_polling_viewers(&self, people: u64) {
         self.polling_viewers.store(people, Ordering::Relaxed);
+    }
+
+    /// Those of [`Broadcast::viewers`] who poll.
+    pub fn polling_viewers(&self) -> u64 {
+        self.polling_viewers.load(Ordering::Relaxed)
+    }
+
+    /// Lets the next publisher who comes until then take the seat, whatever the policy.
+    pub fn open_seat(&self, until: Instant) {
+        self.lock().open_until = Some(until);
+    }
+
+    /// Whether somebody opened the seat and nobody took it yet.
+    pub(crate) fn seat_is_open(&self, now: Instant) -> bool {
+        self.lock().open_until.is_some_and(|until| now <= until)
     }
 
     /// Counts one viewer until the guard is dropped.

@@ -72,7 +72,7 @@ impl Hub {
     fn take_seat(&self, path: &BroadcastPath, policy: Collision, now: Instant) -> Result<Producer, Error> {
         let mut map = self.broadcasts.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(broadcast) = map.get(path).filter(|b| !b.is_ended()) {
-            if broadcast.is_published() && policy == Collision::Reject {
+            if broadcast.is_published() && policy == Collision::Reject && !broadcast.seat_is_open(now) {
                 return Err(Error::Occupied);
             }
             return Ok(Producer::take_seat(broadcast, now));
@@ -155,6 +155,12 @@ impl Hub {
             }
             !expired && !ended
         });
+    }
+
+    /// Ends a broadcast at once, without grace; its publisher writes to nobody from then on. False if there is none.
+    pub fn end(&self, path: &BroadcastPath) -> bool {
+        let ended = self.broadcasts.write().unwrap_or_else(PoisonError::into_inner).remove(path);
+        ended.inspect(|broadcast| broadcast.end()).is_some()
     }
 
     /// Ends all broadcasts, for shutdown.

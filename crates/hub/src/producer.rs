@@ -24,6 +24,7 @@ impl Producer {
     pub(crate) fn take_seat(broadcast: &Arc<Broadcast>, now: Instant) -> Producer {
         let mut state = broadcast.lock();
         state.seat += 1;
+        state.open_until = None;
         let vacant =
             state.vacant_since.take().map_or(Duration::ZERO, |since| now.saturating_duration_since(since));
         let resumes_at = (state.seat > 1).then(|| state.log.newest_dts() + vacant.max(RESUME_GAP_MIN));

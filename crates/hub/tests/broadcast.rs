@@ -166,6 +166,35 @@ fn an_occupied_path_is_refused_or_taken_over_by_policy() {
 }
 
 #[test]
+fn an_open_seat_is_taken_once_and_not_after_its_time() {
+    let (hub, now) = (hub(1 << 20), Instant::now());
+    let mut first = Studio::on(&hub, "x", now);
+    let (broadcast, minute) = (hub.broadcast(&path("x")).unwrap(), Duration::from_secs(60));
+    let refused = |at| hub.publish(&path("x"), Collision::Reject, at).err();
+    broadcast.open_seat(now + minute);
+    assert_eq!(refused(now + minute * 2), Some(Error::Occupied), "a minute too late");
+    let second = hub.publish(&path("x"), Collision::Reject, now + minute).unwrap();
+    assert_eq!(first.send(true), Err(Error::Superseded));
+    assert_eq!(refused(now + minute), Some(Error::Occupied), "the seat is open for one");
+    second.leave(now);
+}
+
+#[test]
+fn a_broadcast_that_is_ended_has_no_grace_and_its_path_is_free() {
+    let (hub, now) = (hub(1 << 20), Instant::now());
+    let mut first = Studio::on(&hub, "x", now);
+    first.send(true).unwrap();
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    assert!(hub.end(&path("x")));
+    assert!(!hub.end(&path("x")), "it is over");
+    assert_eq!(read(&mut viewer), (vec![0], 0, true));
+    let mut second = Studio::on(&hub, "x", now);
+    first.producer.leave(now);
+    second.send(true).unwrap();
+    assert!(hub.broadcast(&path("x")).unwrap().is_published(), "whoever was ended disturbs nobody");
+}
+
+#[test]
 fn a_publisher_who_comes_back_within_the_grace_window_finds_its_viewers() {
     let (hub, now) = (hub(1 << 20), testkit::epoch());
     let mut studio = Studio::on(&hub, "x", now);

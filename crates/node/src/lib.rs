@@ -4,6 +4,7 @@
 //! - [`config`] what an operator can set
 //! - [`Node`] start and stop
 
+mod api;
 pub mod auth;
 pub mod config;
 mod egress;

@@ -362,7 +362,7 @@ impl Protocol {
     /// All of them, in the order of their numbers.
     pub(crate) const ALL: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::WsFlv, Protocol::Hls];
 
-    pub(crate) fn as_str(self) -> &'static str {
+    pub(crate) const fn as_str(self) -> &'static str {
         match self {
             Protocol::Rtmp => "rtmp",
             Protocol::Flv => "flv",

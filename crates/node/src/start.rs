@@ -1,5 +1,6 @@
 //! Start-up, in the order that matters.
 
+use crate::api::{self, Api};
 use crate::auth::Auth;
 use crate::auth::keys::KeyStore;
 use crate::config::{Config, Layers, Surroundings};
@@ -145,12 +146,14 @@ impl Node {
         tasks.spawn(restreams.clone().run(hub.clone(), dialer.clone(), life.clone()));
         let room = Room::new(&hub, &auth, &metrics, dialer, &life);
         tasks.spawn_on(pulls.clone().run(room), ingest.handle());
-        tasks.spawn(http::serve_admin(admin, metrics, life.clone()));
         tasks.spawn(expire(hub.clone(), life.clone()));
         tasks.spawn(sweep(limits.clone(), life.clone()));
         let (hub_of, auth_of, sessions_of) = (hub.clone(), Arc::clone(&auth), sessions.clone());
         let parts = Parts { auth: auth_of, hub: hub_of, sessions: sessions_of, limits, restreams, pulls };
         let reloader = Reloader::new(layers.clone(), config.clone(), parts);
+        let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, &life));
+        tasks.spawn(Arc::clone(&api).watch());
+        tasks.spawn(api::serve(admin, api));
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
         taken.ready()?;
         Ok(Node {
@@ -213,7 +216,8 @@ fn secret() -> Result<String> {
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
-fn cores() -> usize {
+/// Cores that the process may use.
+pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
 }
 

@@ -159,7 +159,7 @@ pub(super) fn check_keys(keys: &[StreamKey]) -> Result<(), String> {
     Ok(())
 }
 
-fn check_name(key: &str, name: &str, twice: bool) -> Result<(), String> {
+pub(super) fn check_name(key: &str, name: &str, twice: bool) -> Result<(), String> {
     let allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_');
     if name.is_empty() || name.len() > 64 || !name.bytes().all(allowed) {
         return Err(format!("{key} is {name:?}; it must be 1 to 64 letters, digits, - or _"));

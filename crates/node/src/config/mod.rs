@@ -27,7 +27,7 @@ mod values;
 mod vhost;
 mod webhook;
 
-pub use admin::Admin;
+pub use admin::{Admin, AdminToken};
 pub use auth::{Auth, Jwt, SignedUrl, StreamKey};
 pub use changes::Change;
 pub use egress::Egress;

@@ -73,12 +73,13 @@ impl Config {
             log,
             rtmp: _,
             http: _,
-            admin: _,
+            admin,
             egress: _,
             hls: _,
             state: _,
         } = self;
-        let Config { rtmp, http, admin, egress, hls, state, .. } = running.clone();
+        let admin = Admin { listen: running.admin.listen, ..admin };
+        let Config { rtmp, http, egress, hls, state, .. } = running.clone();
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
         Config {
             publish,
@@ -117,6 +118,7 @@ impl Config {
         self.webhook.check()?;
         super::restream::check(&self.restream)?;
         super::pull::check(&self.pull)?;
+        self.admin.check(self.auth.jwt.iter().any(|rule| rule.admin))?;
         super::auth::check_keys(&self.publish.key)?;
         self.limits.check()?;
         for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {

@@ -2,6 +2,7 @@
 //!
 //! - [`registry`] all metrics of one process, and their text
 //! - [`shard`] what threads count that have no time to share: a block each, added up when somebody asks
+//! - [`figures`] figures for who doesn't read text
 //! - [`histogram`] durations in buckets
 //! - [`scrape`] what is looked up when somebody asks: sessions, broadcasts, shards
 //! - [`mod@process`] what the system says about the process
@@ -12,6 +13,7 @@
 mod classic;
 #[cfg(test)]
 mod deploy;
+mod figures;
 mod histogram;
 mod outward;
 mod process;
@@ -22,7 +24,9 @@ mod registry;
 mod scrape;
 mod shard;
 
+pub(crate) use figures::WorkerLoad;
 pub(crate) use outward::OutwardMetrics;
+pub(crate) use process::Process;
 pub(crate) use reason::CloseReason;
 pub(crate) use registry::{Metrics, Wanted};
 pub(crate) use shard::Shard;

@@ -8,11 +8,11 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
 use rustix::process::{Resource, getrlimit};
 use rustix::time::{ClockId, clock_gettime};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// Asked at each scrape.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(crate) struct Process {
     started: f64,
 }
 
@@ -21,12 +21,34 @@ impl Process {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Process { started: since.as_secs_f64() }
     }
+
+    /// CPU time of all its threads.
+    pub(crate) fn cpu_time() -> Duration {
+        let cpu = clock_gettime(ClockId::ProcessCPUTime);
+        Duration::new(u64::try_from(cpu.tv_sec).unwrap_or(0), u32::try_from(cpu.tv_nsec).unwrap_or(0))
+    }
+
+    /// Bytes that it has in RAM: the second number of `/proc/self/statm`, in pages (proc(5)).
+    pub(crate) fn resident_bytes() -> u64 {
+        let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
+        let pages: u64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+        pages * rustix::param::page_size() as u64
+    }
+
+    /// Descriptors that are open.
+    pub(crate) fn open_descriptors() -> u64 {
+        std::fs::read_dir("/proc/self/fd").map_or(0, |entries| entries.count() as u64)
+    }
+
+    /// Descriptors that may be open; `None` for any number.
+    pub(crate) fn descriptors_max() -> Option<u64> {
+        getrlimit(Resource::Nofile).current
+    }
 }
 
 impl Collector for Process {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), std::fmt::Error> {
-        let cpu = clock_gettime(ClockId::ProcessCPUTime);
-        let cpu = cpu.tv_sec as f64 + cpu.tv_nsec as f64 / 1e9;
+        let cpu = Process::cpu_time().as_secs_f64();
         let help = "CPU time of the process, of the user and the system";
         ConstCounter::new(cpu).encode(encoder.encode_descriptor(
             "process_cpu",
@@ -34,20 +56,19 @@ impl Collector for Process {
             Some(&Unit::Seconds),
             MetricType::Counter,
         )?)?;
-        let open = std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
         let gauges: [(&str, &str, Option<Unit>, f64); 5] = [
             (
                 "process_resident_memory",
                 "Memory that the process has in RAM",
                 Some(Unit::Bytes),
-                resident_bytes(),
+                Process::resident_bytes() as f64,
             ),
-            ("process_open_fds", "Open descriptors", None, open as f64),
+            ("process_open_fds", "Open descriptors", None, Process::open_descriptors() as f64),
             (
                 "process_max_fds",
                 "Descriptors that may be open",
                 None,
-                getrlimit(Resource::Nofile).current.map_or(f64::INFINITY, |max| max as f64),
+                Process::descriptors_max().map_or(f64::INFINITY, |max| max as f64),
             ),
             (
                 "process_threads",
@@ -63,11 +84,4 @@ impl Collector for Process {
         }
         Ok(())
     }
-}
-
-/// The second number of `/proc/self/statm`, in pages (proc(5)).
-fn resident_bytes() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages: f64 = text.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0.0);
-    pages * rustix::param::page_size() as f64
 }

@@ -153,6 +153,15 @@ impl Metrics {
         Limit::ALL.iter().map(|l| self.limited.get_or_create(&[("limit", l.label())]).get()).sum()
     }
 
+    /// Those who were refused, by reason.
+    pub(crate) fn refusals(&self) -> Vec<(&'static str, u64)> {
+        Refusal::CODES.map(|code| (code, self.refusals.get_or_create(&[("reason", code)]).get())).into()
+    }
+
+    pub(super) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
     /// Takes in that an estimate of viewers by playlists changed.
     pub(crate) fn polling(&self, low_latency: bool, before: u64, now: u64) {
         let count: &AtomicU64 = if low_latency { &self.polling.low_latency } else { &self.polling.usual };

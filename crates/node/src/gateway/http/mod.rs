@@ -11,9 +11,7 @@
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
 //! - [`pages`] the embedded pages
 //! - [`refusal`] short answers to who isn't served
-//! - [`admin`] metrics and health
 
-mod admin;
 mod body;
 mod caller;
 mod direct;
@@ -26,6 +24,6 @@ mod refusal;
 mod service;
 mod websocket;
 
-pub(crate) use admin::serve as serve_admin;
 pub(crate) use hls::{Cutting, Packagings};
 pub(crate) use listen::{Gateway, serve};
+pub(crate) use pages::answer as page;

@@ -21,7 +21,7 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 struct Web;
 
 /// The file of a request path: `/` is the player, everything else lies below `/web/`.
-pub(super) fn answer(path: &str, headers: &HeaderMap) -> Answer {
+pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Answer {
     let name = if path == "/" { "index.html" } else { path.strip_prefix("/web/").unwrap_or_default() };
     let Some(file) = Web::get(name) else {
         return text(StatusCode::NOT_FOUND, "there is nothing here; the player is at /\n");

@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What hyper is answered with.
-pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// The service of one connection.
 #[derive(Clone, Debug)]

@@ -1,0 +1,70 @@
+//! What handlers take from a request; what doesn't fit is refused with a [`Problem`].
+
+use super::problem::Problem;
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::http::StatusCode;
+use axum::http::request::Parts;
+use hub::BroadcastPath;
+use serde::de::DeserializeOwned;
+use std::time::Duration;
+
+/// The parameters of a query.
+#[derive(Debug)]
+pub(super) struct Parameters<T>(pub(super) T);
+
+/// A JSON body.
+#[derive(Debug)]
+pub(super) struct Body<T>(pub(super) T);
+
+/// A JSON body, or the default if there is none.
+#[derive(Debug)]
+pub(super) struct MaybeBody<T>(pub(super) T);
+
+/// The broadcast that `{path}` names.
+#[derive(Debug)]
+pub(super) struct Named(pub(super) BroadcastPath);
+
+/// How long a body may take.
+const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Parameters(Query::from_request_parts(parts, state).await?.0))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        Ok(Body(in_time(Json::from_request(request, state)).await??.0))
+    }
+}
+
+impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+        use axum::body::HttpBody;
+        if request.body().is_end_stream() {
+            return Ok(MaybeBody(T::default()));
+        }
+        Ok(MaybeBody(Body::from_request(request, state).await?.0))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path(text) = Path::<String>::from_request_parts(parts, state).await?;
+        BroadcastPath::parse(&text)
+            .map(Named)
+            .map_err(|error| Problem::bad_request(format!("{error}; its slashes are written %2F here")))
+    }
+}
+
+/// What a body yields, unless it is slow.
+pub(super) async fn in_time<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
+    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body of the request didn't come in time");
+    tokio::time::timeout(BODY_TIME_MAX, body).await.map_err(late)
+}
