@@ -117,11 +117,12 @@ impl Shared {
                 }
                 std::thread::sleep(left.min(NAP_MAX));
             }
-            let now = Instant::now();
-            peer.send(tag.kind, tag.time_ms.wrapping_add(offset_ms), &tag.body)?;
+            // Noted before it is sent: the server may answer somebody because of it at once.
             if !tag.is_header() {
-                self.sent.lock().unwrap_or_else(PoisonError::into_inner).push((tag.kind, tag.time_ms, now));
+                let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+                sent.push((tag.kind, tag.time_ms, Instant::now()));
             }
+            peer.send(tag.kind, tag.time_ms.wrapping_add(offset_ms), &tag.body)?;
         }
         Ok(())
     }
