@@ -28,7 +28,15 @@ impl Viewer {
     /// # Errors
     /// When the answer isn't 200 and FLV.
     pub fn open(server: &Server, target: &str) -> Result<Viewer> {
-        Viewer::over(http::Connection::open(server.ports.http)?, target)
+        Viewer::on(server.ports.http, target)
+    }
+
+    /// The same, of whoever listens on a port.
+    ///
+    /// # Errors
+    /// As [`Viewer::open`].
+    pub fn on(port: u16, target: &str) -> Result<Viewer> {
+        Viewer::over(http::Connection::open(port)?, target)
     }
 
     /// The same with a small receive buffer, so that the server soon sees when it doesn't read.

@@ -106,6 +106,13 @@ impl Reloader {
         }
     }
 
+    /// The process that this one took over from is gone: nothing more is fetched from it.
+    pub(crate) fn forget_inherited(&self) {
+        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        self.0.parts.pulls.inherit(Vec::new());
+        self.0.parts.pulls.apply(&running.pull);
+    }
+
     fn apply(&self, next: &Config, rules: Prepared) -> usize {
         let parts = &self.0.parts;
         parts.hub.set_limits(crate::start::hub_limits(next));

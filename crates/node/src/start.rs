@@ -86,6 +86,7 @@ impl Node {
             Coming::Afresh => Taken::default(),
             Coming::TakeOver => Taken::ask(&handover::socket_path(&state))?,
         };
+        let inherited = taken.pulls();
         let sockets = Sockets::default();
         let mut listening = Listening::new(&mut taken, &sockets);
         files.also(&keys.path());
@@ -104,7 +105,7 @@ impl Node {
         let (given, secret) = (Given::default(), secret()?);
         let limits = ClientLimits::new(&config.limits, &metrics);
         let restreams = Restreams::new(&config.restream, &metrics);
-        let pulls = Pulls::new(&config.pull, &metrics);
+        let pulls = Pulls::new(&config.pull, inherited, &metrics);
         let auth = Arc::new(Auth::new(&hub, &sessions, pulls.fetchable(), config, keys, &metrics)?);
         let rtmp_gateway = Arc::new(rtmp::Gateway {
             auth: Arc::clone(&auth),
@@ -154,8 +155,10 @@ impl Node {
         let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, &life));
         tasks.spawn(Arc::clone(&api).watch());
         tasks.spawn(api::serve(admin, api));
-        tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life));
-        taken.ready()?;
+        tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life.clone()));
+        if let Some(old) = taken.ready()? {
+            tasks.spawn(old.outlive(reloader.clone(), life));
+        }
         Ok(Node {
             sockets,
             given,

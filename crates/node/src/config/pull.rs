@@ -47,6 +47,9 @@ pub enum When {
     Always,
 }
 
+/// The old process is on this machine; whoever publishes may leave it at any moment.
+const INHERITED_RETRY: Duration = Duration::from_millis(500);
+
 fn idle() -> Span {
     Span(Duration::from_secs(30))
 }
@@ -56,6 +59,19 @@ fn max() -> usize {
 }
 
 impl Pull {
+    /// One that is always fetched, and tried again at once.
+    pub(crate) fn inherited(path: &BroadcastPath, from: String) -> Option<Pull> {
+        Some(Pull {
+            path: path.as_str().parse().ok()?,
+            from,
+            when: When::Always,
+            idle: idle(),
+            max: max(),
+            retry_min: Span(INHERITED_RETRY),
+            retry_max: Span(INHERITED_RETRY),
+        })
+    }
+
     /// When to try again.
     pub(crate) fn retry(&self) -> Retry {
         Retry { min: self.retry_min.0, max: self.retry_max.0 }

@@ -100,7 +100,7 @@ impl Giving {
     }
 
     /// The whole exchange; good when the successor serves. What is returned plays to it.
-    async fn give(&self, stream: UnixStream, media_life: Life) -> Result<JoinSet<()>> {
+    async fn give(&self, stream: UnixStream, media_life: Life) -> Result<(JoinSet<()>, Line)> {
         let media = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
         let address = media.local_addr()?;
         let mut playing = JoinSet::new();
@@ -108,8 +108,8 @@ impl Giving {
         let (sockets, secret, hub) = (self.sockets.clone(), self.secret.clone(), self.gateway.hub.clone());
         let stream = stream.into_std()?;
         let offered = tokio::task::spawn_blocking(move || offer(stream, &sockets, address, secret, &hub));
-        offered.await.unwrap_or_else(|_| Err(Error::other("it panicked")))?;
-        Ok(playing)
+        let line = offered.await.unwrap_or_else(|_| Err(Error::other("it panicked")))?;
+        Ok((playing, line))
     }
 }
 
@@ -123,14 +123,15 @@ fn bind(path: &Path) -> Result<UnixListener> {
     Ok(listener)
 }
 
-/// The whole exchange; good when the successor serves.
+/// The whole exchange; good when the successor serves, which then sees by the end of the connection that this process is
+/// gone.
 fn offer(
     stream: std::os::unix::net::UnixStream,
     sockets: &Sockets,
     media: SocketAddr,
     secret: String,
     hub: &Hub,
-) -> Result<()> {
+) -> Result<Line> {
     stream.set_nonblocking(false)?;
     let mut line = Line::new(stream)?;
     if line.hear()? != HELLO {
@@ -150,7 +151,7 @@ fn offer(
     line.say("")?;
     line.patience(START_MAX)?;
     match line.hear()?.as_str() {
-        READY => Ok(()),
+        READY => Ok(line),
         other => Err(Error::other(format!("it said {other:?} instead of being ready"))),
     }
 }

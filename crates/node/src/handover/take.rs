@@ -1,20 +1,24 @@
 //! The new process's side: asks for the sockets, and says when it serves.
 
 use super::wire::{HELLO, Line, Offer, READY};
+use crate::config::Pull;
+use crate::life::Life;
+use crate::reload::Reloader;
 use hub::BroadcastPath;
 use rustix::fd::OwnedFd;
 use std::net::SocketAddr;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use tokio::io::AsyncReadExt;
 
 /// What was taken over. Empty for a server that starts afresh.
 #[derive(Debug, Default)]
 pub(crate) struct Taken {
     sockets: Vec<(String, SocketAddr, OwnedFd)>,
     /// Broadcasts that the old process still has.
-    pub(crate) broadcasts: Vec<BroadcastPath>,
+    broadcasts: Vec<BroadcastPath>,
     /// Where it plays them, and what opens them.
-    pub(crate) media: Option<(SocketAddr, String)>,
+    media: Option<(SocketAddr, String)>,
     line: Option<Line>,
 }
 
@@ -34,6 +38,30 @@ pub enum TakeOverError {
     /// It answered something else.
     #[error("the running server can't be taken over: {0}")]
     Broken(#[from] std::io::Error),
+}
+
+/// The process that was taken over from.
+#[derive(Debug)]
+pub(crate) struct OldProcess(UnixStream);
+
+impl OldProcess {
+    /// Waits until it is gone, then fetches nothing more from it.
+    pub(crate) async fn outlive(self, reloader: Reloader, mut life: Life) {
+        tokio::select! {
+            () = self.gone() => {
+                tracing::info!("the old process is gone");
+                reloader.forget_inherited();
+            }
+            () = life.stopping() => {}
+        }
+    }
+
+    async fn gone(self) {
+        self.0.set_nonblocking(true).ok();
+        let Ok(mut stream) = tokio::net::UnixStream::from_std(self.0) else { return };
+        // It says nothing more; its end is all that can come.
+        let _ = stream.read(&mut [0]).await;
+    }
 }
 
 /// The list of broadcasts is bounded as hubs are.
@@ -71,11 +99,17 @@ impl Taken {
         Some(self.sockets.swap_remove(at).2)
     }
 
-    /// Tells the old process that it may drain.
-    pub(crate) fn ready(&mut self) -> Result<(), TakeOverError> {
-        match self.line.take() {
-            Some(mut line) => Ok(line.say(READY)?),
-            None => Ok(()),
-        }
+    /// Fetches of what the old process still has.
+    pub(crate) fn pulls(&self) -> Vec<Pull> {
+        let Some((address, secret)) = &self.media else { return Vec::new() };
+        let from = |path: &BroadcastPath| format!("http://{address}/{path}.flv?token={secret}");
+        self.broadcasts.iter().filter_map(|path| Pull::inherited(path, from(path))).collect()
+    }
+
+    /// Tells the old process that it may drain. What is returned ends with the old process.
+    pub(crate) fn ready(self) -> Result<Option<OldProcess>, TakeOverError> {
+        let Some(mut line) = self.line else { return Ok(None) };
+        line.say(READY)?;
+        Ok(Some(OldProcess(line.into_stream()?)))
     }
 }

@@ -53,6 +53,12 @@ impl Line {
         Ok(Line(stream))
     }
 
+    /// The connection, whose end is yet to come.
+    pub(super) fn into_stream(self) -> Result<UnixStream> {
+        self.0.set_read_timeout(None)?;
+        Ok(self.0)
+    }
+
     /// How long the next line may take.
     pub(super) fn patience(&self, time: Duration) -> Result<()> {
         self.0.set_read_timeout(Some(time))

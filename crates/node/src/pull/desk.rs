@@ -10,7 +10,7 @@ use crate::metrics::Metrics;
 use crate::outward::{Board, Dialer, Report};
 use hub::{BroadcastPath, Hub};
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -18,6 +18,8 @@ use tokio::task::{AbortHandle, JoinSet};
 #[derive(Clone, Debug)]
 pub(crate) struct Pulls {
     wanted: Arc<watch::Sender<Vec<Pull>>>,
+    /// Those that were left by a process which this one took over from.
+    inherited: Arc<Mutex<Vec<Pull>>>,
     fetchable: Fetchable,
     board: Board,
 }
@@ -48,9 +50,10 @@ struct Running {
 }
 
 impl Pulls {
-    pub(crate) fn new(pulls: &[Pull], metrics: &Metrics) -> Pulls {
+    pub(crate) fn new(pulls: &[Pull], inherited: Vec<Pull>, metrics: &Metrics) -> Pulls {
         let all = Pulls {
             wanted: Arc::new(watch::Sender::new(Vec::new())),
+            inherited: Arc::new(Mutex::new(inherited)),
             fetchable: Fetchable::default(),
             board: Board::new("pull", metrics.pulls.clone()),
         };
@@ -65,13 +68,22 @@ impl Pulls {
 
     /// Takes other pulls; those that are among the new ones go on.
     pub(crate) fn apply(&self, pulls: &[Pull]) {
+        let inherited = self.inherited.lock().unwrap_or_else(PoisonError::into_inner);
         let on_demand = pulls.iter().filter(|pull| pull.when == When::Demand);
-        self.fetchable.set(on_demand.map(|pull| pull.path.clone()).collect());
+        // What was inherited is on its way.
+        let soon_there = on_demand.chain(&*inherited);
+        self.fetchable.set(soon_there.map(|pull| pull.path.clone()).collect());
+        let pulls: Vec<Pull> = pulls.iter().chain(&*inherited).cloned().collect();
         self.wanted.send_if_modified(|wanted| {
-            let is_new = wanted != pulls;
-            *wanted = pulls.to_vec();
+            let is_new = *wanted != pulls;
+            *wanted = pulls;
             is_new
         });
+    }
+
+    /// Pulls beside the configured ones; they hold with the next [`Pulls::apply`].
+    pub(crate) fn inherit(&self, pulls: Vec<Pull>) {
+        *self.inherited.lock().unwrap_or_else(PoisonError::into_inner) = pulls;
     }
 
     /// How each is doing.

@@ -1,0 +1,125 @@
+//! A new process takes over from a running one: nobody new is refused, and nobody is cut who can go on.
+
+use anyhow::{Context, Result, ensure};
+use e2e::wait::{Look, until};
+use e2e::{Peer, Publisher, Server, Tool, Viewer, clips};
+use rtmp::ClientEvent;
+use std::net::TcpStream;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// Those who are left behind have eight seconds.
+const CONFIG: &str = "[publish]\nstream_key = 'k'\n[shutdown]\nhandover = '8s'\n";
+
+/// Joins one after the other, until told to stop; each has to get media.
+fn join_again_and_again(port: u16, stop: &AtomicBool) -> Result<u32> {
+    let mut joins = 0;
+    while !stop.load(Ordering::Relaxed) {
+        let mut viewer =
+            Viewer::on(port, "/live/x.flv").with_context(|| format!("join {joins} was refused"))?;
+        ensure!(viewer.one()?, "join {joins} got nothing");
+        joins += 1;
+    }
+    Ok(joins)
+}
+
+#[test]
+fn a_thousand_viewers_go_on_and_nobody_new_is_refused() -> Result<()> {
+    let mut server = Server::serve(CONFIG)?;
+    let clip = clips::long()?;
+    let publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clip)?;
+    server.wait_live("live/x")?;
+    let crowd = Tool::floodtide()
+        .words("load view --quiet -n 1000 --ramp 1000 --warmup 1s --duration 5s --json -")
+        .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --url")
+        .arg(server.http("/live/x.flv"));
+    let watching = std::thread::spawn(move || crowd.run(Duration::from_secs(60)));
+    until(LIMIT, "the crowd is there", || {
+        let viewers = server.metric("floodtide_viewers")?;
+        Ok(if viewers >= 1000.0 { Look::Found(()) } else { Look::NotYet(viewers.to_string()) })
+    })?;
+    let stop = AtomicBool::new(false);
+    let port = server.ports.http;
+    let (joins, mut old) = std::thread::scope(|scope| -> Result<_> {
+        let joining = scope.spawn(|| join_again_and_again(port, &stop));
+        let old = server.succeed();
+        // Some more, of the new process alone.
+        let late =
+            Viewer::on(port, "/live/x.flv").and_then(|mut viewer| viewer.watch(Duration::from_secs(2)));
+        stop.store(true, Ordering::Relaxed);
+        let joins = joining.join().map_err(|_| anyhow::anyhow!("the joiner panicked"))??;
+        late?;
+        Ok((joins, old?))
+    })?;
+    ensure!(joins > 20, "only {joins} joins");
+    ensure!(old.runs()?, "the old process is gone before its viewers");
+    let result = watching.join().map_err(|_| anyhow::anyhow!("the crowd panicked"))??;
+    ensure!(result.status.success(), "{result}");
+    // The publisher is with the old process until its deadline.
+    publisher.ended(Duration::from_secs(15))?;
+    let _back = Publisher::start(server.ports.rtmp, "x?key=k", &clip)?;
+    let mut viewer = Viewer::open(&server, "/live/x.flv")?;
+    viewer.watch(Duration::from_secs(1))?;
+    until(LIMIT, "the old process ends", || {
+        Ok(if old.runs()? { Look::NotYet("it runs".to_owned()) } else { Look::Found(()) })
+    })?;
+    viewer.watch(Duration::from_secs(1))
+}
+
+#[test]
+fn a_publisher_that_can_is_asked_to_come_over_and_takes_its_broadcast_back() -> Result<()> {
+    let mut server = Server::serve(CONFIG)?;
+    let clip = clips::long()?;
+    let (mut peer, _) = Peer::publish(server.ports.rtmp, "y?key=k")?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clip)?;
+    server.wait_live("live/x")?;
+    let _old = server.succeed()?;
+    let began = Instant::now();
+    while peer.event()? != Some(ClientEvent::Reconnect) {
+        ensure!(began.elapsed() < LIMIT, "nobody asked it to come over");
+    }
+    let mut viewer = Viewer::open(&server, "/live/x.flv")?;
+    viewer.watch(Duration::from_secs(1))?;
+    // It comes over while the old process still has its first connection, and what is only fetched makes way.
+    let _over = Publisher::start(server.ports.rtmp, "x?key=k", &clip)?;
+    viewer.watch(Duration::from_secs(2))
+}
+
+#[test]
+fn without_a_running_server_there_is_nothing_to_take_over() -> Result<()> {
+    let folder = e2e::Folder::new()?;
+    let tool = Tool::floodtide()
+        .words("serve --take-over --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0");
+    let done = tool.env("FLOODTIDE_STATE__FOLDER", folder.file("state")).run(LIMIT)?;
+    ensure!(
+        !done.status.success() && done.to_string().contains("no running server to take over from"),
+        "{done}"
+    );
+    Ok(())
+}
+
+#[test]
+fn a_new_process_that_fails_leaves_the_old_one_as_it_was() -> Result<()> {
+    let server = Server::serve(CONFIG)?;
+    let publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clips::long()?)?;
+    server.wait_live("live/x")?;
+    let port = server.ports.rtmp;
+    // Asks for everything, and goes away without being ready.
+    let mut socket = std::os::unix::net::UnixStream::connect(server.state().join("handover.sock"))?;
+    std::io::Write::write_all(&mut socket, b"floodtide take-over 1\n")?;
+    std::io::Read::read(&mut socket, &mut [0; 64])?;
+    drop(socket);
+    until(LIMIT, "the log says so", || {
+        let log = server.log();
+        Ok(if log.contains("didn't take over; this one goes on") {
+            Look::Found(())
+        } else {
+            Look::NotYet(log)
+        })
+    })?;
+    Viewer::open(&server, "/live/x.flv")?.watch(Duration::from_secs(1))?;
+    ensure!(TcpStream::connect(("127.0.0.1", port)).is_ok() && publisher.failure().is_none());
+    Ok(())
+}
