@@ -20,6 +20,13 @@ needed=(
     slowhttptest:slowhttptest
     promtool:prometheus
     python3:python3
+    buildah:buildah
+    systemd-analyze:systemd
+    strip:binutils
+    strace:strace
+    man:man-db
+    zsh:zsh
+    fish:fish
     /usr/lib/python3/dist-packages/ensurepip:python3-venv
     node:nodejs
     npm:npm

@@ -16,8 +16,8 @@ const NAMES_MAX: usize = 16;
 enum Whose {
     /// One that people come by.
     Ours,
-    /// One that the server goes to.
-    Hook,
+    /// One that the server goes to: a webhook's, or that of another server.
+    Theirs,
 }
 
 /// `certified` are the names of the certificate.
@@ -39,13 +39,15 @@ pub(super) async fn check(config: &Config, certified: &[String]) -> Vec<Finding>
     findings
 }
 
-/// The names that people come by, and those of webhooks, once each.
+/// The names that people come by, and those that the server goes to, once each.
 fn names(config: &Config, certified: &[String]) -> BTreeMap<String, Whose> {
     let ours = certified.iter().chain(config.vhost.values().flat_map(|vhost| &vhost.hosts));
     let hooks = &config.webhook;
     let urls = [&hooks.publish, &hooks.play, &hooks.unpublish, &hooks.unplay, &hooks.record];
-    let hooks = urls.into_iter().flatten().filter_map(|url| host(url));
-    let all = ours.map(|name| (name.clone(), Whose::Ours)).chain(hooks.map(|name| (name, Whose::Hook)));
+    let restreams = config.restream.iter().map(|restream| &restream.to);
+    let pulls = config.pull.iter().map(|pull| &pull.from);
+    let theirs = urls.into_iter().flatten().chain(restreams).chain(pulls).filter_map(|url| host(url));
+    let all = ours.map(|name| (name.clone(), Whose::Ours)).chain(theirs.map(|name| (name, Whose::Theirs)));
     all.filter(|(name, _)| !name.starts_with('*') && name.parse::<IpAddr>().is_err()).collect()
 }
 
@@ -53,6 +55,7 @@ fn names(config: &Config, certified: &[String]) -> BTreeMap<String, Whose> {
 fn host(url: &str) -> Option<String> {
     let rest = url.split_once("://")?.1;
     let authority = rest.split(['/', '?']).next()?;
+    let authority = authority.rsplit('@').next()?;
     let host = match authority.strip_prefix('[') {
         Some(six) => six.split(']').next()?,
         None => authority.split(':').next()?,
@@ -73,10 +76,15 @@ fn judge(name: &str, whose: Whose, addresses: Result<Vec<IpAddr>, String>) -> Fi
             Finding::warning(check, format!("can't be looked up: {why}"))
                 .advise("give it an A or AAAA record that leads here, or nobody comes by it")
         }
-        (found, Whose::Hook) => {
+        (found, Whose::Theirs) => {
             let why = found.err().unwrap_or_else(|| "it has no address".to_owned());
-            Finding::failure(check, format!("a webhook's host can't be looked up: {why}"))
-                .advise("mend the name in [webhook] or the resolver in /etc/resolv.conf")
+            Finding::failure(
+                check,
+                format!("can't be looked up, but the configuration sends us there: {why}"),
+            )
+            .advise(
+                "mend the name in [webhook], [[restream]] or [[pull]], or the resolver in /etc/resolv.conf",
+            )
         }
     }
 }
@@ -90,6 +98,7 @@ mod tests {
     fn names_are_gathered_once_and_without_addresses_and_wildcards() {
         let config: Config = toml::from_str(
             "[vhost.tv]\nhosts = ['tv.example', '*.tv.example']\n\
+             [[restream]]\npath = 'live/*'\nto = 'rtmps://u:p@cdn.example/live/{name}'\n\
              [webhook]\nplay = ['https://hooks.example:8443/a', 'http://127.0.0.1/b', 'http://[::1]:80/c']\n",
         )
         .expect("a good configuration");
@@ -97,16 +106,20 @@ mod tests {
         let found: Vec<_> = names(&config, &certified).into_iter().collect();
         assert_eq!(
             found,
-            [("hooks.example".to_owned(), Whose::Hook), ("tv.example".to_owned(), Whose::Ours)]
+            [
+                ("cdn.example".to_owned(), Whose::Theirs),
+                ("hooks.example".to_owned(), Whose::Theirs),
+                ("tv.example".to_owned(), Whose::Ours)
+            ]
         );
     }
 
     #[test]
-    fn a_lost_hook_is_worse_than_a_lost_name_of_ours() {
+    fn a_lost_name_of_theirs_is_worse_than_one_of_ours() {
         let lost = || Err("no such name".to_owned());
         assert_eq!(judge("h", Whose::Ours, lost()).verdict, Verdict::Warning);
-        assert_eq!(judge("h", Whose::Hook, lost()).verdict, Verdict::Failure);
-        assert_eq!(judge("h", Whose::Hook, Ok(Vec::new())).verdict, Verdict::Failure);
+        assert_eq!(judge("h", Whose::Theirs, lost()).verdict, Verdict::Failure);
+        assert_eq!(judge("h", Whose::Theirs, Ok(Vec::new())).verdict, Verdict::Failure);
         assert_eq!(judge("h", Whose::Ours, Ok(vec![IpAddr::from([192, 0, 2, 1])])).verdict, Verdict::Ok);
     }
 }
