@@ -35,6 +35,8 @@ age() { find "$1" -exec touch --no-dereference --date "@$SOURCE_DATE_EPOCH" {} +
 install -D -m 755 "$binary" "$tree/usr/bin/floodtide"
 strip --strip-debug "$tree/usr/bin/floodtide"
 put "$project/deploy/floodtide.toml" "$tree/etc/floodtide/floodtide.toml"
+# Said, so that `floodtide ctl key` finds it whoever runs it.
+sed -i 's|^#folder =$|folder = "/var/lib/floodtide"|' "$tree/etc/floodtide/floodtide.toml"
 put "$project/deploy/systemd/floodtide.service" "$tree/usr/lib/systemd/system/floodtide.service"
 # The same, for a new process that takes the place of the running one.
 sed -e 's/^Description=.*/& (takes over from the running one, %i)/' -e 's/^ExecStart=.*/& --take-over/' \
@@ -103,7 +105,7 @@ ldd "$binary" | grep -o '/[^ ]*' | while read -r library; do
     owner=$(dpkg -S "$library" "/usr$library" 2>/dev/null | head -n 1 | cut -d: -f1 || true)
     [[ -z $owner ]] || put "/usr/share/doc/$owner/copyright" "$image/usr/share/doc/$owner/copyright"
 done
-put "$project/deploy/floodtide.toml" "$image/etc/floodtide/floodtide.toml"
+put "$tree/etc/floodtide/floodtide.toml" "$image/etc/floodtide/floodtide.toml"
 [[ ! -e /etc/ssl/certs/ca-certificates.crt ]] ||
     put /etc/ssl/certs/ca-certificates.crt "$image/etc/ssl/certs/ca-certificates.crt"
 echo 'floodtide:x:65532:65532::/var/lib/floodtide:/nonexistent' >"$image/etc/passwd"

@@ -98,7 +98,9 @@ fn the_debian_package_has_what_it_should_and_its_binary_runs() -> Result<()> {
     ensure!(version(&binary)? == version(&Tool::floodtide_path())?);
     let config = root.join("etc/floodtide/floodtide.toml");
     Tool::new(&binary).words("config check").arg(&config).succeed(LIMIT)?;
-    ensure!(std::fs::read(config)? == std::fs::read(project().join("deploy/floodtide.toml"))?);
+    let sample = std::fs::read_to_string(project().join("deploy/floodtide.toml"))?;
+    let ours = sample.replace("\n#folder =\n", "\nfolder = \"/var/lib/floodtide\"\n");
+    ensure!(ours != sample && std::fs::read_to_string(config)? == ours);
     let told = Tool::new("dpkg-deb").arg("-I").arg(debian()?).succeed(LIMIT)?.text();
     for part in ["Package: floodtide", "Depends: libc6 (>= 2.", "libgcc-s1", "conffiles", "postinst"] {
         ensure!(told.contains(part), "{part} is missing in:\n{told}");
@@ -128,11 +130,13 @@ inside "$root" dpkg --force-confold -i /tmp/floodtide.deb
 echo "config: $(inside "$root" stat -c '%U:%G %a' /etc/floodtide/floodtide.toml)"
 echo "owner: $(inside "$root" dpkg -S /usr/bin/floodtide)"
 as_server="setpriv --reuid=floodtide --regid=floodtide --clear-groups"
+ctl="/usr/bin/floodtide ctl --config /etc/floodtide/floodtide.toml key"
+inside "$root" $as_server $ctl add --path live/alice >/dev/null
+echo "keys: $(inside "$root" stat -c '%U %n' /var/lib/floodtide/keys.json)"
 inside "$root" $as_server /usr/bin/floodtide config check /etc/floodtide/floodtide.toml
 echo '[publish]' >"$root/etc/floodtide/floodtide.toml"
 inside "$root" dpkg --force-confold -i /tmp/floodtide.deb
 echo "kept: $(cat "$root/etc/floodtide/floodtide.toml") $(inside "$root" stat -c '%U:%G %a' /etc/floodtide/floodtide.toml)"
-mkdir -p "$root/var/lib/floodtide"
 inside "$root" dpkg -P floodtide
 for gone in /usr/bin/floodtide /etc/floodtide /var/lib/floodtide; do
     [ ! -e "$root$gone" ] || { echo "$gone is still there"; exit 1; }
@@ -151,7 +155,7 @@ fn the_debian_package_installs_upgrades_and_goes_without_a_trace() -> Result<()>
         "systemctl enable --now floodtide",
         "config: root:floodtide 640",
         "owner: floodtide: /usr/bin/floodtide",
-        "warning: nobody can publish",
+        "keys: floodtide /var/lib/floodtide/keys.json",
         "/etc/floodtide/floodtide.toml is good",
         "systemctl start floodtide@",
         "kept: [publish] root:floodtide 640",
@@ -256,7 +260,7 @@ fn shells_take_the_completions_and_man_takes_the_pages() -> Result<()> {
     ensure!(done.text().starts_with("config"), "{done}");
     for page in std::fs::read_dir(share.join("man/man1"))? {
         let page = page?.path();
-        let done = Tool::new("man").words("--warnings=mac -l -Tutf8").arg(&page).succeed(LIMIT)?;
+        let done = Tool::new("man").words("--warnings=mac -E UTF-8 -l").arg(&page).succeed(LIMIT)?;
         ensure!(done.log.is_empty() && done.text().contains("SYNOPSIS"), "{}: {done}", page.display());
     }
     Ok(())
