@@ -59,6 +59,8 @@ struct Totals {
 /// Samples that are kept of each.
 pub(super) const SAMPLES_MAX: usize = 60;
 const EVERY: Duration = Duration::from_secs(1);
+/// A rate over less says nothing.
+const FIRST_MIN: Duration = Duration::from_millis(500);
 /// Rates are means over so many samples, since groups of pictures make single seconds jump.
 const RATE_SAMPLES: usize = 4;
 
@@ -138,11 +140,15 @@ impl All {
 
     fn broadcast(&mut self, broadcast: &Arc<Broadcast>, now: Instant, elapsed: Duration) {
         let totals = (broadcast.ingest_totals().1, broadcast.egress_bytes());
-        let fresh = || Track { created: broadcast.created(), last: totals, samples: VecDeque::new() };
+        let fresh = || Track { created: broadcast.created(), last: (0, 0), samples: VecDeque::new() };
         let track = self.broadcasts.entry(broadcast.path().clone()).or_insert_with(fresh);
         if track.created != broadcast.created() {
             *track = fresh();
         }
+        let elapsed = match track.samples.is_empty() {
+            true => now.saturating_duration_since(track.created).max(FIRST_MIN),
+            false => elapsed,
+        };
         let sample = Sample {
             at: now,
             ingest_kbit_s: kbit_s(totals.0, track.last.0, elapsed) as u32,
