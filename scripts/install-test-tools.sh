@@ -83,4 +83,10 @@ if ! [[ -x $tools/ffmpeg9 ]]; then
     ln -sf "$(realpath --relative-to="$tools" "$binary")" "$tools/ffmpeg9"
 fi
 
+# Checkers of the API's description, and of what it promises.
+if ! [[ -x $tools/venv/bin/schemathesis ]]; then
+    echo "installing schemathesis into $tools"
+    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 openapi-spec-validator==0.9.0
+fi
+
 echo "test tools are there: $("$tools/ffmpeg9" -version | head -n 1 | cut -d' ' -f1-3)"

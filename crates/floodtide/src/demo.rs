@@ -25,9 +25,10 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(layers: Layers, options: &Options) -> Result<()> {
-    let _logs = system::logs(&layers.load()?.log)?;
+    let logs = system::logs(&layers.load()?.log)?;
     system::run(async {
         let node = Node::start(layers, Coming::Afresh).await?;
+        node.reloader().set_logs(logs.control());
         explain(node.addresses(), options.no_clip);
         let ended = if options.no_clip {
             system::asked_to_stop().await

@@ -24,6 +24,7 @@ mod publishing;
 mod pull;
 mod reload;
 mod restream;
+mod ring;
 mod sessions;
 mod shutdown;
 mod start;

@@ -1,14 +1,16 @@
 //! New configuration for a running server: read whole, checked whole, then applied; or refused, and the old one stays.
 
+use crate::auth::keys::KeyStore;
 use crate::auth::{Auth, Prepared, RulesError};
 use crate::config::{Config, ConfigError, Layers};
 use crate::limits::Limits;
-use crate::logs::LogControl;
+use crate::logs::{LogControl, LogRing};
 use crate::pull::Pulls;
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
 use hub::Hub;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use tokio::sync::broadcast;
 
 /// What a running server needs to take new settings. Clones share.
 #[derive(Clone, Debug)]
@@ -20,6 +22,7 @@ struct Shared {
     running: Mutex<Arc<Config>>,
     parts: Parts,
     logs: OnceLock<LogControl>,
+    done: broadcast::Sender<Reloaded>,
 }
 
 /// What takes new settings.
@@ -59,7 +62,13 @@ impl Reloader {
     pub(crate) fn new(layers: Layers, running: Config, parts: Parts) -> Reloader {
         parts.sessions.access().show(running.log.addresses);
         let running = Mutex::new(Arc::new(running));
-        Reloader(Arc::new(Shared { layers, running, parts, logs: OnceLock::new() }))
+        Reloader(Arc::new(Shared {
+            layers,
+            running,
+            parts,
+            logs: OnceLock::new(),
+            done: broadcast::Sender::new(DONE_MAX),
+        }))
     }
 
     /// Gives it the logs of the process, whose level it changes from then on.
@@ -95,7 +104,42 @@ impl Reloader {
         let rules = self.0.parts.auth.prepare(&next)?;
         let revoked = self.apply(&next, rules);
         *running = Arc::new(next);
-        Ok(Reloaded { revoked, ..reloaded })
+        let reloaded = Reloaded { revoked, ..reloaded };
+        // Nobody may follow; then there is nobody to tell.
+        let _ = self.0.done.send(reloaded.clone());
+        Ok(reloaded)
+    }
+
+    /// Takes in that stream keys changed; the configuration stays as it is. Returns how many sessions end for it.
+    pub(crate) fn take_keys(&self) -> Result<usize, RulesError> {
+        let running = self.0.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let rules = self.0.parts.auth.prepare(&running)?;
+        Ok(self.0.parts.auth.apply(rules))
+    }
+
+    /// The stream keys that are made at run time.
+    pub(crate) fn keys(&self) -> KeyStore {
+        self.0.parts.auth.keys().clone()
+    }
+
+    /// What is pushed to other servers.
+    pub(crate) fn restreams(&self) -> &Restreams {
+        &self.0.parts.restreams
+    }
+
+    /// What is fetched from other servers.
+    pub(crate) fn pulls(&self) -> &Pulls {
+        &self.0.parts.pulls
+    }
+
+    /// The newest lines of the log, if the process has one.
+    pub(crate) fn lines(&self) -> Option<&LogRing> {
+        self.0.logs.get().map(LogControl::ring)
+    }
+
+    /// Reloads from now on.
+    pub(crate) fn follow(&self) -> broadcast::Receiver<Reloaded> {
+        self.0.done.subscribe()
     }
 
     /// The same, told in the log.
@@ -137,3 +181,6 @@ impl Reloaded {
         }
     }
 }
+
+/// Reloads that wait for a follower.
+const DONE_MAX: usize = 16;

@@ -89,8 +89,11 @@ fn action(request: &Request) -> String {
 /// Says in the description who may, and what comes when it may not be.
 fn describe(openapi: &mut OpenApi, role: Option<Role>) {
     for item in openapi.paths.paths.values_mut() {
-        let all = [&mut item.get, &mut item.post, &mut item.put, &mut item.delete];
+        let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in all.into_iter().flatten() {
+            // Handlers of two resources may have one name, and ids are unique (OpenAPI 3.1 §4.8.10).
+            let of = operation.tags.iter().flatten().next().cloned().unwrap_or_default();
+            operation.operation_id = operation.operation_id.take().map(|id| format!("{of}_{id}"));
             operation.security = Some(match role {
                 None => Vec::new(),
                 Some(role) => ["bearer", "cookie"]

@@ -1,8 +1,10 @@
 //! The administrators' API, under `/v1`. Handlers only translate; what crosses the wire are types of their own.
 //!
-//! - [`broadcasts`], [`sessions`], [`node`], [`auth`] one file per resource; [`stats`] totals
+//! - one file per resource: [`broadcasts`], [`sessions`], [`keys`], [`tokens`], [`config`], [`outward`] (restreams and pulls),
+//!   [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
 //! - [`guards`] routes by the role that they need, [`access`] who has which
-//! - [`samples`] the last minute of all broadcasts and of the node
+//! - [`live`] answers that go on
+//! - [`watch`] looks once a second; [`samples`] the last minute of all broadcasts and of the node
 //! - [`serve`] the listener, with metrics and health beside the API
 //! - [`extract`], [`problem`] what handlers take, and how they refuse
 //! - [`openapi`] the description of all of it
@@ -10,26 +12,38 @@
 mod access;
 mod auth;
 mod broadcasts;
+mod config;
+mod events;
 mod extract;
 mod guards;
 mod health;
+mod keys;
+mod live;
+mod logs;
 mod node;
 mod openapi;
+mod outward;
 mod problem;
 mod samples;
 mod serve;
 mod sessions;
 mod stats;
 mod time;
+mod tokens;
+mod watch;
 
 pub(crate) use serve::serve;
 
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
+use crate::ring::Ring;
 use crate::sessions::Sessions;
 use access::Access;
+use axum::http::StatusCode;
+use events::Event;
 use hub::Hub;
+use problem::Problem;
 use samples::Samples;
 use std::sync::{Arc, OnceLock};
 use time::Anchor;
@@ -43,6 +57,7 @@ pub(crate) struct Api {
     life: Life,
     access: Access,
     samples: Samples,
+    events: Ring<Event>,
     anchor: Anchor,
     /// The description, as JSON.
     document: OnceLock<String>,
@@ -66,13 +81,15 @@ impl Api {
             life: life.clone(),
             access: Access::new(reloader),
             samples: Samples::default(),
+            events: events::ring(),
             anchor: Anchor::now(),
             document: OnceLock::new(),
         }
     }
+}
 
-    /// Keeps the last minute, until shutdown.
-    pub(crate) async fn watch(self: Arc<Self>) {
-        samples::watch(&self.samples, &self.hub, &self.metrics, self.life.clone()).await;
-    }
+/// Runs what waits for a disk.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, Problem> {
+    let failed = |_| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "it failed; the log says why");
+    tokio::task::spawn_blocking(work).await.map_err(failed)
 }

@@ -2,7 +2,7 @@
 
 use super::guards::{Guards, not_so, nothing_here};
 use super::problem::Problem;
-use super::{Shared, auth, broadcasts, node, sessions, stats};
+use super::{Shared, auth, broadcasts, config, events, keys, logs, node, outward, sessions, stats, tokens};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderName;
@@ -24,6 +24,9 @@ use utoipa_axum::routes;
         (name = "broadcasts", description = "What is live"),
         (name = "sessions", description = "Who publishes and who watches"),
         (name = "node", description = "This server"),
+        (name = "keys", description = "Stream keys, tokens, signed URLs"),
+        (name = "config", description = "What holds"),
+        (name = "outward", description = "Restreams and pulls"),
         (name = "auth", description = "Who administrates"),
     ),
     components(schemas(Problem)),
@@ -55,6 +58,12 @@ fn assemble(api: &Shared) -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(sessions::routes(&guards))
         .merge(node::routes(&guards))
         .merge(stats::routes(&guards))
+        .merge(events::routes(&guards))
+        .merge(logs::routes(&guards))
+        .merge(config::routes(&guards))
+        .merge(keys::routes(&guards))
+        .merge(tokens::routes(&guards))
+        .merge(outward::routes(&guards))
         .merge(auth::routes(&guards))
         .merge(guards.viewer(OpenApiRouter::new().routes(routes!(document))))
         .split_for_parts()

@@ -1,8 +1,8 @@
 //! The last minute: once a second, what came in and went out, of every broadcast and of the node.
 
-use crate::life::Life;
+use super::watch::EVERY;
 use crate::metrics::{Metrics, Process};
-use hub::{Broadcast, BroadcastPath, Hub};
+use hub::{Broadcast, BroadcastPath};
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -58,27 +58,14 @@ struct Totals {
 
 /// Samples that are kept of each.
 pub(super) const SAMPLES_MAX: usize = 60;
-const EVERY: Duration = Duration::from_secs(1);
 /// A rate over less says nothing.
 const FIRST_MIN: Duration = Duration::from_millis(500);
 /// Rates are means over so many samples, since groups of pictures make single seconds jump.
 const RATE_SAMPLES: usize = 4;
 
-/// Looks once a second until shutdown.
-pub(super) async fn watch(samples: &Samples, hub: &Hub, metrics: &Metrics, mut life: Life) {
-    let mut tick = tokio::time::interval(EVERY);
-    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => samples.look(hub, metrics, Instant::now()),
-            () = life.stopping() => return,
-        }
-    }
-}
-
 impl Samples {
-    fn look(&self, hub: &Hub, metrics: &Metrics, now: Instant) {
-        let broadcasts = hub.broadcasts();
+    /// Takes one of each. Called once a second.
+    pub(super) fn look(&self, broadcasts: &[Arc<Broadcast>], metrics: &Metrics, now: Instant) {
         let viewers = broadcasts.iter().map(|b| b.viewers()).sum();
         let totals = Totals {
             at: now,
@@ -94,7 +81,7 @@ impl Samples {
             all.broadcasts.retain(|path, track| !gone(path, track));
         }
         let elapsed = all.totals.map_or(EVERY, |last| now.saturating_duration_since(last.at));
-        for broadcast in &broadcasts {
+        for broadcast in broadcasts {
             all.broadcast(broadcast, now, elapsed);
         }
         if let Some(last) = all.totals {
@@ -182,7 +169,7 @@ mod tests {
     use super::*;
     use crate::sessions::Sessions;
     use bytes::Bytes;
-    use hub::{Collision, Limits};
+    use hub::{Collision, Hub, Limits};
     use media::{Codec, Frame, Timestamp, Track, TrackId};
 
     #[test]
@@ -197,7 +184,7 @@ mod tests {
         for second in 0..70 {
             let dts = Timestamp::from_millis(i64::from(second) * 1000);
             let frame = Frame { dts, pts: dts, keyframe: true, payload: Bytes::from(vec![0; 1000]) };
-            samples.look(&hub, &metrics, at(second));
+            samples.look(&hub.broadcasts(), &metrics, at(second));
             producer.write(TrackId::VIDEO, frame, at(second)).unwrap();
         }
         let kept = samples.of(&path);
@@ -207,10 +194,10 @@ mod tests {
         producer.leave(at(70));
         hub.expire(at(70));
         let _again = hub.publish(&path, Collision::Reject, at(71)).unwrap();
-        samples.look(&hub, &metrics, at(71));
+        samples.look(&hub.broadcasts(), &metrics, at(71));
         assert_eq!(samples.of(&path).len(), 1);
         hub.end(&path);
-        samples.look(&hub, &metrics, at(72));
+        samples.look(&hub.broadcasts(), &metrics, at(72));
         assert!(samples.of(&path).is_empty() && samples.lock().broadcasts.is_empty());
     }
 }

@@ -34,6 +34,9 @@ pub(super) struct SessionView {
     bytes: u64,
     /// How often it was too slow and went on at the newest group.
     skips: u32,
+    /// The name of its key, or the subject of its token.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user: Option<String>,
     /// When its right ends, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -179,6 +182,7 @@ impl SessionView {
             age_s: seconds(now.saturating_duration_since(session.since)),
             bytes: session.bytes(),
             skips: session.skips(),
+            user: session.who.clone(),
             expires: session.expires.map(|at| api.anchor.text(at)),
         }
     }

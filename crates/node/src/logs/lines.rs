@@ -1,5 +1,6 @@
 //! What is written, and how that changes at run time.
 
+use super::ring::{Keep, LINES_MAX as KEPT_MAX, LogRing};
 use crate::config::{AccessLines, Log, LogFormat};
 use std::io::IsTerminal;
 use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
@@ -23,6 +24,7 @@ pub struct LogControl {
     filter: reload::Handle<EnvFilter, Registry>,
     /// Filters that win over the configured level.
     fixed: Option<String>,
+    ring: LogRing,
 }
 
 /// Why there are no logs.
@@ -51,8 +53,9 @@ impl Logs {
         let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX);
         let (writer, guard) = builder.thread_name("log").finish(std::io::stderr());
         let (filter, handle) = reload::Layer::new(filter(config, fixed.as_deref())?);
-        let control = LogControl { filter: handle, fixed };
-        let lines = lines(config.format, writer).with_filter(filter);
+        let ring = LogRing::new(KEPT_MAX, 0);
+        let control = LogControl { filter: handle, fixed, ring: ring.clone() };
+        let lines = lines(config.format, writer).and_then(Keep(ring)).with_filter(filter);
         let subscriber = tracing_subscriber::registry().with(lines);
         #[cfg(feature = "otlp")]
         {
@@ -88,6 +91,11 @@ impl Drop for Logs {
 }
 
 impl LogControl {
+    /// The newest lines.
+    pub(crate) fn ring(&self) -> &LogRing {
+        &self.ring
+    }
+
     /// Takes new settings in. The format stays.
     pub(crate) fn apply(&self, config: &Log) {
         match filter(config, self.fixed.as_deref()) {

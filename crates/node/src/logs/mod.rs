@@ -2,12 +2,15 @@
 //!
 //! - [`lines`] what is written, and how that changes at run time
 //! - [`access`] one line per session or request that is over
+//! - [`ring`] the newest lines, for who looks from elsewhere
 //! - [`otlp`] sessions as traces
 
 pub(crate) mod access;
 mod lines;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod ring;
 
 pub(crate) use access::AccessLog;
 pub use lines::{LogControl, LogError, Logs};
+pub(crate) use ring::{Line, LogRing};

@@ -6,6 +6,7 @@ use hub::BroadcastPath;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
+use tokio::sync::watch;
 
 /// All of one kind: pulls, or restreams. Clones share.
 #[derive(Clone, Debug)]
@@ -15,6 +16,8 @@ pub(crate) struct Board(Arc<Shared>);
 struct Shared {
     /// In the order in which they began.
     lines: Mutex<(u64, BTreeMap<u64, Report>)>,
+    /// The number of the one that shall try again now.
+    nudge: watch::Sender<u64>,
     metrics: OutwardMetrics,
     /// `"restream"`, in logs.
     kind: &'static str,
@@ -23,6 +26,8 @@ struct Shared {
 /// How one is doing.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
+    /// Its number on this board, from 1 on.
+    pub(crate) number: u64,
     pub(crate) path: BroadcastPath,
     /// The other server, without secrets.
     pub(crate) remote: String,
@@ -50,16 +55,31 @@ pub(crate) enum State {
 pub(crate) struct Entry {
     board: Board,
     number: u64,
+    nudges: watch::Receiver<u64>,
 }
 
 impl Board {
     pub(crate) fn new(kind: &'static str, metrics: OutwardMetrics) -> Board {
-        Board(Arc::new(Shared { lines: Mutex::default(), metrics, kind }))
+        Board(Arc::new(Shared {
+            lines: Mutex::new((1, BTreeMap::new())),
+            nudge: watch::Sender::new(0),
+            metrics,
+            kind,
+        }))
     }
 
     /// All, in the order in which they began.
     pub(crate) fn snapshot(&self) -> Vec<Report> {
         self.lock().1.values().cloned().collect()
+    }
+
+    /// Asks one that waits to try again now. False if it isn't there, or doesn't wait.
+    pub(crate) fn retry(&self, number: u64) -> bool {
+        let waits = self.lock().1.get(&number).is_some_and(|report| report.state == State::Waiting);
+        if waits {
+            self.0.nudge.send_replace(number);
+        }
+        waits
     }
 
     /// A new line, which is about to connect.
@@ -70,11 +90,20 @@ impl Board {
         let (path, since) = (path.clone(), SystemTime::now());
         let state = State::Connecting;
         self.0.metrics.state(state).inc();
-        let report =
-            Report { path, remote, state, since, retries_at: None, attempts: 0, last_error: None, bytes: 0 };
+        let report = Report {
+            number,
+            path,
+            remote,
+            state,
+            since,
+            retries_at: None,
+            attempts: 0,
+            last_error: None,
+            bytes: 0,
+        };
         lines.1.insert(number, report);
         drop(lines);
-        Entry { board: self.clone(), number }
+        Entry { board: self.clone(), number, nudges: self.0.nudge.subscribe() }
     }
 
     fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<u64, Report>)> {
@@ -83,6 +112,19 @@ impl Board {
 }
 
 impl Entry {
+    /// Waits until somebody wants that it tries again now.
+    pub(crate) async fn nudged(&mut self) {
+        let number = self.number;
+        loop {
+            match self.nudges.changed().await {
+                Ok(()) if *self.nudges.borrow_and_update() == number => return,
+                Ok(()) => {}
+                // The board lives as long as its entries.
+                Err(_) => std::future::pending().await,
+            }
+        }
+    }
+
     /// It begins an attempt.
     pub(crate) fn connecting(&self) {
         self.metrics().attempts.inc();
@@ -100,7 +142,9 @@ impl Entry {
     }
 
     /// It failed, and tries again after a while. What failed before in the same way is not told again.
-    pub(crate) fn waiting(&self, why: &Failure, rest: Duration) {
+    pub(crate) fn waiting(&mut self, why: &Failure, rest: Duration) {
+        // What was wanted before it began to wait is done.
+        self.nudges.mark_unchanged();
         self.metrics().failed(why.label());
         let (error, (path, remote)) = (why.to_string(), self.names());
         let mut is_new = false;

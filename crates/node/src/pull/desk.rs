@@ -91,6 +91,11 @@ impl Pulls {
         self.board.snapshot()
     }
 
+    /// Asks one that waits to try again now; false if there is none that waits of this number.
+    pub(crate) fn retry(&self, number: u64) -> bool {
+        self.board.retry(number)
+    }
+
     /// Fetches until shutdown.
     pub(crate) async fn run(self, room: Room) {
         let (hub, mut life) = (room.hub.clone(), room.life.clone());

@@ -57,7 +57,10 @@ async fn attempts(
         let rest = backoff.after(worked, random_bytes().map_or(u32::MAX, u32::from_ne_bytes));
         intake.entry.waiting(&failure, rest);
         hub.decline(path);
-        tokio::time::sleep(rest).await;
+        tokio::select! {
+            () = tokio::time::sleep(rest) => {}
+            () = intake.entry.nudged() => {}
+        }
     }
 }
 

@@ -57,6 +57,11 @@ impl Restreams {
         self.board.snapshot()
     }
 
+    /// Asks one that waits to try again now; false if there is none that waits of this number.
+    pub(crate) fn retry(&self, number: u64) -> bool {
+        self.board.retry(number)
+    }
+
     /// Pushes until shutdown.
     pub(crate) async fn run(self, hub: Hub, dialer: Dialer, mut life: Life) {
         let mut wanted = self.wanted.subscribe();

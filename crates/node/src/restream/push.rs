@@ -59,6 +59,7 @@ impl Push {
             tokio::select! {
                 () = tokio::time::sleep_until(look) => {}
                 _ = self.stop.changed() => return false,
+                () = self.entry.nudged() => return !self.broadcast.is_ended(),
             }
             if self.broadcast.is_ended() {
                 return false;
