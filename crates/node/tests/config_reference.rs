@@ -177,7 +177,8 @@ fn the_sample_changes_nothing_and_shows_every_default() {
     let sample = sample();
     assert_eq!(toml::from_str::<Config>(&sample).unwrap(), Config::default());
     // Keys of sections that are comments have no default.
-    let is_default = |line: &&str| line.starts_with('[') || (line.starts_with('#') && line.contains(" = "));
+    let is_key = |line: &str| line.starts_with('#') && !line.starts_with("# ") && line.contains(" = ");
+    let is_default = |line: &&str| line.starts_with('[') || is_key(line);
     let told: String =
         sample.lines().filter(is_default).map(|line| format!("{}\n", line.trim_start_matches('#'))).collect();
     let told: Table = toml::from_str(&told).unwrap_or_else(|error| panic!("{error}\n{told}"));

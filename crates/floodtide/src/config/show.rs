@@ -47,7 +47,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
 /// A file that says the same; where each value is from stands behind it.
 fn as_toml(settings: &[Setting]) -> String {
     let mut out = String::new();
-    let mut sections: Vec<&[String]> = Vec::new();
+    // What stands in no section comes first, or it would be in the one before it.
+    let mut sections: Vec<&[String]> = vec![&[]];
     for setting in settings {
         let Some((_, section)) = setting.path.split_last() else { continue };
         if !sections.contains(&section) {
@@ -59,7 +60,7 @@ fn as_toml(settings: &[Setting]) -> String {
             settings.iter().filter(|s| s.path.split_last().is_some_and(|(_, of)| of == section)).collect();
         let (lists, values): (Vec<&Setting>, Vec<&Setting>) =
             inside.into_iter().partition(|s| is_list(&s.value));
-        if !values.is_empty() {
+        if !values.is_empty() && !section.is_empty() {
             writeln!(out, "{}[{}]", gap(&out), dotted(section)).ok();
         }
         for Setting { path, value, origin } in values {
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn what_is_shown_is_a_configuration_that_says_the_same() {
-        let text = "[publish]\nstream_key = 'long enough'\n[[publish.key]]\nid = 'a'\nsecret = 'long enough'\npath = 'live/*'\n\
+        let text = "[[restream]]\npath = 'live/*'\nto = 'rtmp://h.example/live/{name}'\n[publish]\nstream_key = 'long enough'\n[[publish.key]]\nid = 'a'\nsecret = 'long enough'\npath = 'live/*'\n\
                     [vhost.\"tv.example\"]\nhosts = ['tv.example', '*.tv.example']\n[vhost.\"tv.example\".app.live]\nplay = 'nobody'\n";
         let config: Config = toml::from_str(text).expect("a good configuration");
         let mut settings = Vec::new();
