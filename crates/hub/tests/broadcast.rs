@@ -167,7 +167,7 @@ fn an_occupied_path_is_refused_or_taken_over_by_policy() {
 
 #[test]
 fn an_open_seat_is_taken_once_and_not_after_its_time() {
-    let (hub, now) = (hub(1 << 20), Instant::now());
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
     let mut first = Studio::on(&hub, "x", now);
     let (broadcast, minute) = (hub.broadcast(&path("x")).unwrap(), Duration::from_secs(60));
     let refused = |at| hub.publish(&path("x"), Collision::Reject, at).err();
@@ -181,7 +181,7 @@ fn an_open_seat_is_taken_once_and_not_after_its_time() {
 
 #[test]
 fn a_broadcast_that_is_ended_has_no_grace_and_its_path_is_free() {
-    let (hub, now) = (hub(1 << 20), Instant::now());
+    let (hub, now) = (hub(1 << 20), testkit::epoch());
     let mut first = Studio::on(&hub, "x", now);
     first.send(true).unwrap();
     let mut viewer = hub.subscribe(&path("x")).unwrap();

@@ -349,15 +349,6 @@ impl From<Ending> for CloseReason {
     }
 }
 
-impl Role {
-    pub(crate) fn as_str(self) -> &'static str {
-        match self {
-            Role::Publisher => "publisher",
-            Role::Viewer => "viewer",
-        }
-    }
-}
-
 impl Protocol {
     /// All of them, in the order of their numbers.
     pub(crate) const ALL: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::WsFlv, Protocol::Hls];

@@ -273,7 +273,7 @@ fn is_address(host: &str) -> bool {
 fn same_origin(headers: &HeaderMap) -> Result<(), Problem> {
     let Some(origin) = headers.get(ORIGIN) else { return Ok(()) };
     let uri = origin.to_str().ok().and_then(|text| text.parse::<Uri>().ok());
-    let theirs = uri.as_ref().and_then(Uri::authority).map(|a| a.as_str());
+    let theirs = uri.as_ref().and_then(Uri::authority).map(axum::http::uri::Authority::as_str);
     let ours = headers.get(HOST).and_then(|host| host.to_str().ok());
     if theirs.is_some() && theirs == ours {
         Ok(())

@@ -74,7 +74,7 @@ async fn list(State(api): State<Shared>) -> Result<Json<Vec<KeyView>>, Problem> 
     let config = api.reloader.running();
     let configured = config.publish.key.iter().filter_map(Key::from_config);
     let mut keys: Vec<KeyView> = configured.map(|key| KeyView::of(&key, "configuration")).collect();
-    let stored = stored(&api, |store| store.read()).await?;
+    let stored = stored(&api, KeyStore::read).await?;
     keys.extend(stored.iter().map(|key| KeyView::of(key, "store")));
     Ok(Json(keys))
 }

@@ -22,7 +22,7 @@ pub(super) struct Problem {
     detail: String,
     #[serde(skip)]
     #[schema(ignore)]
-    header: Option<(HeaderName, HeaderValue)>,
+    header: Option<Box<(HeaderName, HeaderValue)>>,
 }
 
 impl Problem {
@@ -52,7 +52,7 @@ impl Problem {
     pub(super) fn unauthorized(detail: impl Into<String>) -> Problem {
         let challenge = HeaderValue::from_static("Bearer realm=\"floodtide\"");
         Problem {
-            header: Some((WWW_AUTHENTICATE, challenge)),
+            header: Some(Box::new((WWW_AUTHENTICATE, challenge))),
             ..Problem::new(StatusCode::UNAUTHORIZED, detail)
         }
     }
@@ -60,7 +60,7 @@ impl Problem {
     /// Refuses for so many seconds.
     pub(super) fn later(seconds: u64, detail: impl Into<String>) -> Problem {
         Problem {
-            header: Some((RETRY_AFTER, seconds.into())),
+            header: Some(Box::new((RETRY_AFTER, seconds.into()))),
             ..Problem::new(StatusCode::TOO_MANY_REQUESTS, detail)
         }
     }
@@ -73,7 +73,7 @@ impl IntoResponse for Problem {
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
-        headers.extend(header);
+        headers.extend(header.map(|header| *header));
         response
     }
 }

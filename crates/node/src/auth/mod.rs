@@ -22,6 +22,7 @@ pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 pub use preview::somebody_may_publish;
 pub use rules::RulesError;
+pub use webhook::ClientError;
 pub(crate) use webhook::{Counts as HookCounts, Hooks};
 
 use crate::config::Config;

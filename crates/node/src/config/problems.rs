@@ -163,17 +163,17 @@ fn gather(table: &DeTable<'_>, path: &[Step], places: &mut Vec<Place>) {
     for (key, value) in table {
         let path = [path, &[Step::Key(key.get_ref().to_string())]].concat();
         places.push(Place { path: path.clone(), at: key.span() });
-        gather_value(value, path, places);
+        gather_value(value, &path, places);
     }
 }
 
-fn gather_value(value: &toml::Spanned<DeValue<'_>>, path: Vec<Step>, places: &mut Vec<Place>) {
-    places.push(Place { path: path.clone(), at: value.span() });
+fn gather_value(value: &toml::Spanned<DeValue<'_>>, path: &[Step], places: &mut Vec<Place>) {
+    places.push(Place { path: path.to_vec(), at: value.span() });
     match value.get_ref() {
-        DeValue::Table(below) => gather(below, &path, places),
+        DeValue::Table(below) => gather(below, path, places),
         DeValue::Array(items) => {
             for (at, item) in items.iter().enumerate() {
-                gather_value(item, [path.as_slice(), &[Step::Item(at)]].concat(), places);
+                gather_value(item, &[path, &[Step::Item(at)]].concat(), places);
             }
         }
         _ => {}
