@@ -28,6 +28,7 @@ mod ring;
 mod sessions;
 mod shutdown;
 mod start;
+mod state_file;
 mod tls;
 
 pub use egress::MergeWindow;

@@ -8,6 +8,7 @@ use crate::logs::{LogControl, LogRing};
 use crate::pull::Pulls;
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
+use crate::tls::{Acquiring, Certificates, Set, TlsError};
 use hub::Hub;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::broadcast;
@@ -34,6 +35,8 @@ pub(crate) struct Parts {
     pub(crate) limits: Limits,
     pub(crate) restreams: Restreams,
     pub(crate) pulls: Pulls,
+    pub(crate) certificates: Certificates,
+    pub(crate) acquiring: Acquiring,
 }
 
 /// What a reload did.
@@ -56,6 +59,9 @@ pub enum ReloadError {
     /// Something that it names can't be used.
     #[error(transparent)]
     Rules(#[from] RulesError),
+    /// A certificate can\'t be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
 }
 
 impl Reloader {
@@ -102,7 +108,8 @@ impl Reloader {
             revoked: 0,
         };
         let rules = self.0.parts.auth.prepare(&next)?;
-        let revoked = self.apply(&next, rules);
+        let certificates = Certificates::read(&next.tls)?;
+        let revoked = self.apply(&next, rules, certificates);
         *running = Arc::new(next);
         let reloaded = Reloaded { revoked, ..reloaded };
         // Nobody may follow; then there is nobody to tell.
@@ -157,13 +164,15 @@ impl Reloader {
         self.0.parts.pulls.apply(&running.pull);
     }
 
-    fn apply(&self, next: &Config, rules: Prepared) -> usize {
+    fn apply(&self, next: &Config, rules: Prepared, certificates: Set) -> usize {
         let parts = &self.0.parts;
         parts.hub.set_limits(crate::start::hub_limits(next));
         parts.sessions.access().show(next.log.addresses);
         parts.limits.apply(&next.limits);
         parts.restreams.apply(&next.restream);
         parts.pulls.apply(&next.pull);
+        parts.certificates.apply(certificates);
+        parts.acquiring.apply(&next.tls.acme);
         if let Some(logs) = self.0.logs.get() {
             logs.apply(&next.log);
         }

@@ -3,7 +3,7 @@
 use crate::api::{self, Api};
 use crate::auth::Auth;
 use crate::auth::keys::KeyStore;
-use crate::config::{Config, Layers, Surroundings};
+use crate::config::{Config, Layers, Pull, Surroundings};
 use crate::egress::{Plane, Settings};
 use crate::follow::{self, Files};
 use crate::gateway::{Door, http, random_bytes, rtmp};
@@ -18,7 +18,7 @@ use crate::pull::{Pulls, Room};
 use crate::reload::{Parts, Reloader};
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
-use crate::tls;
+use crate::tls::{Acquiring, Certificates, Challenges};
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
 use std::net::SocketAddr;
@@ -26,6 +26,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
+use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 /// A running server. Dropping it does not stop it; [`Node::stop`] does.
@@ -79,78 +80,39 @@ impl Node {
         // Read before they are used, so that no change between goes unseen.
         let mut files = Files::read(layers.path());
         let config = &layers.load()?;
+        files.also_of(&config.tls);
         let state = config.state.folder(&Surroundings::here());
         make_state_folder(&state);
         let keys = KeyStore::new(&state);
+        files.also(&keys.path());
         let mut taken = match coming {
             Coming::Afresh => Taken::default(),
             Coming::TakeOver => Taken::ask(&handover::socket_path(&state))?,
         };
-        let inherited = taken.pulls();
-        let sockets = Sockets::default();
-        let mut listening = Listening::new(&mut taken, &sockets);
-        files.also(&keys.path());
-        let hub = Hub::new(hub_limits(config));
+        let (hub, sockets) = (Hub::new(hub_limits(config)), Sockets::default());
         let sessions = Sessions::new(u32::from_ne_bytes(random_bytes()?));
         let metrics = Arc::new(Metrics::new(&hub, &sessions));
         let ingest = Ingest::start(&metrics).context("can't start ingest")?;
-        let rtmp = listening.open_on(&ingest, "rtmp.listen", config.rtmp.listen)?;
-        let http = listening.open("http.listen", config.http.listen)?;
-        let admin = listening.open("admin.listen", config.admin.listen)?;
-        let addresses =
-            Addresses { rtmp: rtmp.local_addr()?, http: http.local_addr()?, admin: admin.local_addr()? };
+        let inherited = taken.pulls();
+        let open = Open::all(&mut Listening::new(&mut taken, &sockets), &ingest, config)?;
+        let addresses = open.addresses()?;
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let (phases, life) = Phases::new();
-        let (given, secret) = (Given::default(), secret()?);
-        let limits = ClientLimits::new(&config.limits, &metrics);
-        let restreams = Restreams::new(&config.restream, &metrics);
-        let pulls = Pulls::new(&config.pull, inherited, &metrics);
-        let auth = Arc::new(Auth::new(&hub, &sessions, pulls.fetchable(), config, keys, &metrics)?);
-        let rtmp_gateway = Arc::new(rtmp::Gateway {
-            auth: Arc::clone(&auth),
-            plane: plane.clone(),
-            metrics: Arc::clone(&metrics),
-            access: sessions.access().clone(),
-        });
-        let packagings = Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), &metrics));
-        let http_gateway = Arc::new(http::Gateway {
-            auth: Arc::clone(&auth),
-            hub: hub.clone(),
-            metrics: Arc::clone(&metrics),
-            plane: plane.clone(),
-            packagings: Arc::clone(&packagings),
-            access: sessions.access().clone(),
-            limits: limits.clone(),
-        });
-        let (rtmp_door, http_door) = doors(config, &limits);
+        let challenges = Challenges::default();
+        let known = (&hub, &sessions, &metrics);
+        let parts = parts(config, (&state, keys), inherited, known, &challenges)?;
+        let gateways = Gateways::new(config, &parts, &plane, &metrics, challenges);
+        let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
         let mut tasks = JoinSet::new();
-        if let Some(server) = tls::server(&config.tls)? {
-            let rtmps = listening.open_on(&ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
-            let https = listening.open("http.tls_listen", config.http.tls_listen)?;
-            let rtmps_door = rtmp_door.with_tls(server.acceptor(&[]));
-            let serving = rtmp::serve(rtmps, rtmps_door, Arc::clone(&rtmp_gateway), life.clone());
-            tasks.spawn_on(serving, ingest.handle());
-            let https_door = http_door.with_tls(server.acceptor(&[b"h2", b"http/1.1"]));
-            tasks.spawn(http::serve(https, https_door, Arc::clone(&http_gateway), life.clone()));
-        }
-        auth.open_to_successor(&secret);
+        let given = Given::default();
         if !layers.is_demo() {
-            let (gateway, given) = (Arc::clone(&http_gateway), given.clone());
-            let giving =
-                Giving { sockets: sockets.clone(), gateway, door: Door::new(false, &limits), secret, given };
+            let giving = gateways.giving(&parts, &sockets, &given)?;
             tasks.spawn(giving.serve(handover::socket_path(&state), life.clone()));
         }
-        tasks.spawn_on(rtmp::serve(rtmp, rtmp_door, rtmp_gateway, life.clone()), ingest.handle());
-        tasks.spawn(http::serve(http, http_door, http_gateway, life.clone()));
-        let dialer = Dialer::default();
-        tasks.spawn(restreams.clone().run(hub.clone(), dialer.clone(), life.clone()));
-        let room = Room::new(&hub, &auth, &metrics, dialer, &life);
-        tasks.spawn_on(pulls.clone().run(room), ingest.handle());
-        tasks.spawn(expire(hub.clone(), life.clone()));
-        tasks.spawn(sweep(limits.clone(), life.clone()));
-        let (hub_of, auth_of, sessions_of) = (hub.clone(), Arc::clone(&auth), sessions.clone());
-        let parts = Parts { auth: auth_of, hub: hub_of, sessions: sessions_of, limits, restreams, pulls };
+        let (ways, doors) = ((gateways.rtmp, gateways.http), doors(config, &parts.limits));
+        let admin = open.serve(&mut tasks, &ingest, ways, doors, &parts.certificates, &life)?;
+        spawn_parts(&mut tasks, &ingest, &parts, &metrics, &life);
         let reloader = Reloader::new(layers.clone(), config.clone(), parts);
         let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, &life));
         tasks.spawn(Arc::clone(&api).watch());
@@ -190,6 +152,132 @@ impl Node {
     pub fn reloader(&self) -> &Reloader {
         &self.reloader
     }
+}
+
+/// The listeners.
+struct Open {
+    rtmp: TcpListener,
+    http: TcpListener,
+    admin: TcpListener,
+    /// The TLS twins of RTMP and HTTP, if there are certificates.
+    tls: Option<(TcpListener, TcpListener)>,
+}
+
+impl Open {
+    fn all(listening: &mut Listening<'_>, ingest: &Ingest, config: &Config) -> Result<Open> {
+        let rtmp = listening.open_on(ingest, "rtmp.listen", config.rtmp.listen)?;
+        let http = listening.open("http.listen", config.http.listen)?;
+        let admin = listening.open("admin.listen", config.admin.listen)?;
+        let tls = if config.tls.is_on() {
+            let rtmps = listening.open_on(ingest, "rtmp.tls_listen", config.rtmp.tls_listen)?;
+            Some((rtmps, listening.open("http.tls_listen", config.http.tls_listen)?))
+        } else {
+            None
+        };
+        Ok(Open { rtmp, http, admin, tls })
+    }
+
+    fn addresses(&self) -> Result<Addresses> {
+        let (rtmp, http) = (self.rtmp.local_addr()?, self.http.local_addr()?);
+        Ok(Addresses { rtmp, http, admin: self.admin.local_addr()? })
+    }
+
+    /// Lets publishers and viewers in; what is left is the administrators' listener.
+    fn serve(
+        self,
+        tasks: &mut JoinSet<()>,
+        ingest: &Ingest,
+        (rtmp, http): (Arc<rtmp::Gateway>, Arc<http::Gateway>),
+        (rtmp_door, http_door): (Door, Door),
+        certificates: &Certificates,
+        life: &Life,
+    ) -> Result<TcpListener> {
+        if let Some((rtmps, https)) = self.tls {
+            let door = rtmp_door.with_tls(certificates.acceptor(&[])?);
+            tasks.spawn_on(rtmp::serve(rtmps, door, Arc::clone(&rtmp), life.clone()), ingest.handle());
+            let door = http_door.with_tls(certificates.acceptor(&[b"h2", b"http/1.1"])?);
+            tasks.spawn(http::serve(https, door, Arc::clone(&http), life.clone()));
+        }
+        tasks.spawn_on(rtmp::serve(self.rtmp, rtmp_door, rtmp, life.clone()), ingest.handle());
+        tasks.spawn(http::serve(self.http, http_door, http, life.clone()));
+        Ok(self.admin)
+    }
+}
+
+/// What clients come to.
+struct Gateways {
+    rtmp: Arc<rtmp::Gateway>,
+    http: Arc<http::Gateway>,
+}
+
+impl Gateways {
+    fn new(
+        config: &Config,
+        parts: &Parts,
+        plane: &Plane,
+        metrics: &Arc<Metrics>,
+        challenges: Challenges,
+    ) -> Gateways {
+        let rtmp = rtmp::Gateway {
+            auth: Arc::clone(&parts.auth),
+            plane: plane.clone(),
+            metrics: Arc::clone(metrics),
+            access: parts.sessions.access().clone(),
+        };
+        let http = http::Gateway {
+            auth: Arc::clone(&parts.auth),
+            hub: parts.hub.clone(),
+            metrics: Arc::clone(metrics),
+            plane: plane.clone(),
+            packagings: Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), metrics)),
+            access: parts.sessions.access().clone(),
+            limits: parts.limits.clone(),
+            challenges,
+        };
+        Gateways { rtmp: Arc::new(rtmp), http: Arc::new(http) }
+    }
+
+    /// What a successor is given.
+    fn giving(&self, parts: &Parts, sockets: &Sockets, given: &Given) -> Result<Giving> {
+        let (secret, door) = (secret()?, Door::new(false, &parts.limits));
+        parts.auth.open_to_successor(&secret);
+        let (gateway, given) = (Arc::clone(&self.http), given.clone());
+        Ok(Giving { sockets: sockets.clone(), gateway, door, secret, given })
+    }
+}
+
+/// What takes new settings while the server runs.
+fn parts(
+    config: &Config,
+    (state, keys): (&Path, KeyStore),
+    inherited: Vec<Pull>,
+    (hub, sessions, metrics): (&Hub, &Sessions, &Arc<Metrics>),
+    challenges: &Challenges,
+) -> Result<Parts> {
+    let pulls = Pulls::new(&config.pull, inherited, metrics);
+    let certificates = Certificates::counted(metrics);
+    certificates.apply(Certificates::read(&config.tls)?);
+    Ok(Parts {
+        auth: Arc::new(Auth::new(hub, sessions, pulls.fetchable(), config, keys, metrics)?),
+        hub: hub.clone(),
+        sessions: sessions.clone(),
+        limits: ClientLimits::new(&config.limits, metrics),
+        restreams: Restreams::new(&config.restream, metrics),
+        pulls,
+        acquiring: Acquiring::new(&config.tls.acme, &certificates, challenges, state),
+        certificates,
+    })
+}
+
+/// What works by itself, beside the listeners.
+fn spawn_parts(tasks: &mut JoinSet<()>, ingest: &Ingest, parts: &Parts, metrics: &Arc<Metrics>, life: &Life) {
+    let dialer = Dialer::default();
+    tasks.spawn(parts.restreams.clone().run(parts.hub.clone(), dialer.clone(), life.clone()));
+    let room = Room::new(&parts.hub, &parts.auth, metrics, dialer, life);
+    tasks.spawn_on(parts.pulls.clone().run(room), ingest.handle());
+    tasks.spawn(expire(parts.hub.clone(), life.clone()));
+    tasks.spawn(sweep(parts.limits.clone(), life.clone()));
+    tasks.spawn(parts.acquiring.clone().run(life.clone()));
 }
 
 /// Makes the folder if it can: what is made there later is seen only if the folder is watched from the start.

@@ -45,7 +45,7 @@ pub use rtmp::Rtmp;
 pub use secrets::{MASK, masked};
 pub use shutdown::Shutdown;
 pub use state::{State, Surroundings};
-pub use tls::Tls;
+pub use tls::{Acme, CertificatePair, Tls};
 pub use tree::Config;
 pub use values::{Moment, Size, Span};
 pub use vhost::{App, PublishAccess, Vhost};

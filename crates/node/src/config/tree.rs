@@ -33,7 +33,7 @@ pub struct Config {
     pub http: Http,
     /// The administrators' listener.
     pub admin: Admin,
-    /// Certificate of the TLS listeners.
+    /// Certificates of the TLS listeners. They are read again when a file changes. See [tls.md](tls.md).
     pub tls: Tls,
     /// What one address, and everybody together, may take; all of it changes at a reload. Behind an address there may be a crowd
     /// (a school, a mobile network), so the defaults are wide: make them narrower where you know who comes.
@@ -80,6 +80,8 @@ impl Config {
         } = self;
         let admin = Admin { listen: running.admin.listen, ..admin };
         let Config { rtmp, http, egress, hls, state, .. } = running.clone();
+        // The listeners are opened at the start.
+        let tls = if tls.is_on() == running.tls.is_on() { tls } else { running.tls.clone() };
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
         Config {
             publish,
@@ -116,6 +118,7 @@ impl Config {
     pub(super) fn check(&self) -> Result<(), String> {
         self.auth.check()?;
         self.webhook.check()?;
+        self.tls.check()?;
         super::restream::check(&self.restream)?;
         super::pull::check(&self.pull)?;
         self.admin.check(self.auth.jwt.iter().any(|rule| rule.admin))?;

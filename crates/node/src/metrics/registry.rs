@@ -14,7 +14,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Registry, Unit};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -29,6 +29,7 @@ pub(crate) struct Metrics {
     /// Connections of peers now.
     pub(crate) connections: Gauge,
     pub(crate) connections_max: Gauge,
+    pub(crate) certificate_ends: Gauge,
     pub(crate) restreams: OutwardMetrics,
     pub(crate) pulls: OutwardMetrics,
     refusals: Family<[(&'static str, &'static str); 1], Counter>,
@@ -69,6 +70,7 @@ impl Metrics {
         let pulls = OutwardMetrics::registered(ours, "pull", "Pulls from other servers");
         let mut metrics = Metrics {
             registry,
+            certificate_ends: Gauge::default(),
             restreams,
             pulls,
             shards: Arc::default(),
@@ -105,6 +107,12 @@ impl Metrics {
             "timestamp_repairs",
             "Timestamps re-anchored after a wrap, jump or reset",
             self.timestamp_repairs.clone(),
+        );
+        ours.register_with_unit(
+            "certificate_ends",
+            "Unix time at which the first of the TLS certificates ends; 0 without one",
+            Unit::Seconds,
+            self.certificate_ends.clone(),
         );
         ours.register("publishes", "Publishers accepted", self.publishes.clone());
         ours.register("refusals", "Publishers and viewers refused, by reason", self.refusals.clone());

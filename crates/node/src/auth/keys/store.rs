@@ -5,7 +5,7 @@ use crate::auth::pattern::Pattern;
 use crate::config::Moment;
 use serde::{Deserialize, Serialize};
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Read};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -67,7 +67,6 @@ const FILE_BYTES_MAX: u64 = 128 << 20;
 const FILE: &str = "keys.json";
 /// Not the file itself, which is replaced while somebody waits for the lock.
 const LOCK: &str = "keys.lock";
-const NEW: &str = "keys.json.new";
 /// The form of the file.
 const VERSION: u32 = 1;
 
@@ -164,25 +163,12 @@ impl KeyStore {
         Ok(file)
     }
 
-    /// Replaces the file at once: whoever reads, and whoever comes after a power cut, finds the old or the new one.
     fn write(&self, keys: Vec<Key>) -> Result<(), StoreError> {
-        let path = self.folder.join(NEW);
+        let path = self.path();
         let mut text = serde_json::to_string_pretty(&Stored { version: VERSION, keys })
             .map_err(|error| failed("write", &path)(error.into()))?;
         text.push('\n');
-        let write = || {
-            // One that a crash left may have other rights.
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                _ => {}
-            }
-            let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&path)?;
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        };
-        write().map_err(failed("write", &path))?;
-        std::fs::rename(&path, self.path()).map_err(failed("replace", &self.path()))?;
-        File::open(&self.folder).and_then(|folder| folder.sync_all()).map_err(failed("write", &self.folder))
+        crate::state_file::replace(&path, text.as_bytes()).map_err(failed("replace", &path))
     }
 }
 

@@ -345,8 +345,14 @@ async fn https_hooks_are_checked_by_the_configured_authorities() {
         .output()
         .unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
-    let files = crate::config::Tls { certificate: Some(certificate.clone()), key: Some(key.clone()) };
-    let acceptor = crate::tls::server(&files).unwrap().unwrap().acceptor(&[b"http/1.1"]);
+    let files = crate::config::Tls {
+        certificate: Some(certificate.clone()),
+        key: Some(key.clone()),
+        ..crate::config::Tls::default()
+    };
+    let certificates = crate::tls::Certificates::default();
+    certificates.apply(crate::tls::Certificates::read(&files).unwrap());
+    let acceptor = certificates.acceptor(&[b"http/1.1"]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let hook = Hook::start(&[say(200, "")], Some(acceptor), listener);
     let url = format!("https://{}/", hook.address);

@@ -15,6 +15,7 @@ use crate::logs::AccessLog;
 use crate::logs::access::{Answered, RequestKind};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
+use crate::tls::Challenges;
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use hub::Hub;
@@ -40,6 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) packagings: Arc<Packagings>,
     pub(crate) access: AccessLog,
     pub(crate) limits: Limits,
+    pub(crate) challenges: Challenges,
 }
 
 impl Gateway {

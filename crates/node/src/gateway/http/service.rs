@@ -8,6 +8,7 @@ use super::{head, hls, pages};
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use crate::sessions::Protocol;
+use crate::tls::Challenges;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
@@ -57,6 +58,12 @@ impl Service {
         }
         if path == "/api/broadcasts" {
             return json(&self.broadcasts(request));
+        }
+        if let Some(token) = path.strip_prefix(Challenges::PATH) {
+            return match self.gateway.challenges.answer(token) {
+                Some(answer) => text(StatusCode::OK, &answer),
+                None => text(StatusCode::NOT_FOUND, "no such challenge\n"),
+            };
         }
         if let Some(path) = head::flv_path(path) {
             return self.flv(path, request).await;
