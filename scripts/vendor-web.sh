@@ -30,6 +30,11 @@ copy preact hooks/dist/hooks.mjs preact-hooks.mjs "$relative"
 copy htm dist/htm.module.js htm.mjs
 copy hls.js dist/hls.min.mjs hls.min.mjs
 copy mpegts.js dist/mpegts.js mpegts.js
+copy uplot dist/uPlot.esm.js uplot.mjs
+{
+    sed -n '1s|^// @ts-nocheck \(.*\)$|/* \1 */|p' "$vendor/uplot.mjs"
+    cat "$packages/uplot/dist/uPlot.min.css"
+} > "$vendor/uplot.css"
 # mpegts.js carries a polyfill with a licence of its own.
 cp "$packages/mpegts.js/dist/mpegts.js.LICENSE.txt" "$vendor/mpegts.js.LICENSE.txt"
 

@@ -20,11 +20,15 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 #[folder = "$CARGO_MANIFEST_DIR/../../web"]
 struct Web;
 
-/// The file of a request path: `/` is the player, everything else lies below `/web/`.
+/// The file of a request path: `/` is the player, `/console` the console, everything else lies below `/web/`.
 pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Answer {
-    let name = if path == "/" { "index.html" } else { path.strip_prefix("/web/").unwrap_or_default() };
+    let name = match path {
+        "/" => "index.html",
+        "/console" => "console/index.html",
+        _ => path.strip_prefix("/web/").unwrap_or_default(),
+    };
     let Some(file) = Web::get(name) else {
-        return text(StatusCode::NOT_FOUND, "there is nothing here; the player is at /\n");
+        return text(StatusCode::NOT_FOUND, "there is nothing here; the player is at /, the console at /console\n");
     };
     let asked = |header: HeaderName| headers.get(header).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let tag = entity_tag(&file.metadata.sha256_hash());

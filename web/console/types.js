@@ -1,0 +1,118 @@
+/**
+ * What the API answers, as far as the console reads it. The server's own description is `/v1/openapi.json`.
+ * @module
+ */
+
+/** @typedef {"ok" | "warning" | "error"} HealthStatus */
+/** @typedef {{ code: string, severity: "info" | "warning" | "problem", text: string }} Advice */
+/** @typedef {{ t: string, kbit_s: number, egress_kbit_s: number, viewers: number }} Moment */
+
+/**
+ * @typedef {object} Broadcast
+ * @property {string} path
+ * @property {string} vhost
+ * @property {string} app
+ * @property {string} name
+ * @property {boolean} live
+ * @property {string} since
+ * @property {number} age_s
+ * @property {number} viewers
+ * @property {Record<string, number>} viewers_by_protocol
+ * @property {{ bytes: number, kbit_s: number, protocol: string | null, peer: string | null }} ingest
+ * @property {{ bytes: number, kbit_s: number }} egress
+ * @property {{ codec: string, width: number | null, height: number | null, fps: number | null } | null} video
+ * @property {{ codec: string, sample_rate: number, channels: number } | null} audio
+ * @property {{ status: HealthStatus, advice: Advice[] }} health
+ * @property {Moment[]} history
+ */
+
+/**
+ * @typedef {object} Flow
+ * @property {"absent" | "here" | "promised" | "silent"} presence
+ * @property {number | null} silent_s
+ * @property {number | null} frames_per_s
+ * @property {number | null} frames_per_s_nominal
+ * @property {number | null} kbit_s
+ * @property {number | null} variation
+ * @property {number} jitter_ms
+ * @property {number} lateness_ms
+ * @property {number} late
+ */
+
+/**
+ * @typedef {object} HealthFull
+ * @property {HealthStatus} status
+ * @property {Advice[]} advice
+ * @property {number | null} publishing_s
+ * @property {Flow} video
+ * @property {Flow} audio
+ * @property {{ last_s: number | null, mean_s: number | null, longest_s: number | null, open_s: number | null, mean_frames: number, gaps_lately: number }} groups
+ * @property {boolean} b_frames
+ * @property {number} reorder_ms
+ * @property {number} repairs
+ * @property {number} repairs_lately
+ * @property {number} reconnects
+ * @property {number} reconnects_lately
+ */
+
+/**
+ * @typedef {object} Session
+ * @property {string} id
+ * @property {"publisher" | "viewer"} role
+ * @property {string} protocol
+ * @property {string} path
+ * @property {string} peer
+ * @property {string} since
+ * @property {number} age_s
+ * @property {number} bytes
+ * @property {number} skips
+ */
+
+/** @typedef {Omit<Session, "age_s"> & { duration_s: number, reason: string, reason_text: string }} Ended */
+
+/**
+ * @typedef {object} Track
+ * @property {number} id
+ * @property {"video" | "audio"} kind
+ * @property {string} codec
+ * @property {number | null} width
+ * @property {number | null} height
+ * @property {number | null} sample_rate
+ * @property {number | null} channels
+ */
+
+/**
+ * @typedef {Omit<Broadcast, "health"> & {
+ *   health: HealthFull, tracks: Track[], publisher: Session | null, sessions: Session[], queue_bytes: number,
+ * }} BroadcastFull
+ */
+
+/**
+ * @typedef {object} Node
+ * @property {string} version
+ * @property {string} phase
+ * @property {number} uptime_s
+ * @property {{ cores: number, busy: number }} cpu
+ * @property {{ rss: number }} memory
+ * @property {{ open: number, max: number | null }} descriptors
+ * @property {{ kbit_s: number, viewers: number, workers: Worker[] }} egress
+ * @property {{ publishers: number, kbit_s: number }} ingest
+ * @property {number} broadcasts
+ * @property {{ t: string, cpu: number, memory_bytes: number, ingest_kbit_s: number, egress_kbit_s: number, viewers: number }[]} history
+ */
+/** @typedef {{ busy: number, window_ms: number, viewers: number, queue_bytes: number }} Worker */
+
+/** @typedef {{ name: string, role: "viewer" | "operator" | "admin", credential: boolean }} Who */
+
+/**
+ * What every view gets.
+ * @typedef {object} Console
+ * @property {Who} who
+ * @property {(to: import("./address.js").Place) => void} go
+ * @property {(text: string) => void} tell says it to everybody, screen readers too
+ */
+
+const RANKS = ["viewer", "operator", "admin"];
+
+/** Whether somebody has at least this role. @param {Who} who @param {"operator" | "admin"} role */
+export const may = (who, role) => RANKS.indexOf(who.role) >= RANKS.indexOf(role);

@@ -1,0 +1,205 @@
+/**
+ * One broadcast: how it comes in, who watches, and what can be done about it.
+ * @module
+ */
+
+import { bitrate, bytes, decimal, duration, percent } from "../../format.js";
+import { Copy, follows } from "../../frame.js";
+import { html, useState } from "../../ui.js";
+import { Name } from "../../views/broadcast-list.js";
+import { address } from "../address.js";
+import { ask, ofBroadcast } from "../api.js";
+import { useAnswer } from "../live.js";
+import { Confirm } from "../parts/dialog.js";
+import { AdviceList, HealthBadge } from "../parts/health.js";
+import { Plot } from "../parts/plot.js";
+import { Facts, Table } from "../parts/table.js";
+import { texts } from "../texts.js";
+import { may } from "../types.js";
+import { useAddresses } from "../urls.js";
+import { audio, codec, protocol, rates, refusal, video } from "../words.js";
+
+/** @typedef {import("../types.js").BroadcastFull} BroadcastFull */
+/** @typedef {import("../parts/dialog.js").Question} Question */
+
+const PERIOD_MS = 2000;
+
+/** @param {import("../types.js").Console & { path: string }} props */
+export function OneBroadcast({ path, who, go, tell }) {
+  const { value, error, refresh } = useAnswer(ofBroadcast(path), PERIOD_MS);
+  const [question, setQuestion] = useState(/** @type {Question | null} */ (null));
+  const broadcast = /** @type {BroadcastFull | null} */ (value);
+  const gone = error?.status === 404;
+  const back = { view: /** @type {const} */ ("broadcasts"), path: "" };
+  const close = () => {
+    setQuestion(null);
+    refresh();
+  };
+  return html`
+    <div class="view" data-view="broadcast">
+      <p><a class="back" href=${address(back)} onClick=${follows(() => go(back))}>← ${texts.views.broadcasts}</a></p>
+      <div class="head">
+        <h1 tabindex="-1"><${Name} path=${path} /></h1>
+        ${broadcast && !gone && html`<${HealthBadge} status=${broadcast.health.status} live=${broadcast.live} />`}
+        ${broadcast && !gone && may(who, "operator") && html`<${Acts} broadcast=${broadcast} ask=${setQuestion} />`}
+      </div>
+      <div role="status">
+        ${error && html`<p class="notice warn">${gone ? texts.one.gone : refusal(error)}</p>`}
+      </div>
+      ${broadcast && !gone && html`<${Sections} broadcast=${broadcast} canKick=${may(who, "operator")} ask=${setQuestion} />`}
+      <${Confirm} question=${question} close=${close} tell=${tell} />
+    </div>`;
+}
+
+/** @param {{ broadcast: BroadcastFull, ask: (question: Question) => void }} props */
+function Acts({ broadcast: { path, live }, ask: put }) {
+  const post = (/** @type {string} */ verb) => ask(`${ofBroadcast(path)}/${verb}`, { method: "POST" });
+  const { kick, takeover, end } = texts.acts;
+  return html`
+    <div class="actions">
+      ${live && html`
+        <button type="button" class="quiet" data-action="kick"
+          onClick=${() => put({ ...kick, act: () => post("kick") })}>${kick.name}</button>
+        <button type="button" class="quiet" data-action="takeover"
+          onClick=${() => put({ ...takeover, act: () => post("takeover") })}>${takeover.name}</button>`}
+      <button type="button" class="danger" data-action="end"
+        onClick=${() => put({ ...end, act: () => ask(ofBroadcast(path), { method: "DELETE" }) })}>${end.name}</button>
+    </div>`;
+}
+
+/** @param {{ broadcast: BroadcastFull, canKick: boolean, ask: (question: Question) => void }} props */
+function Sections({ broadcast, canKick, ask: put }) {
+  const { health, history, ingest, egress } = broadcast;
+  const incoming = history.map(({ kbit_s }) => kbit_s);
+  const outgoing = history.map(({ egress_kbit_s }) => egress_kbit_s);
+  return html`
+    <ul class="tiles" aria-label=${texts.one.now}>
+      <${Tile} name=${texts.bitrateIn} value=${bitrate(ingest.kbit_s)} />
+      <${Tile} name=${texts.bitrateOut} value=${bitrate(egress.kbit_s)} />
+      <${Tile} name=${texts.one.viewers} value=${decimal(broadcast.viewers)} />
+      <${Tile} name=${texts.one.age} value=${duration(broadcast.age_s)} />
+    </ul>
+    <section class="panel" aria-labelledby="health">
+      <h2 id="health">${texts.health.title}</h2>
+      ${broadcast.live ? html`<${AdviceList} advice=${health.advice} />` : html`<p class="soft">${texts.one.waiting}</p>`}
+      <details>
+        <summary>${texts.figures.title}</summary>
+        <${Facts} label=${texts.figures.title} pairs=${figures(health)} />
+      </details>
+    </section>
+    <div class="two">
+      <section class="panel" aria-labelledby="rate-in">
+        <h2 id="rate-in">${texts.bitrateIn}</h2>
+        <${Plot} label=${rates(texts.bitrateIn, incoming)} times=${history.map(({ t }) => t)} shown=${bitrate}
+          series=${[{ name: texts.bitrateIn, values: incoming }]} />
+      </section>
+      <section class="panel" aria-labelledby="rate-out">
+        <h2 id="rate-out">${texts.bitrateOut}</h2>
+        <${Plot} label=${rates(texts.bitrateOut, outgoing)} times=${history.map(({ t }) => t)} shown=${bitrate}
+          series=${[{ name: texts.bitrateOut, values: outgoing }]} />
+      </section>
+    </div>
+    <div class="two">
+      <${Made} broadcast=${broadcast} />
+      <${Addresses} broadcast=${broadcast} />
+    </div>
+    <${Viewers} broadcast=${broadcast} canKick=${canKick} ask=${put} />`;
+}
+
+/** @param {{ name: string, value: string }} props */
+export function Tile({ name, value }) {
+  return html`<li class="tile"><span class="soft">${name}</span> <b>${value}</b></li>`;
+}
+
+/** Input health in figures. @param {import("../types.js").HealthFull} health @returns {[string, string][]} */
+function figures({ video: picture, audio: sound, groups, b_frames, reorder_ms, ...rest }) {
+  const words = texts.figures;
+  const s = (/** @type {number | null} */ value) => (value === null ? texts.none : texts.seconds(decimal(value, 1)));
+  const ms = (/** @type {number} */ value) => texts.milliseconds(decimal(value));
+  const flow = (/** @type {import("../types.js").Flow} */ of) =>
+    [words.presence[of.presence], of.kbit_s === null ? null : bitrate(of.kbit_s), of.variation === null ? null : `± ${percent(of.variation)}`]
+      .filter(Boolean).join(" · ");
+  return [
+    [words.video, flow(picture)],
+    [words.audio, flow(sound)],
+    [words.fps, words.ofNominal(picture.frames_per_s === null ? texts.none : decimal(picture.frames_per_s, 1),
+      picture.frames_per_s_nominal === null ? null : decimal(picture.frames_per_s_nominal))],
+    [words.keyframes, words.meanAndLongest(s(groups.mean_s), s(groups.longest_s))],
+    [words.bFrames, b_frames ? words.bFramesOn(ms(reorder_ms)) : words.off],
+    [words.lateness, ms(Math.max(picture.lateness_ms, sound.lateness_ms))],
+    [words.jitter, ms(Math.max(picture.jitter_ms, sound.jitter_ms))],
+    [words.repairs, words.lately(decimal(rest.repairs), decimal(rest.repairs_lately))],
+    [words.reconnects, words.lately(decimal(rest.reconnects), decimal(rest.reconnects_lately))],
+  ];
+}
+
+/** Tracks and publisher. @param {{ broadcast: BroadcastFull }} props */
+function Made({ broadcast: { tracks, publisher, ingest, queue_bytes } }) {
+  const words = texts.one;
+  return html`
+    <section class="panel" aria-labelledby="tracks">
+      <h2 id="tracks">${words.tracks}</h2>
+      <${Table} label=${words.tracks} empty=${words.noTracks}
+        columns=${[{ name: words.kind }, { name: words.codec }, { name: words.format }]}
+        rows=${tracks.map((track) => ({
+          key: String(track.id),
+          cells: [texts.kinds[track.kind], codec(track.codec),
+            (track.kind === "video" ? video(track) : audio(track)).split(" · ").slice(1).join(" · ") || texts.none],
+        }))} />
+      <h2>${words.publisher}</h2>
+      ${publisher
+        ? html`<${Facts} label=${words.publisher} pairs=${[
+          [words.protocol, protocol(publisher.protocol)], [words.peer, publisher.peer],
+          [words.age, duration(publisher.age_s)], [words.bytesIn, bytes(ingest.bytes)], [words.queue, bytes(queue_bytes)],
+        ]} />`
+        : html`<p class="soft">${words.waiting}</p>`}
+    </section>`;
+}
+
+/** @param {{ broadcast: BroadcastFull }} props */
+function Addresses({ broadcast }) {
+  const addresses = useAddresses(broadcast);
+  return html`
+    <section class="panel" aria-labelledby="addresses">
+      <h2 id="addresses">${texts.urls.title}</h2>
+      <ul class="addresses">
+        ${addresses.map(({ name, url, page }) => html`
+          <li key=${name}>
+            <span class="soft">${name}</span>
+            ${page ? html`<a href=${url} target="_blank" rel="noopener">${url}</a>` : html`<code>${url}</code>`}
+            <${Copy} text=${url} words=${texts.copying} of=${name} />
+          </li>`)}
+      </ul>
+    </section>`;
+}
+
+/** @param {{ broadcast: BroadcastFull, canKick: boolean, ask: (question: Question) => void }} props */
+function Viewers({ broadcast: { sessions, viewers_by_protocol, viewers }, canKick, ask: put }) {
+  const words = texts.one;
+  const kick = (/** @type {string} */ id) =>
+    put({ ...texts.acts.kickViewer, act: () => ask(`sessions/${id}`, { method: "DELETE" }) });
+  return html`
+    <section class="panel" aria-labelledby="viewers">
+      <h2 id="viewers">${words.viewers}</h2>
+      <p class="facts">
+        ${Object.entries(viewers_by_protocol).map(([name, count]) => html`<span>${protocol(name)} ${decimal(count)}</span>`)}
+      </p>
+      <${Table} label=${words.viewers} empty=${viewers > 0 ? words.onlyPolling : words.noViewers}
+        columns=${[
+          { name: words.protocol }, { name: words.peer }, { name: words.age, numeric: true },
+          { name: words.bytesOut, numeric: true }, { name: words.skips, numeric: true },
+          ...(canKick ? [{ name: texts.acts.title, hidden: true }] : []),
+        ]}
+        rows=${sessions.map((session) => ({
+          key: session.id,
+          cells: [
+            protocol(session.protocol), html`<code>${session.peer}</code>`, duration(session.age_s), bytes(session.bytes),
+            decimal(session.skips),
+            ...(canKick ? [html`
+              <button type="button" class="quiet" data-action="kick-viewer" onClick=${() => kick(session.id)}>
+                ${texts.acts.kickViewer.name}<span class="visually-hidden"> ${session.peer}</span>
+              </button>`] : []),
+          ],
+        }))} />
+    </section>`;
+}
