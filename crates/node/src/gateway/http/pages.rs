@@ -28,7 +28,10 @@ pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Answer {
         _ => path.strip_prefix("/web/").unwrap_or_default(),
     };
     let Some(file) = Web::get(name) else {
-        return text(StatusCode::NOT_FOUND, "there is nothing here; the player is at /, the console at /console\n");
+        return text(
+            StatusCode::NOT_FOUND,
+            "there is nothing here; the player is at /, the console at /console\n",
+        );
     };
     let asked = |header: HeaderName| headers.get(header).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let tag = entity_tag(&file.metadata.sha256_hash());
