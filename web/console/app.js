@@ -131,7 +131,7 @@ function View({ at, console }) {
     case "broadcast":
       return html`<${OneBroadcast} key=${at.path} path=${at.path} ...${console} />`;
     case "node":
-      return html`<${NodeView} />`;
+      return html`<${NodeView} ...${console} />`;
     case "activity":
       return html`<${Activity} ...${console} />`;
     case "keys":

@@ -6,15 +6,15 @@
 import { useEffect, useRef, useState } from "../ui.js";
 import { Refused, ask } from "./api.js";
 
-/** @typedef {{ id: string, type: string, time: string, [more: string]: any }} ServerEvent */
+/** @typedef {{ id: number, type: string, time: string, [more: string]: any }} ServerEvent */
 
 const KINDS = [
-  "session.began", "session.ended", "broadcast.began", "broadcast.ended", "health.changed", "config.reloaded",
+  "session.began", "session.ended", "broadcast.began", "broadcast.ended", "health.changed", "config.reloaded", "events.missed",
 ];
 /** So many events are remembered. */
 export const EVENTS_MAX = 200;
-/** Events come in bursts; the server is asked at most this often because of them. */
-const BURST_MS = 500;
+/** Events come in bursts; those of so long are told together. */
+const BURST_MS = 250;
 /** How long a stream of events that the server closed rests before it is opened again. */
 const REOPEN_MS = 5000;
 
@@ -26,22 +26,34 @@ class Events extends EventTarget {
   source = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   timer;
+  /** @type {ServerEvent[]} heard, but not told yet */
+  heard = [];
 
   open() {
     this.close();
     const source = new EventSource("/v1/events");
-    const heard = (/** @type {MessageEvent} */ message) => {
-      const known = JSON.parse(message.data);
-      if (this.list.some((event) => event.id === message.lastEventId)) return;
-      this.list = [{ ...known, id: message.lastEventId, type: known.type ?? message.type }, ...this.list].slice(0, EVENTS_MAX);
-      this.dispatchEvent(new Event("change"));
-    };
-    for (const kind of [...KINDS, "message"]) source.addEventListener(kind, /** @type {EventListener} */ (heard));
+    const hear = (/** @type {MessageEvent} */ message) => this.hear([JSON.parse(message.data)]);
+    for (const kind of KINDS) source.addEventListener(kind, /** @type {EventListener} */ (hear));
+    // The stream begins at now; what came before is asked for.
+    source.addEventListener("open", () => ask(`events?limit=${EVENTS_MAX}`).then((list) => this.hear(list), () => null));
     source.addEventListener("error", () => {
       // The browser itself tries again, unless the answer was a refusal.
       if (source.readyState === EventSource.CLOSED) this.timer = setTimeout(() => this.open(), REOPEN_MS);
     });
     this.source = source;
+  }
+
+  /** @param {ServerEvent[]} newer */
+  hear(newer) {
+    if (this.heard.length === 0) setTimeout(() => this.tell(), BURST_MS);
+    this.heard.push(...newer);
+  }
+
+  tell() {
+    const byId = new Map([...this.list, ...this.heard].map((event) => [event.id, event]));
+    this.list = [...byId.values()].sort((a, b) => b.id - a.id).slice(0, EVENTS_MAX);
+    this.heard = [];
+    this.dispatchEvent(new Event("change"));
   }
 
   close() {
@@ -99,22 +111,15 @@ export function useAnswer(path, period_ms) {
       asking = false;
       if (!over && period_ms > 0) timer = setTimeout(question, period_ms);
     };
-    /** @type {ReturnType<typeof setTimeout> | undefined} */
-    let burst;
-    const soon = () => {
-      clearTimeout(burst);
-      burst = setTimeout(question, BURST_MS);
-    };
     again.current = question;
     question();
-    events.addEventListener("change", soon);
-    document.addEventListener("visibilitychange", soon);
+    events.addEventListener("change", question);
+    document.addEventListener("visibilitychange", question);
     return () => {
       over = true;
       clearTimeout(timer);
-      clearTimeout(burst);
-      events.removeEventListener("change", soon);
-      document.removeEventListener("visibilitychange", soon);
+      events.removeEventListener("change", question);
+      document.removeEventListener("visibilitychange", question);
     };
   }, [path, period_ms]);
   return { value: state.path === path ? state.value : null, error: state.error, refresh: () => again.current() };

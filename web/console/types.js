@@ -102,6 +102,12 @@
  */
 /** @typedef {{ busy: number, window_ms: number, viewers: number, queue_bytes: number }} Worker */
 
+/**
+ * @typedef {{
+ *   id: number, path: string, remote: string, state: "connecting" | "live" | "waiting", last_error: string | null, bytes: number,
+ * }} Outward
+ */
+
 /** @typedef {{ name: string, role: "viewer" | "operator" | "admin", credential: boolean }} Who */
 
 /**

@@ -181,7 +181,7 @@ fn what_is_not_there_is_said_in_words() -> Result<()> {
         ("/live/nobody/ts/index.m3u8", 404, "nobody publishes live/nobody\n"),
         ("/live/x/video/seg-1.m4s", 404, "no such playlist or segment, or it is gone already\n"),
         ("/live/x/text/index.m3u8", 404, "nobody publishes live/x/text\n"),
-        ("/no/such/page", 404, "there is nothing here; the player is at /, the console at /console\n"),
+        ("/no/such/page", 404, "there is nothing here; the player is at /\n"),
         ("/live/x/video/index.m3u8?_HLS_msn=x", 400, "_HLS_msn is no number\n"),
         ("/live/x/video/index.m3u8?_HLS_part=1", 400, "_HLS_part needs _HLS_msn\n"),
         ("/live/x/video/index.m3u8?_HLS_msn=999999999999", 400, "_HLS_msn is too far ahead\n"),

@@ -5,10 +5,9 @@
 
 import { clock } from "../../format.js";
 import { html, useEffect, useRef } from "../../ui.js";
-import uPlot from "../../vendor/uplot.mjs";
+import vendored from "../../vendor/uplot.mjs";
 
-/** Its file says nothing of types; its package does. */
-const Chart = /** @type {typeof import("uplot")} */ (/** @type {unknown} */ (uPlot));
+const uPlot = /** @type {typeof import("uplot")} */ (/** @type {unknown} */ (vendored));
 
 /** @typedef {{ name: string, values: number[], dashed?: boolean }} Series */
 
@@ -36,7 +35,7 @@ export function Plot({ label, times, series, shown }) {
     if (!element) return undefined;
     const draw = () => {
       plot.current?.destroy();
-      plot.current = new Chart(options(element, series, (value) => latest.current(value)), known.current, element);
+      plot.current = new uPlot(options(element, series, (value) => latest.current(value)), known.current, element);
     };
     draw();
     const dark = matchMedia("(prefers-color-scheme: dark)");

@@ -198,6 +198,14 @@ export const english = {
     busy: "Busy",
     window: "Window",
     queue: "Queue",
+    outward: "Restreams and pulls",
+    directions: { restreams: "to", pulls: "from" },
+    direction: "Direction",
+    remote: "Other server",
+    states: { connecting: "connecting", live: "live", waiting: "waiting" },
+    state: "State",
+    retry: "Try now",
+    retried: "It tries again.",
   },
 
   activity: {
@@ -210,6 +218,7 @@ export const english = {
       "broadcast.ended": "Broadcast ended",
       "health.changed": "Input health changed",
       "config.reloaded": "Configuration reloaded",
+      "events.missed": "Events are missing here",
     },
     sessionRoles: { publisher: "publisher", viewer: "viewer" },
     reasons: {
@@ -247,7 +256,6 @@ export const english = {
     create: "New stream key",
     id: "Key",
     path: "Path",
-    pathExample: "live/*",
     pathHelp: "A path as in live/show, or a pattern as in live/*",
     note: "Note",
     state: "State",
@@ -297,5 +305,6 @@ export const english = {
     unchanged: "Nothing has changed.",
     applied: "Now in force:",
     needsRestart: "In force after a restart only:",
+    revoked: (/** @type {string} */ n) => `Sessions that the new rules end: ${n}`,
   },
 };

@@ -212,6 +212,14 @@ export const chinese = {
     busy: "繁忙",
     window: "合并窗口",
     queue: "队列",
+    outward: "转推与拉流",
+    directions: { restreams: "转推到", pulls: "拉取自" },
+    direction: "方向",
+    remote: "对方服务器",
+    states: { connecting: "连接中", live: "传输中", waiting: "等待重试" },
+    state: "状态",
+    retry: "立即重试",
+    retried: "正在重试。",
   },
 
   activity: {
@@ -224,6 +232,7 @@ export const chinese = {
       "broadcast.ended": "直播结束",
       "health.changed": "输入健康变化",
       "config.reloaded": "配置已重新加载",
+      "events.missed": "此处缺失部分事件",
     },
     sessionRoles: { publisher: "推流端", viewer: "观众" },
     reasons: {
@@ -261,7 +270,6 @@ export const chinese = {
     create: "新建推流密钥",
     id: "密钥",
     path: "路径",
-    pathExample: "live/*",
     pathHelp: "路径如 live/show，或模式如 live/*",
     note: "备注",
     state: "状态",
@@ -311,5 +319,6 @@ export const chinese = {
     unchanged: "没有变化。",
     applied: "已生效：",
     needsRestart: "重启后才生效：",
+    revoked: (n) => `因新规则而结束的会话：${n}`,
   },
 };

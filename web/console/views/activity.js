@@ -3,7 +3,7 @@
  * @module
  */
 
-import { bytes, clock, duration } from "../../format.js";
+import { bytes, clock, decimal, duration } from "../../format.js";
 import { html, useEffect, useRef, useState } from "../../ui.js";
 import { address } from "../address.js";
 import { useAnswer, useEvents } from "../live.js";
@@ -19,7 +19,7 @@ const EVENTS_SHOWN = 50;
 const LINES_MAX = 500;
 const LEVELS = /** @type {const} */ (["error", "warn", "info", "debug"]);
 /** @typedef {typeof LEVELS[number]} Level */
-/** @typedef {{ id: string, time: string, level: string, text: string }} Line */
+/** @typedef {{ id: number, time: string, level: string, text: string, fields: Record<string, string> }} Line */
 
 /** @type {Record<string, import("../parts/icons.js").Sign>} */
 const LEVEL_SIGNS = { error: "problem", warn: "warning", info: "info" };
@@ -42,7 +42,7 @@ function EventList() {
     <section class="panel" aria-labelledby="events">
       <h2 id="events">${texts.activity.events}</h2>
       ${events.length === 0 && html`<p class="soft">${texts.activity.noEvents}</p>`}
-      <ul class="events" role="log" aria-live="off" aria-labelledby="events" tabindex="0">
+      <ul class="events" aria-labelledby="events" tabindex="0">
         ${events.slice(0, EVENTS_SHOWN).map((event) => html`
           <li key=${event.id} data-event=${event.type}>
             <time datetime=${event.time}>${clock(new Date(event.time))}</time>
@@ -55,7 +55,7 @@ function EventList() {
 
 /** What an event is about. @param {import("../live.js").ServerEvent} event */
 function eventFacts(event) {
-  const { path, role, reason, code } = event;
+  const { path, role, reason, advice, applied, count } = event;
   const spoken = event.protocol;
   return [
     path && html`<a href=${address({ view: "broadcast", path })}>${path}</a>`,
@@ -63,7 +63,9 @@ function eventFacts(event) {
     spoken && protocol(spoken),
     reason && (texts.activity.reasons[/** @type {"left"} */ (reason)] ?? reason),
     event.status && (texts.health.status[/** @type {"ok"} */ (event.status)] ?? event.status),
-    code && adviceTitle(code),
+    ...(advice ?? []).map(adviceTitle),
+    applied?.join(", "),
+    count && decimal(count),
   ].filter(Boolean).flatMap((fact, at) => (at === 0 ? [fact] : [" · ", fact]));
 }
 
@@ -129,7 +131,7 @@ function LogTail() {
               ${LEVEL_SIGNS[line.level] && html`<${SignIcon} sign=${LEVEL_SIGNS[line.level]} />`}
               <span class="visually-hidden">${words.levels[/** @type {Level} */ (line.level)] ?? line.level}</span>
             </span>
-            <span lang="en">${line.text}</span>
+            <span lang="en">${line.text} <span class="soft">${fieldsOf(line)}</span></span>
           </p>`)}
       </div>
     </section>`;
@@ -146,20 +148,17 @@ function useLines(level, paused) {
     source.addEventListener("open", () => setBroken(false));
     source.addEventListener("error", () => setBroken(true));
     const heard = (/** @type {MessageEvent} */ message) => {
-      const line = read(message);
-      setLines((before) => (before.some(({ id }) => id === line.id) ? before : [...before, line].slice(-LINES_MAX)));
+      const line = /** @type {Line} */ (JSON.parse(message.data));
+      // A stream that is opened again may repeat itself.
+      setLines((before) => (line.id <= (before.at(-1)?.id ?? 0) ? before : [...before, line].slice(-LINES_MAX)));
     };
-    source.addEventListener("message", heard);
-    source.addEventListener("log", /** @type {EventListener} */ (heard));
+    source.addEventListener("line", /** @type {EventListener} */ (heard));
     return () => source.close();
   }, [level, paused]);
   return [lines, broken];
 }
 
-/** @param {MessageEvent} message @returns {Line} */
-function read({ data, lastEventId }) {
-  const { time, level, message, target, fields, ...rest } = JSON.parse(data);
-  const more = { ...rest, ...fields };
-  const text = [message, ...Object.entries(more).map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)];
-  return { id: lastEventId, time, level: String(level).toLowerCase(), text: text.filter(Boolean).join(" ") };
+/** @param {Line} line */
+function fieldsOf({ fields }) {
+  return Object.entries(fields).map(([name, value]) => `${name}=${value}`).join(" ");
 }

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { decimal } from "../../format.js";
 import { html, useState } from "../../ui.js";
 import { ask } from "../api.js";
 import { useAnswer } from "../live.js";
@@ -11,7 +12,7 @@ import { texts } from "../texts.js";
 import { may } from "../types.js";
 import { refusal } from "../words.js";
 
-/** @typedef {{ applied: string[], needs_restart: string[] }} Reloaded */
+/** @typedef {{ applied: string[], needs_restart: string[], revoked: number }} Reloaded */
 
 /** @param {import("../types.js").Console} props */
 export function Configuration({ who }) {
@@ -62,6 +63,7 @@ function Result({ result }) {
       ${result.applied.length + result.needs_restart.length === 0 && html`<p>${words.unchanged}</p>`}
       ${list(words.applied, result.applied)}
       ${list(words.needsRestart, result.needs_restart)}
+      ${result.revoked > 0 && html`<p>${words.revoked(decimal(result.revoked))}</p>`}
     </div>`;
 }
 

@@ -15,9 +15,11 @@ import { may } from "../types.js";
 import { usePorts } from "../urls.js";
 import { refusal } from "../words.js";
 
-/** @typedef {{ id: string, path: string, note: string, enabled: boolean, expires?: string | null, created?: string | null, from: string }} Key */
+/** @typedef {{ id: string, path: string, note: string, enabled: boolean, expires?: string | null, created?: string | null, from: "configuration" | "store" }} Key */
 /** @typedef {import("../parts/dialog.js").Question} Question */
 
+/** What paths and networks look like. */
+const [PATTERN, NETWORK] = ["live/*", "192.0.2.0/24"];
 /** How long keys and tokens may hold, in seconds; an empty one is for ever. */
 const TIMES = /** @type {const} */ (["", "3600", "86400", "604800", "2592000", "31536000"]);
 
@@ -98,7 +100,7 @@ function NewKey({ made }) {
   const words = texts.keys;
   const create = async (/** @type {FormData} */ form) => {
     const expires = afterNow(String(form.get("ttl")));
-    const body = { path: String(form.get("path")), note: String(form.get("note")), ...(expires && { expires }) };
+    const body = { path: String(form.get("path")).trim(), note: String(form.get("note")), ...(expires && { expires }) };
     const key = await ask("keys", { method: "POST", body });
     setSecret({ secret: key.secret, path: body.path });
     made();
@@ -106,7 +108,7 @@ function NewKey({ made }) {
   return html`
     <${Making} name="key" label=${words.create} send=${create}>
       <label><span>${words.path}</span>
-        <input name="path" required placeholder=${texts.keys.pathExample} aria-describedby="key-path-help" autocapitalize="off" spellcheck="false" />
+        <input name="path" required placeholder=${PATTERN} aria-describedby="key-path-help" autocapitalize="off" spellcheck="false" />
         <span class="soft" id="key-path-help">${words.pathHelp}</span></label>
       <label><span>${words.note}</span><input name="note" maxlength="200" /></label>
       <${TimeChoice} forever=${true} />
@@ -136,9 +138,10 @@ function Tokens() {
   const words = texts.tokens;
   const create = async (/** @type {FormData} */ form) => {
     const said = (/** @type {string} */ name) => String(form.get(name) ?? "");
-    const answer = await ask(said("kind") === "url" ? "urls" : "tokens", {
+    const ip = said("ip").trim();
+    const answer = await ask(said("kind") === "jwt" ? "tokens" : "urls", {
       method: "POST",
-      body: { act: said("act"), path: said("path"), ttl_s: Number(said("ttl")), ...(said("ip") && { ip: said("ip") }) },
+      body: { act: said("act"), path: said("path").trim(), ttl_s: Number(said("ttl")), ...(ip !== "" && { ip }) },
     });
     setKind(said("kind"));
     setMade(answer.token ?? answer.query);
@@ -153,9 +156,9 @@ function Tokens() {
         <label><span>${words.act}</span>
           <select name="act"><option value="play">${words.acts.play}</option><option value="publish">${words.acts.publish}</option></select></label>
         <label><span>${texts.keys.path}</span>
-          <input name="path" required placeholder=${texts.keys.pathExample} autocapitalize="off" spellcheck="false" /></label>
+          <input name="path" required placeholder=${PATTERN} autocapitalize="off" spellcheck="false" /></label>
         <${TimeChoice} forever=${false} />
-        <label><span>${words.ip}</span><input name="ip" placeholder="192.0.2.0/24" autocapitalize="off" spellcheck="false" /></label>
+        <label><span>${words.ip}</span><input name="ip" placeholder=${NETWORK} autocapitalize="off" spellcheck="false" /></label>
       <//>
       ${made && html`
         <${Once} title=${words.madeTitle} help=${words.madeHelp} done=${() => setMade(null)}>

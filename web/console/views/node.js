@@ -5,16 +5,20 @@
 
 import { bitrate, bytes, decimal, duration, percent } from "../../format.js";
 import { html } from "../../ui.js";
+import { ask } from "../api.js";
 import { useAnswer } from "../live.js";
 import { Plot } from "../parts/plot.js";
 import { Table } from "../parts/table.js";
 import { texts } from "../texts.js";
+import { may } from "../types.js";
 import { rates, refusal } from "../words.js";
 import { Tile } from "./broadcast.js";
 
 const PERIOD_MS = 2000;
+const OUTWARD_PERIOD_MS = 5000;
 
-export function NodeView() {
+/** @param {import("../types.js").Console} props */
+export function NodeView({ who, tell }) {
   const { value, error } = useAnswer("node", PERIOD_MS);
   const node = /** @type {import("../types.js").Node | null} */ (value);
   return html`
@@ -28,6 +32,7 @@ export function NodeView() {
         ${node && node.phase !== "serving" && html`<p class="notice warn">${texts.node.draining}</p>`}
       </div>
       ${node && html`<${Figures} node=${node} />`}
+      <${Outward} who=${who} tell=${tell} />
     </div>`;
 }
 
@@ -76,6 +81,42 @@ function Figures({ node: { cpu, memory, descriptors, egress, ingest, broadcasts,
           cells: [decimal(at + 1), html`<${Busy} share=${worker.busy} />`, texts.milliseconds(decimal(worker.window_ms, 1)),
             decimal(worker.viewers), bytes(worker.queue_bytes)],
         }))} />
+    </section>`;
+}
+
+/**
+ * Connections that this server opens to others.
+ * @param {{ who: import("../types.js").Who, tell: (text: string) => void }} props
+ */
+function Outward({ who, tell }) {
+  const restreams = useAnswer("restreams", OUTWARD_PERIOD_MS);
+  const pulls = useAnswer("pulls", OUTWARD_PERIOD_MS);
+  const words = texts.node;
+  const retry = async (/** @type {string} */ kind, /** @type {number} */ id) => {
+    try {
+      await ask(`${kind}/${id}/retry`, { method: "POST" });
+      tell(words.retried);
+    } catch (reason) {
+      tell(refusal(/** @type {import("../api.js").Refused} */ (reason)));
+    }
+  };
+  const row = (/** @type {"restreams" | "pulls"} */ kind) => (/** @type {import("../types.js").Outward} */ outward) => ({
+    key: `${kind} ${outward.id}`,
+    cells: [
+      outward.path, words.directions[kind], html`<code>${outward.remote}</code>`,
+      html`${words.states[outward.state] ?? outward.state}${outward.last_error && html`<br /><span class="soft" lang="en">${outward.last_error}</span>`}`,
+      bytes(outward.bytes),
+      outward.state === "waiting" && may(who, "operator")
+        ? html`<button type="button" class="quiet" onClick=${() => retry(kind, outward.id)}>${words.retry}</button>` : "",
+    ],
+  });
+  const rows = [...(restreams.value ?? []).map(row("restreams")), ...(pulls.value ?? []).map(row("pulls"))];
+  return rows.length > 0 && html`
+    <section class="panel" aria-labelledby="outward">
+      <h2 id="outward">${words.outward}</h2>
+      <${Table} label=${words.outward} empty=${texts.none} rows=${rows}
+        columns=${[{ name: texts.views.broadcast }, { name: words.direction }, { name: words.remote }, { name: words.state },
+          { name: texts.one.bytes, numeric: true }, { name: texts.acts.title, hidden: true }]} />
     </section>`;
 }
 

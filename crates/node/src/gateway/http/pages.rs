@@ -6,8 +6,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, HeaderMap, HeaderName, HeaderValue,
-    IF_NONE_MATCH, VARY,
+    ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderMap,
+    HeaderName, HeaderValue, IF_NONE_MATCH, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use http::{Response, StatusCode};
 use rust_embed::RustEmbed;
@@ -20,18 +20,19 @@ use std::sync::{LazyLock, Mutex, PoisonError};
 #[folder = "$CARGO_MANIFEST_DIR/../../web"]
 struct Web;
 
-/// The file of a request path: `/` is the player, `/console` the console, everything else lies below `/web/`.
+/// What a page for administrators may load, and that no other page may show it in a frame. CSP Level 3.
+const CONSOLE_POLICY: &str =
+    "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// The file of a request path: `/` is the player, `/console` is for administrators, everything else lies below `/web/`.
 pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Answer {
     let name = match path {
         "/" => "index.html",
-        "/console" => "console/index.html",
-        _ => path.strip_prefix("/web/").unwrap_or_default(),
+        "/console" | "/console/" => "console/index.html",
+        path => path.strip_prefix("/web/").unwrap_or_default(),
     };
     let Some(file) = Web::get(name) else {
-        return text(
-            StatusCode::NOT_FOUND,
-            "there is nothing here; the player is at /, the console at /console\n",
-        );
+        return text(StatusCode::NOT_FOUND, "there is nothing here; the player is at /\n");
     };
     let asked = |header: HeaderName| headers.get(header).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let tag = entity_tag(&file.metadata.sha256_hash());
@@ -46,6 +47,10 @@ pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Answer {
     let mut answer = Response::new(full(body));
     put_cache_headers(&mut answer, &tag);
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type(name)));
+    answer.headers_mut().insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    if name == "console/index.html" {
+        answer.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CONSOLE_POLICY));
+    }
     if gzip {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
@@ -103,5 +108,23 @@ mod tests {
         let known = HeaderMap::from_iter([(IF_NONE_MATCH, first.headers()[ETAG].clone())]);
         assert_eq!(answer("/", &known).status(), StatusCode::NOT_MODIFIED);
         assert_eq!(answer("/web/../Cargo.toml", &HeaderMap::new()).status(), StatusCode::NOT_FOUND);
+    }
+
+    #[test]
+    fn no_other_page_shows_the_console_in_a_frame() {
+        for path in ["/console", "/console/", "/web/console/index.html"] {
+            let answer = answer(path, &HeaderMap::new());
+            assert_eq!(answer.status(), StatusCode::OK);
+            assert!(
+                answer.headers()[CONTENT_SECURITY_POLICY]
+                    .to_str()
+                    .unwrap()
+                    .ends_with("frame-ancestors 'none'")
+            );
+        }
+        assert!(
+            !answer("/", &HeaderMap::new()).headers().contains_key(CONTENT_SECURITY_POLICY),
+            "players may"
+        );
     }
 }
