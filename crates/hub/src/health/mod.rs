@@ -5,7 +5,7 @@
 //! ```
 //!
 //! - [`Health`] the figures of one broadcast at one moment
-//! - [`advice`] what is worth telling its publisher, in words
+//! - [`mod@advice`] what is worth telling its publisher, in words
 //! - `meter` what is kept per broadcast: a minute in seconds, and the last groups
 
 mod advice;

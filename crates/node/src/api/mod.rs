@@ -5,7 +5,7 @@
 //! - [`guards`] routes by the role that they need, [`access`] who has which
 //! - [`live`] answers that go on
 //! - [`watch`] looks once a second; [`samples`] the last minute of all broadcasts and of the node
-//! - [`serve`] the listener, with metrics and health beside the API
+//! - [`mod@serve`] the listener, with metrics and health beside the API
 //! - [`extract`], [`problem`] what handlers take, and how they refuse
 //! - [`openapi`] the description of all of it
 

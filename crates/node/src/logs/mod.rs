@@ -3,7 +3,7 @@
 //! - [`lines`] what is written, and how that changes at run time
 //! - [`access`] one line per session or request that is over
 //! - [`ring`] the newest lines, for who looks from elsewhere
-//! - [`otlp`] sessions as traces
+//! - `otlp` sessions as traces
 
 pub(crate) mod access;
 mod lines;
