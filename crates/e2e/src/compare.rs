@@ -11,6 +11,9 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(40);
 /// How long a stretch of a broadcast is compared with the clip.
 pub const RECORDED_SECONDS: u32 = 5;
+/// What must come of it in each track. Servers without a cache of groups send sound at once and pictures from the next
+/// keyframe on, and clips have groups of up to 2 s.
+const ENOUGH_SECONDS: i64 = RECORDED_SECONDS as i64 - 3;
 
 /// ffmpeg sends the clip in real time, as it is but for `more`.
 ///
@@ -78,7 +81,7 @@ pub fn same_frames(clip: &Clip, output: &str, of: Of) -> Result<()> {
     let out = frames::read(Tool::ffmpeg(), output, of, Some(RECORDED_SECONDS), LIMIT)?;
     for (kind, out, whole) in [("video", &out.video, &whole.video), ("audio", &out.audio, &whole.audio)] {
         let start = frames::contiguous(out, whole).with_context(|| format!("{kind} of {output}"))?;
-        let enough = frames_in(whole, i64::from(RECORDED_SECONDS) - 1);
+        let enough = frames_in(whole, ENOUGH_SECONDS);
         ensure!(
             out.len() >= enough,
             "{kind} of {output}: only {} frames from the clip's {start} on",
