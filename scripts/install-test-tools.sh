@@ -10,6 +10,7 @@ needed=(
     ffprobe:ffmpeg
     chromium:chromium
     nginx:nginx
+    pebble:pebble
     /usr/lib/nginx/modules/ngx_rtmp_module.so:libnginx-mod-rtmp
     curl:curl
     openssl:openssl

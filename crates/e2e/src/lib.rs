@@ -8,7 +8,7 @@
 //! - [`Obs`] OBS Studio, driven like by a hand
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
-//! - [`Nginx`] somebody else's RTMP server
+//! - [`Nginx`] somebody else's RTMP server; [`Pebble`] an authority for certificates
 //! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
@@ -25,6 +25,7 @@ pub mod http;
 pub mod mp4;
 mod nginx;
 mod obs;
+mod pebble;
 mod peer;
 pub mod players;
 pub mod playlist;
@@ -41,6 +42,7 @@ pub use folder::{Folder, project};
 pub use hook::Hook;
 pub use nginx::Nginx;
 pub use obs::Obs;
+pub use pebble::Pebble;
 pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
 pub use server::{Old, Ports, Server};

@@ -97,10 +97,12 @@ impl Acquiring {
     pub(crate) async fn run(self, mut life: Life) {
         let mut wanted = self.wanted.subscribe();
         let mut backoff = Backoff::new(RETRY);
+        // Kept here too: a state folder that can't be written to must not make us ask the authority again and again.
+        let mut have = None;
         loop {
             let acme = wanted.borrow_and_update().clone();
             let work = async {
-                let rest = self.look(&acme, &mut backoff).await;
+                let rest = self.look(&acme, &mut have, &mut backoff).await;
                 tokio::time::sleep(rest).await;
             };
             tokio::select! {
@@ -112,35 +114,38 @@ impl Acquiring {
     }
 
     /// Gets a certificate if it is time; returns when to look again.
-    async fn look(&self, acme: &Acme, backoff: &mut Backoff) -> Duration {
+    async fn look(&self, acme: &Acme, have: &mut Option<Pair>, backoff: &mut Backoff) -> Duration {
         if !acme.is_on() {
             return LOOK_EVERY;
         }
-        let kept = self.kept(acme);
-        let due = kept.as_ref().map(due);
-        if let Some(left) = due.and_then(|due| due.duration_since(SystemTime::now()).ok()) {
-            if let Some(pair) = kept {
-                self.certificates.acquired(pair);
-            }
+        let kept = have.take().filter(|pair| pair.is_for(&acme.hosts)).or_else(|| self.kept(acme));
+        let left = kept.as_ref().and_then(|pair| due(pair).duration_since(SystemTime::now()).ok());
+        if let (Some(pair), Some(left)) = (&kept, left) {
+            self.certificates.acquired(pair.clone());
+            *have = kept;
             return left.min(LOOK_EVERY);
         }
+        *have = kept;
         let got = tokio::time::timeout(ACQUIRE_MAX, self.acquire(acme)).await;
-        match got.unwrap_or(Err(AcmeError::Late(ACQUIRE_MAX))) {
-            Ok(pair) => {
+        let error = match got.unwrap_or(Err(AcmeError::Late(ACQUIRE_MAX))) {
+            Ok((pair, pem)) => {
                 let days = pair.ends.duration_since(SystemTime::now()).unwrap_or_default().as_secs() / 86_400;
                 tracing::info!(hosts = %acme.hosts.join(", "), days, "got a certificate");
                 *backoff = Backoff::new(RETRY);
-                self.certificates.acquired(pair);
-                Duration::ZERO
+                self.certificates.acquired(pair.clone());
+                *have = Some(pair);
+                match store(self.folder.join(CERTIFICATE), pem).await {
+                    Ok(()) => return Duration::ZERO,
+                    Err(error) => error,
+                }
             }
-            Err(error) => {
-                // Without random bytes, all come back at the same time.
-                let rest = backoff.after(Duration::ZERO, random_bytes().map_or(u32::MAX, u32::from_ne_bytes));
-                let (hosts, retry_s) = (acme.hosts.join(", "), rest.as_secs());
-                tracing::error!(%hosts, %error, retry_s, "no certificate; see tls.acme in docs/tls.md");
-                rest
-            }
-        }
+            Err(error) => error,
+        };
+        // Without random bytes, all come back at the same time.
+        let rest = backoff.after(Duration::ZERO, random_bytes().map_or(u32::MAX, u32::from_ne_bytes));
+        let (hosts, retry_s) = (acme.hosts.join(", "), rest.as_secs());
+        tracing::error!(%hosts, %error, retry_s, "getting a certificate fails; see docs/tls.md");
+        rest
     }
 
     /// The certificate in the state folder, if it is for all hosts.
@@ -150,18 +155,17 @@ impl Acquiring {
         (acme.is_on() && pair.is_for(&acme.hosts)).then_some(pair)
     }
 
-    async fn acquire(&self, acme: &Acme) -> Result<Pair, AcmeError> {
+    /// A new certificate, and key and chain as they are stored.
+    async fn acquire(&self, acme: &Acme) -> Result<(Pair, Vec<u8>), AcmeError> {
         let account = self.account(acme).await?;
         let hosts: Vec<_> = acme.hosts.iter().cloned().map(Identifier::Dns).collect();
         let mut order = account.new_order(&NewOrder::new(&hosts)).await?;
         self.prove(&mut order).await?;
         let key = order.finalize().await?;
         let chain = order.poll_certificate(&STEP).await?;
+        let both = format!("{key}{chain}").into_bytes();
         let path = self.folder.join(CERTIFICATE);
-        let both = format!("{key}{chain}");
-        let pair = Pair::parse(both.as_bytes(), both.as_bytes(), &path, &path)?;
-        state_file::replace(&path, both.as_bytes()).map_err(|e| AcmeError::State(path, e))?;
-        Ok(pair)
+        Ok((Pair::parse(&both, &both, &path, &path)?, both))
     }
 
     /// Shows that the hosts are ours.
@@ -210,10 +214,18 @@ impl Acquiring {
             NewAccount { contact: &contact, terms_of_service_agreed: true, only_return_existing: false };
         let (account, credentials) = builder(acme)?.create(&new, acme.directory.clone(), None).await?;
         let stored = StoredAccount { directory: acme.directory.clone(), credentials };
-        let write = || state_file::replace(&path, &serde_json::to_vec_pretty(&stored)?);
-        write().map_err(|e| AcmeError::State(path.clone(), e))?;
+        let bytes =
+            serde_json::to_vec_pretty(&stored).map_err(|e| AcmeError::State(path.clone(), e.into()))?;
+        store(path, bytes).await?;
         Ok(account)
     }
+}
+
+/// Writes a file of the state folder. Disks may take their time.
+async fn store(path: PathBuf, bytes: Vec<u8>) -> Result<(), AcmeError> {
+    let to = path.clone();
+    let written = tokio::task::spawn_blocking(move || state_file::replace(&to, &bytes)).await;
+    written.unwrap_or_else(|error| Err(error.into())).map_err(|error| AcmeError::State(path, error))
 }
 
 fn builder(acme: &Acme) -> Result<AccountBuilder, instant_acme::Error> {
