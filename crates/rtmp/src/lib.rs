@@ -5,9 +5,11 @@
 //! - [`handshake`] C0..S2, plain and with digests
 //! - [`chunk`] messages to chunks and back
 //! - [`amf`] AMF0 values, and AMF3 as far as commands use it
+//! - [`adobe`] authentication by user and password
 //! - [`ServerSession`] one publisher or player, seen from the server
 //! - [`ClientSession`] the other side
 
+pub mod adobe;
 mod aggregate;
 pub mod amf;
 pub mod chunk;
@@ -23,7 +25,7 @@ pub use client::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 pub use error::{Error, Fault};
 pub use message::{MediaKind, Message, MessageKind};
 pub use server::{
-    Event, Output, RejectCode, Request, RequestId, ServerConfig, ServerSession, write_play_end,
+    Connect, Event, Output, RejectCode, Request, RequestId, ServerConfig, ServerSession, write_play_end,
 };
 pub use wire::{
     AUDIO_CHUNK_STREAM, DATA_CHUNK_STREAM, OUT_CHUNK_BYTES, PLAY_MESSAGE_STREAM, VIDEO_CHUNK_STREAM,

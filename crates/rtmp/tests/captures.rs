@@ -41,7 +41,7 @@ fn hear(server: &mut ServerSession, seen: &mut Seen, bytes: &[u8]) -> Result<(),
     server.handle_input(bytes)?;
     while let Some(output) = server.poll_output() {
         if let Output::Event(event) = output {
-            let is_request = matches!(event, Event::Publish(_));
+            let is_request = matches!(event, Event::Connect(_) | Event::Publish(_));
             take(server, seen, event);
             if is_request {
                 server.handle_input(&[])?;
@@ -53,6 +53,7 @@ fn hear(server: &mut ServerSession, seen: &mut Seen, bytes: &[u8]) -> Result<(),
 
 fn take(server: &mut ServerSession, seen: &mut Seen, event: Event) {
     match event {
+        Event::Connect(_) => server.accept_connect(),
         Event::Publish(Request { id, app, name, query, .. }) => {
             server.accept_publish(id);
             seen.request = Some((app, name, query));

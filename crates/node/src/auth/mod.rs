@@ -3,6 +3,7 @@
 //! - [`vhosts`] which vhost and app a request means, and their rules
 //! - [`rules`] all rules together, replaced whole when the configuration changes
 //! - [`keys`], [`jwt`], [`signed_url`], [`webhook`] credentials, each alone; [`pattern`] which paths they are for
+//! - [`login`] users by name and password, when they connect; [`logins`] the challenges that they answer
 //! - [`asking`] webhooks as sessions and requests need them
 //! - [`preview`] what the rules of a configuration would be
 //! - [`grant`] what an accepted request gets
@@ -11,6 +12,8 @@ mod asking;
 mod grant;
 pub mod jwt;
 pub mod keys;
+mod login;
+mod logins;
 pub mod pattern;
 mod preview;
 mod rules;
@@ -33,6 +36,7 @@ use arc_swap::ArcSwap;
 use asking::Asking;
 use hub::{BroadcastPath, Hub};
 use keys::KeyStore;
+use logins::Logins;
 use rules::{Allowed, Rules};
 use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
@@ -50,6 +54,8 @@ pub(crate) struct Ask {
     pub(crate) query: String,
     /// From `Authorization: Bearer …`.
     pub(crate) bearer: Option<String>,
+    /// The user that it showed to be when it connected.
+    pub(crate) login: Option<rtmp::adobe::Answer>,
     /// The real client.
     pub(crate) peer: SocketAddr,
     pub(crate) protocol: Protocol,
@@ -88,6 +94,14 @@ pub(crate) enum Refusal {
     KeyMissing,
     #[error("{0}")]
     Key(#[from] keys::KeyError),
+    #[error(
+        "user and password are needed: publish to rtmp://USER:PASSWORD@HOST/APP/NAME, or turn on authentication in your encoder"
+    )]
+    UserMissing,
+    #[error("user or password is wrong")]
+    User,
+    #[error("the user may not publish here")]
+    UserPath,
     #[error("{0}")]
     Token(#[from] jwt::TokenError),
     #[error("{0}")]
@@ -116,10 +130,12 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// What [`Refusal::code`] may say.
-    pub(crate) const CODES: [&'static str; 13] = [
+    pub(crate) const CODES: [&'static str; 15] = [
         "webhook",
         "key_missing",
         "key_wrong",
+        "user_missing",
+        "user_wrong",
         "token",
         "signed_url",
         "nobody_may",
@@ -137,6 +153,8 @@ impl Refusal {
         match self {
             Refusal::KeyMissing => "key_missing",
             Refusal::Key(_) => "key_wrong",
+            Refusal::UserMissing => "user_missing",
+            Refusal::User | Refusal::UserPath => "user_wrong",
             Refusal::Token(_) => "token",
             Refusal::Url(_) => "signed_url",
             Refusal::NobodyMay => "nobody_may",
@@ -161,6 +179,7 @@ pub(crate) struct Auth {
     fetchable: Fetchable,
     hooks: Asking,
     keys: KeyStore,
+    logins: Logins,
     /// What the process shows that takes over.
     successor: OnceLock<String>,
     metrics: Arc<Metrics>,
@@ -177,6 +196,7 @@ impl Auth {
         metrics: &Arc<Metrics>,
     ) -> Result<Auth, RulesError> {
         let rules = ArcSwap::from_pointee(Rules::new(config, &keys)?);
+        let key = crate::gateway::random_bytes().map_err(RulesError::Random)?;
         let hooks = Asking::start(&config.webhook, sessions)?;
         Ok(Auth {
             hooks,
@@ -185,6 +205,7 @@ impl Auth {
             rules,
             fetchable: fetchable.clone(),
             keys,
+            logins: Logins::new(&key),
             successor: OnceLock::new(),
             metrics: Arc::clone(metrics),
         })
@@ -234,6 +255,7 @@ impl Auth {
             host: None,
             query: String::new(),
             bearer: None,
+            login: None,
             peer,
             protocol,
         };
@@ -338,6 +360,7 @@ impl Ask {
             host: None,
             query: String::new(),
             bearer: None,
+            login: None,
             peer: ([127, 0, 0, 1], 1).into(),
             protocol: Protocol::Flv,
         }

@@ -54,6 +54,19 @@ impl Pattern {
         given.next().is_none()
     }
 
+    /// Whether a broadcast within this app, which may be `vhost/app`, could be meant.
+    pub(crate) fn reaches(&self, app: &str) -> bool {
+        let mut wanted = self.0.split('/');
+        for element in app.split('/') {
+            match wanted.next() {
+                Some(REST) => return true,
+                Some(one) if one == ONE || one == element => {}
+                _ => return false,
+            }
+        }
+        wanted.next().is_some()
+    }
+
     /// As it was written.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -176,5 +189,14 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_pattern_reaches_the_apps_that_its_paths_are_in() {
+        let reaches = |pattern: &str, app| pattern.parse::<Pattern>().unwrap().reaches(app);
+        assert!(reaches("live/alice", "live") && reaches("live/*", "live") && reaches("**", "live"));
+        assert!(reaches("live/**", "live/eu") && reaches("*/eu/x", "live/eu"));
+        assert!(!reaches("live/alice", "live/alice") && !reaches("live/*", "studio"));
+        assert!(reaches("live/eu/x", "live"), "a name may have several elements");
     }
 }

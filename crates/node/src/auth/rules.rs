@@ -6,9 +6,10 @@ use super::signed_url::{UrlKeys, is_signed};
 use super::vhosts::{self, Policy, Publishers, Resolved, Vhosts};
 use super::webhook::ClientError;
 use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
-use crate::config::{Access, Config};
+use crate::config::{Access, Config, PublishUser};
 use crate::sessions::Session;
 use hub::BroadcastPath;
+use rtmp::adobe::Answer;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -19,6 +20,8 @@ pub(super) struct Rules {
     keys: Keys,
     tokens: Tokens,
     urls: UrlKeys,
+    users: Vec<PublishUser>,
+    demand_user: bool,
     /// Whether a webhook decides about publishers, and about viewers.
     asks: [bool; 2],
     pub(super) publisher_idle: Duration,
@@ -33,6 +36,9 @@ pub enum RulesError {
     /// The stream keys that were made at run time.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What challenges are signed with.
+    #[error("{0}")]
+    Random(std::io::Error),
     /// The webhooks' client.
     #[error(transparent)]
     Hooks(#[from] ClientError),
@@ -81,6 +87,8 @@ impl Rules {
             keys: Keys::new(configured.chain(store.read()?)),
             tokens: Tokens::new(&config.auth.jwt)?,
             urls: UrlKeys::new(&config.auth.url),
+            users: config.publish.user.clone(),
+            demand_user: config.publish.demand_user,
             asks: [!config.webhook.publish.is_empty(), !config.webhook.play.is_empty()],
             publisher_idle: config.publish.idle.0,
         })
@@ -132,7 +140,43 @@ impl Rules {
 
     /// Whether there is any key beside those of vhosts and apps.
     fn has_credentials(&self) -> bool {
+        !self.users.is_empty() || self.has_keys()
+    }
+
+    /// The same without users.
+    fn has_keys(&self) -> bool {
         !(self.keys.is_empty() && self.tokens.is_empty() && self.urls.is_empty())
+    }
+
+    pub(super) fn has_users(&self) -> bool {
+        !self.users.is_empty()
+    }
+
+    /// Whether a publisher that connects to an app, and showed nothing yet, is to be asked for its user. `ask` is for any name in it.
+    pub(super) fn demands_user(&self, ask: &Ask) -> bool {
+        let Ok(Resolved { path, policy, .. }) = self.vhosts.resolve(ask) else { return false };
+        let (app, _) = path.as_str().rsplit_once('/').unwrap_or_default();
+        let others = policy.stream_key.is_some() || self.has_keys() || self.asks(Action::Publish);
+        let shows = ["key", "token", "sig"].iter().any(|name| query_value(&ask.query, name).is_some());
+        policy.publish == Publishers::Credential
+            && (self.demand_user || !others)
+            && !shows
+            && self.users.iter().any(|user| user.path.reaches(app))
+    }
+
+    /// Which user somebody showed to be.
+    pub(super) fn user(&self, answer: &Answer) -> Result<&PublishUser, Refusal> {
+        let user = self.users.iter().find(|user| user.name == answer.user());
+        user.filter(|user| answer.proves(&user.password)).ok_or(Refusal::User)
+    }
+
+    /// What a user may publish.
+    fn user_may_publish(&self, answer: &Answer, path: &BroadcastPath) -> Result<Shown, Refusal> {
+        let user = self.user(answer)?;
+        if !user.path.matches(path) {
+            return Err(Refusal::UserPath);
+        }
+        Ok(Shown { who: Some(user.name.clone()), expires: None })
     }
 
     fn may_publish(
@@ -154,7 +198,15 @@ impl Rules {
             // Without any key of ours the webhook decides alone.
             return if self.asks(Action::Publish) { Ok(Shown::default()) } else { Err(Refusal::NobodyMay) };
         }
-        match (query_value(&ask.query, "key"), &policy.stream_key) {
+        let key = query_value(&ask.query, "key");
+        if let Some(answer) = &ask.login {
+            let shown = self.user_may_publish(answer, path);
+            if shown.is_ok() || key.is_none() {
+                return shown;
+            }
+        }
+        match (key, &policy.stream_key) {
+            (None, None) if !self.has_keys() => Err(Refusal::UserMissing),
             (None, _) => Err(Refusal::KeyMissing),
             (Some(given), Some(key)) if same_secret(given, key) => Ok(Shown::default()),
             (Some(given), _) => {

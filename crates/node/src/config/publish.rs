@@ -1,7 +1,7 @@
 //! Publishing.
 
-use super::StreamKey;
 use super::values::{Size, Span};
+use super::{PublishUser, StreamKey};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -26,6 +26,11 @@ pub struct Publish {
     pub log: Size,
     /// A stream key for some paths. More can be made at run time by `floodtide ctl key` and the API.
     pub key: Vec<StreamKey>,
+    /// A user who publishes by name and password.
+    pub user: Vec<PublishUser>,
+    /// Whether RTMP publishers into the apps of users are asked for name and password although they could have a key, a token or
+    /// something for a webhook behind the stream name, which comes too late to be seen. Without any of these they are always asked.
+    pub demand_user: bool,
 }
 
 impl Default for Publish {
@@ -39,6 +44,8 @@ impl Default for Publish {
             broadcasts_max: 10_000,
             log: Size(8 << 20),
             key: Vec::new(),
+            user: Vec::new(),
+            demand_user: false,
         }
     }
 }

@@ -123,6 +123,7 @@ impl Config {
         super::pull::check(&self.pull)?;
         self.admin.check(self.auth.jwt.iter().any(|rule| rule.admin))?;
         super::auth::check_keys(&self.publish.key)?;
+        super::user::check(&self.publish.user)?;
         self.limits.check()?;
         for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {
             if on && self.limits.trusted_proxies.is_empty() {

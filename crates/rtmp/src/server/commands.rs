@@ -1,6 +1,7 @@
 //! What publishers and players command. RTMP 1.0 §7.2.
 
-use super::{Asks, Event, Output, Request, RequestId, Role, ServerSession};
+use super::{Asks, Connect, Event, Output, Request, RequestId, Role, ServerSession};
+use crate::adobe::{self, Login};
 use crate::amf::{self, Value};
 use crate::wire::{
     ACK_WINDOW_BYTES, CAPS_RECONNECT, COMMAND_CHUNK_STREAM, CONTROL_CHUNK_STREAM, DATA_CHUNK_STREAM, FOURCCS,
@@ -19,7 +20,7 @@ impl ServerSession {
         // After the command object come the arguments.
         let argument = |n: usize| values.get(3 + n).and_then(Value::as_str);
         match name {
-            "connect" => self.connect(transaction, values.get(2).unwrap_or(&Value::Null)),
+            "connect" => self.connect(transaction, values.get(2).cloned().unwrap_or(Value::Null)),
             "createStream" => self.create_stream(transaction),
             "publish" => self.ask(Asks::Publish, argument(0).ok_or(Error::Command)?, message_stream),
             "play" => self.ask(Asks::Play, argument(0).ok_or(Error::Command)?, message_stream),
@@ -40,13 +41,25 @@ impl ServerSession {
         Ok(())
     }
 
-    fn connect(&mut self, transaction: f64, object: &Value) {
+    fn connect(&mut self, transaction: f64, object: Value) {
         let text = |name: &str| object.member(name).and_then(Value::as_str).unwrap_or_default().to_owned();
         let app = text("app");
         let (app, query) = split_query(&app);
         self.app = app.trim_matches('/').to_owned();
-        self.app_query = query.to_owned();
+        self.app_query = adobe::without_answer(query);
         self.tc_url = text("tcUrl");
+        self.outputs.push_back(Output::Event(Event::Connect(Connect {
+            app: self.app.clone(),
+            query: self.app_query.clone(),
+            tc_url: self.tc_url.clone(),
+            // FMLE began to send it; FFmpeg, librtmp and GStreamer do when they publish.
+            publishes: text("type") == "nonprivate",
+            login: Login::parse(query),
+        })));
+        self.connecting = Some((transaction, object));
+    }
+
+    pub(super) fn connected(&mut self, transaction: f64, object: &Value) {
         let encoding = object.member("objectEncoding").and_then(Value::as_number).unwrap_or(0.0);
         self.send(MessageKind::WindowAckSize, CONTROL_CHUNK_STREAM, 0, &ACK_WINDOW_BYTES.to_be_bytes());
         let bandwidth = [&ACK_WINDOW_BYTES.to_be_bytes()[..], &[2]].concat();
@@ -135,10 +148,15 @@ impl ServerSession {
 
     fn refuse_command(&mut self, transaction: f64, name: &str) {
         let shown: String = name.chars().take(64).collect();
+        let text = format!("this server has no command {shown}");
+        self.error(transaction, "NetConnection.Call.Failed", &text);
+    }
+
+    pub(super) fn error(&mut self, transaction: f64, code: &str, description: &str) {
         let info = Value::object(&[
             ("level", "error".into()),
-            ("code", "NetConnection.Call.Failed".into()),
-            ("description", Value::String(format!("this server has no command {shown}"))),
+            ("code", code.into()),
+            ("description", description.into()),
         ]);
         self.call("_error", transaction, &[Value::Null, info], 0);
     }

@@ -1,7 +1,7 @@
 //! One publisher or player, seen from the server.
 //!
-//! `handle_input` takes bytes in; `poll_output` gives bytes to send and events to act on, in order. A request
-//! to publish or play waits for `accept_*` or `reject`. See `LIFECYCLE.md`.
+//! `handle_input` takes bytes in; `poll_output` gives bytes to send and events to act on, in order. A `connect`,
+//! and a request to publish or play, waits for `accept_*` or `reject*`. See `LIFECYCLE.md`.
 
 mod commands;
 mod control;
@@ -9,6 +9,7 @@ mod farewell;
 
 pub use farewell::write_play_end;
 
+use crate::adobe::Login;
 use crate::aggregate::Aggregate;
 use crate::amf::Value;
 use crate::chunk::{self, Reader};
@@ -30,6 +31,21 @@ impl Default for ServerConfig {
     fn default() -> Self {
         ServerConfig { request_timeout: Duration::from_secs(10) }
     }
+}
+
+/// What a peer that connects says, before it asks for anything.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connect {
+    /// The app, without query.
+    pub app: String,
+    /// The query of the app, without the answer of [`Connect::login`].
+    pub query: String,
+    /// The `tcUrl` of the connection.
+    pub tc_url: String,
+    /// Whether it says that it is a publisher; players never do.
+    pub publishes: bool,
+    /// Which user it is.
+    pub login: Login,
 }
 
 /// Names a request within its session.
@@ -54,6 +70,8 @@ pub struct Request {
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// The peer connects; it waits for `accept_connect` or `reject_connect`.
+    Connect(Connect),
     /// The peer wants to publish.
     Publish(Request),
     /// The peer wants to play.
@@ -139,6 +157,8 @@ pub struct ServerSession {
     hello: BytesMut,
     reader: Reader,
     outputs: VecDeque<Output>,
+    /// The `connect` that waits for an answer: its transaction and command object.
+    connecting: Option<(f64, Value)>,
     app: String,
     app_query: String,
     tc_url: String,
@@ -168,6 +188,7 @@ impl ServerSession {
             hello: BytesMut::new(),
             reader: Reader::default(),
             outputs: VecDeque::with_capacity(OUTPUTS_HINT),
+            connecting: None,
             app: String::new(),
             app_query: String::new(),
             tc_url: String::new(),
@@ -183,7 +204,7 @@ impl ServerSession {
         }
     }
 
-    /// Takes bytes of the peer in. What follows a request in the same bytes waits until the request is answered, as some
+    /// Takes bytes of the peer in. What follows a `connect` or a request in the same bytes waits until that is answered, as some
     /// encoders send their first media without waiting; then call this once more, with no bytes.
     ///
     /// # Errors
@@ -198,6 +219,7 @@ impl ServerSession {
         }
         if self.phase == Phase::Open {
             while !matches!(self.role, Role::Asked(..))
+                && self.connecting.is_none()
                 && let Some(message) = self.reader.message()?
             {
                 self.message(&message)?;
@@ -223,6 +245,20 @@ impl ServerSession {
     /// The next thing to send or act on.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
+    }
+
+    /// Lets the peer connect.
+    pub fn accept_connect(&mut self) {
+        if let Some((transaction, object)) = self.connecting.take() {
+            self.connected(transaction, &object);
+        }
+    }
+
+    /// Refuses a peer that connects. It reads why, then connects anew with what it lacked, or gives up; its owner closes.
+    pub fn reject_connect(&mut self, description: &str) {
+        if let Some((transaction, _)) = self.connecting.take() {
+            self.error(transaction, "NetConnection.Connect.Rejected", description);
+        }
     }
 
     /// Lets the publisher begin.

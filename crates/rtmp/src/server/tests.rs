@@ -1,6 +1,7 @@
 //! Our client against our server, and what misbehaving peers can do.
 
 use super::*;
+use crate::adobe;
 use crate::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 use testkit::Random;
 
@@ -56,6 +57,11 @@ impl Pair {
                     }
                     Output::Event(event) => {
                         match &event {
+                            Event::Connect(_) => {
+                                self.server.accept_connect();
+                                self.server.handle_input(&[]).unwrap();
+                                continue;
+                            }
                             Event::Publish(r) => self.server.accept_publish(r.id),
                             Event::Play(r) => self.server.accept_play(r.id),
                             _ => {}
@@ -116,6 +122,7 @@ fn a_refused_publisher_is_told_why() {
         while let Some(output) = server.poll_output() {
             match output {
                 Output::Send(bytes) => client.handle_input(&bytes).unwrap(),
+                Output::Event(Event::Connect(_)) => server.accept_connect(),
                 Output::Event(Event::Publish(r)) => {
                     server.reject(r.id, RejectCode::PublishDenied, "wrong key");
                 }
@@ -232,6 +239,7 @@ fn feed(bytes: &[u8], random: &mut Random) {
         }
         while let Some(output) = server.poll_output() {
             match output {
+                Output::Event(Event::Connect(_)) => server.accept_connect(),
                 Output::Event(Event::Publish(r)) => server.accept_publish(r.id),
                 Output::Event(Event::Play(r)) => server.accept_play(r.id),
                 _ => {}
@@ -311,4 +319,72 @@ fn a_publisher_that_says_goodbye_is_heard_and_its_metadata_comes_unwrapped() {
     pair.client.finish();
     pair.drive();
     assert_eq!(pair.server_events.last(), Some(&Event::PublishEnded));
+}
+
+/// What a server with a user answers to a publisher whose app is this, and whether it let it in.
+fn log_in(app: &str, name: &str) -> (Option<String>, Vec<Event>) {
+    const OPAQUE: &str = "c2FsdHkxMTIyMzM0NDU1NjY3";
+    let config = ClientConfig { app: app.to_owned(), ..config(name) };
+    let mut client = ClientSession::publish(config, &[3; PACKET_BYTES]);
+    let (mut server, mut events, mut told) = (server(), vec![], None);
+    for _ in 0..20 {
+        while let Some(output) = client.poll_output() {
+            match output {
+                ClientOutput::Send(bytes) => server.handle_input(&bytes).unwrap(),
+                ClientOutput::Event(ClientEvent::Rejected(_, text)) => told = Some(text),
+                ClientOutput::Event(_) => {}
+            }
+        }
+        while let Some(output) = server.poll_output() {
+            let event = match output {
+                Output::Send(bytes) => {
+                    client.handle_input(&bytes).unwrap();
+                    continue;
+                }
+                Output::Event(event) => event,
+            };
+            if let Event::Connect(connect) = &event {
+                let refusal = match &connect.login {
+                    Login::Silent => Some(adobe::Refusal::NameUser),
+                    Login::User(user) => {
+                        let challenge = adobe::Challenge::new(OPAQUE).unwrap();
+                        Some(adobe::Refusal::Answer { user, challenge })
+                    }
+                    Login::Answer(answer) if answer.proves("right-password") => None,
+                    Login::Answer(answer) => Some(adobe::Refusal::Failed { user: answer.user() }),
+                };
+                match refusal {
+                    Some(refusal) => server.reject_connect(&refusal.description()),
+                    None => server.accept_connect(),
+                }
+                server.handle_input(&[]).unwrap();
+            }
+            events.push(event);
+        }
+    }
+    (told, events)
+}
+
+#[test]
+fn a_user_names_itself_answers_and_is_in_on_the_third_connection() {
+    let mut app = "live".to_owned();
+    for _ in 0..2 {
+        let (told, events) = log_in(&app, "x");
+        assert_eq!(events.len(), 1, "asks before it is in: {events:?}");
+        let query = adobe::client_query(&told.unwrap(), "alice", "right-password", "c0ffee").unwrap();
+        app = format!("live{query}");
+    }
+    let (told, events) = log_in(&app, "x?a=b");
+    let Some(Event::Publish(request)) = events.last() else { panic!("{told:?}") };
+    assert_eq!((request.app.as_str(), request.name.as_str()), ("live", "x"));
+    assert_eq!(request.query, "a=b&authmod=adobe&user=alice");
+}
+
+#[test]
+fn a_wrong_password_fails_in_the_words_of_the_protocol() {
+    let (told, _) = log_in("live?authmod=adobe&user=alice", "x");
+    let query = adobe::client_query(&told.unwrap(), "alice", "wrong-password", "c0ffee").unwrap();
+    let (told, events) = log_in(&format!("live{query}"), "x");
+    assert_eq!(events.len(), 1);
+    assert!(told.unwrap().contains("?reason=authfailed"));
 }

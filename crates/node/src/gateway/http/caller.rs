@@ -46,6 +46,7 @@ impl Caller {
             host: self.host.clone(),
             query: query.to_owned(),
             bearer: self.bearer.clone(),
+            login: None,
             peer,
             protocol,
         }

@@ -13,7 +13,7 @@ use crate::publishing::{PublishError, Publishing};
 use crate::sessions::{Ending, Protocol, SessionGuard};
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
-use rtmp::{Event, Output, RejectCode, Request, ServerConfig, ServerSession};
+use rtmp::{Connect, Event, Output, RejectCode, Request, ServerConfig, ServerSession};
 use std::io::{Error, ErrorKind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -99,6 +99,8 @@ struct Session {
     gateway: Arc<Gateway>,
     publishing: Option<(Publishing, SessionGuard)>,
     out: BytesMut,
+    /// The user that it showed to be when it connected.
+    login: Option<rtmp::adobe::Answer>,
 }
 
 /// Bytes read at a time.
@@ -117,7 +119,7 @@ impl Session {
         };
         let config = ServerConfig { request_timeout: limits.rules().config.rtmp_request.0 };
         let wire = ServerSession::new(&config, Instant::now(), random);
-        let mut session = Session { io, wire, gateway, publishing: None, out: BytesMut::new() };
+        let mut session = Session { io, wire, gateway, publishing: None, out: BytesMut::new(), login: None };
         match session.drive(life).await {
             Ok(playing) => session.hand_over(playing),
             Err(end) => {
@@ -209,6 +211,10 @@ impl Session {
         while let Some(output) = self.wire.poll_output() {
             match output {
                 Output::Send(bytes) => self.out.extend_from_slice(&bytes),
+                Output::Event(Event::Connect(connect)) => {
+                    refused = self.connect(&connect).err();
+                    self.wire.handle_input(&[])?;
+                }
                 Output::Event(Event::Publish(request)) => {
                     refused = self.publish(&request, now).await.err();
                     // Media that came along with the request.
@@ -252,6 +258,22 @@ impl Session {
         // Timers stand still meanwhile.
         tokio::time::timeout(SEND_TIME_MAX, sent).await.map_err(|_| Error::from(ErrorKind::TimedOut))??;
         Ok(())
+    }
+
+    /// Asks for user and password where they are needed.
+    fn connect(&mut self, connect: &Connect) -> Result<(), String> {
+        let host = host_of(&connect.tc_url);
+        match self.gateway.auth.log_in(connect, host, self.io.peer()) {
+            Ok(login) => {
+                self.login = login;
+                self.wire.accept_connect();
+                Ok(())
+            }
+            Err(denied) => {
+                self.wire.reject_connect(&denied.description());
+                Err(denied.to_string())
+            }
+        }
     }
 
     async fn publish(&mut self, request: &Request, now: Instant) -> Result<(), String> {
@@ -312,6 +334,7 @@ impl Session {
             host: host_of(&request.tc_url),
             query: request.query.clone(),
             bearer: None,
+            login: self.login.clone(),
             peer: self.io.peer(),
             protocol: Protocol::Rtmp,
         })
