@@ -50,10 +50,23 @@ impl Obs {
     /// # Errors
     /// When it isn't there in time.
     pub fn start(server: &Server, key: &str, clip: &Clip) -> Result<Obs> {
+        Obs::start_as(server, key, None, clip)
+    }
+
+    /// The same as a user with a password ("Use authentication").
+    ///
+    /// # Errors
+    /// When it isn't there in time.
+    pub fn start_as(server: &Server, key: &str, user: Option<(&str, &str)>, clip: &Clip) -> Result<Obs> {
         let folder = Folder::new()?;
         let home = folder.file("");
         let port = server.ports.beside;
-        configure(&home, port, &server.rtmp("/live"), key)?;
+        let (name, password) = user.unwrap_or_default();
+        let settings = json!({
+            "server": server.rtmp("/live"), "key": key,
+            "use_auth": user.is_some(), "username": name, "password": password,
+        });
+        configure(&home, port, &settings)?;
         let display = Tool::new("Xvfb").words("-displayfd 1 -screen 0 640x480x24 -nolisten tcp").start()?;
         let number = until(LIMIT, "a display", || {
             let shown = String::from_utf8_lossy(&display.out_so_far()).into_owned();
@@ -212,7 +225,7 @@ impl Obs {
 }
 
 /// Writes the files of a new installation whose user has entered server and key.
-fn configure(home: &Path, port: u16, url: &str, key: &str) -> Result<()> {
+fn configure(home: &Path, port: u16, settings: &Value) -> Result<()> {
     let profile = home.join("obs-studio/basic/profiles/test");
     std::fs::create_dir_all(&profile)?;
     // A folder for sockets must be the user's alone.
@@ -223,8 +236,7 @@ fn configure(home: &Path, port: u16, url: &str, key: &str) -> Result<()> {
     );
     std::fs::write(home.join("obs-studio/global.ini"), format!("{GLOBAL}{remote}"))?;
     std::fs::write(profile.join("basic.ini"), PROFILE)?;
-    let service =
-        json!({ "type": "rtmp_custom", "settings": { "server": url, "key": key, "use_auth": false } });
+    let service = json!({ "type": "rtmp_custom", "settings": settings });
     std::fs::write(profile.join("service.json"), service.to_string())?;
     Ok(())
 }
