@@ -79,7 +79,7 @@ if ! [[ -x $tools/ffmpeg9 ]]; then
     echo "installing ffmpeg 9 into $tools"
     mkdir -p "$tools"
     python3 -m venv "$tools/venv"
-    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check imageio-ffmpeg==0.8.1
+    "$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check imageio-ffmpeg==0.8.1
     binary=$("$tools/venv/bin/python" -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')
     ln -sf "$(realpath --relative-to="$tools" "$binary")" "$tools/ffmpeg9"
 fi
@@ -87,7 +87,7 @@ fi
 # Checkers of the API's description, and of what it promises.
 if ! [[ -x $tools/venv/bin/schemathesis ]]; then
     echo "installing schemathesis into $tools"
-    "$tools/venv/bin/pip" install --quiet --disable-pip-version-check schemathesis==4.32.5 openapi-spec-validator==0.9.0
+    "$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5 openapi-spec-validator==0.9.0
 fi
 
 echo "test tools are there: $("$tools/ffmpeg9" -version | head -n 1 | cut -d' ' -f1-3)"
