@@ -19,7 +19,8 @@ use std::process::ExitCode;
     floodtide serve --config floodtide.toml\n  \
     floodtide config check floodtide.toml     what is wrong in it, with line and key\n  \
     floodtide doctor                          what on this machine stands in the way\n  \
-    floodtide ctl key add --path live/alice   a stream key for one path"
+    floodtide ctl key add --path live/alice   a stream key for one path\n  \
+    floodtide ctl status                      how the running server fares, and what is live"
 )]
 pub(crate) struct Cli {
     #[command(subcommand)]
@@ -45,7 +46,7 @@ enum Command {
         after_help = "Ends with 1 if something fails. Run it as the server's user, and with its environment."
     )]
     Doctor(doctor::Options),
-    /// Keys, tokens and signed URLs.
+    /// Look at a running server and act on it; make keys, tokens and signed URLs.
     Ctl(Box<ctl::Options>),
     Load(Box<load::Args>),
     /// Print the completions of a shell.

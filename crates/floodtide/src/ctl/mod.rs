@@ -1,14 +1,21 @@
 //! `floodtide ctl`: what an operator does from the command line.
 //!
 //! - [`key`], [`token`], [`url`] make credentials, without a running server
+//! - [`online`] looks at a running server and acts on it; [`follow`] shows what happens, [`client`] asks
 
+mod client;
+mod follow;
 mod key;
+mod online;
 mod token;
 mod url;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use client::Client;
 use node::config::{Config, Layers, Surroundings};
+use serde_json::Value;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -49,6 +56,8 @@ enum Command {
         floodtide ctl --config floodtide.toml url publish --path live/alice --ttl 2h"
     )]
     Url(url::Command),
+    #[command(flatten)]
+    Online(online::Command),
 }
 
 /// Where the server has its things.
@@ -63,6 +72,12 @@ struct Place {
     /// Answer with JSON instead of text.
     #[arg(long, global = true)]
     json: bool,
+    /// Where the API of the running server is; from admin.listen of the configuration if not said.
+    #[arg(long, value_name = "URL", global = true, env = "FLOODTIDE_CTL_URL")]
+    url: Option<String>,
+    /// The credential for it: an admin.token, or an administrator's JWT.
+    #[arg(long, value_name = "TOKEN", global = true, env = "FLOODTIDE_CTL_TOKEN", hide_env_values = true)]
+    token: Option<String>,
 }
 
 /// How long something shall hold: `90s`, `6h`, `30d`.
@@ -74,10 +89,46 @@ pub(crate) fn run(options: &Options) -> Result<()> {
         Command::Key(command) => key::run(&options.place, command),
         Command::Token(command) => token::run(&options.place, command),
         Command::Url(command) => url::run(&options.place, command),
+        Command::Online(command) => options.place.ask(command),
     }
 }
 
 impl Place {
+    /// Asks the running server.
+    fn ask(&self, command: &online::Command) -> Result<()> {
+        let client = Client::new(&self.url()?, self.token.clone())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(online::run(self, &client, command))
+    }
+
+    /// Where the server's API is. Whoever listens on all addresses listens on this machine's own.
+    fn url(&self) -> Result<String> {
+        if let Some(url) = &self.url {
+            return Ok(url.clone());
+        }
+        let mut listen = self.configuration()?.admin.listen;
+        if listen.ip().is_unspecified() {
+            let own: IpAddr =
+                if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
+            listen.set_ip(own);
+        }
+        Ok(format!("http://{listen}"))
+    }
+
+    /// Prints an answer, as it is or as a person reads it.
+    fn show(&self, answer: &Value, text: impl FnOnce(&Value) -> String) {
+        if self.json {
+            println!("{answer:#}");
+        } else {
+            println!("{}", text(answer).trim_end());
+        }
+    }
+
+    /// Prints that something is done.
+    fn done(&self, said: &str, answer: &Value) {
+        self.show(answer, |_| said.to_owned());
+    }
+
     /// The configuration that the server would read.
     fn configuration(&self) -> Result<Config> {
         let layers = self.config.as_deref().map_or_else(Layers::default, Layers::file);
