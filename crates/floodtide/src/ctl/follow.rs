@@ -73,9 +73,9 @@ async fn follow(place: &Place, events: &mut Events, shown: fn(&Value) -> String)
     while let Some(one) = events.next().await? {
         let mut out = std::io::stdout().lock();
         if place.json {
-            writeln!(out, "{one}")?
+            writeln!(out, "{one}")?;
         } else {
-            writeln!(out, "{}", shown(&one))?
+            writeln!(out, "{}", shown(&one))?;
         }
         out.flush()?;
     }

@@ -288,9 +288,8 @@ fn reloaded_text(reloaded: &Value) -> String {
     if !restart.is_empty() {
         lines.push(format!("needs a restart: {restart}"));
     }
-    match reloaded["revoked"].as_u64() {
-        Some(revoked @ 1..) => lines.push(format!("{revoked} sessions end: the new rules don't allow them")),
-        _ => {}
+    if let Some(revoked @ 1..) = reloaded["revoked"].as_u64() {
+        lines.push(format!("{revoked} sessions end: the new rules don't allow them"));
     }
     lines.join("\n")
 }
