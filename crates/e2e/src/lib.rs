@@ -9,10 +9,12 @@
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
 //! - [`Nginx`] somebody else's RTMP server; [`Pebble`] an authority for certificates
+//! - [`Certificate`] one that signs itself
 //! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
 
+mod certificate;
 pub mod clips;
 pub mod compare;
 mod crowd;
@@ -36,6 +38,7 @@ mod viewer;
 pub mod wait;
 pub mod websocket;
 
+pub use certificate::Certificate;
 pub use crowd::Crowd;
 pub use flood::{Flood, knock};
 pub use folder::{Folder, project};

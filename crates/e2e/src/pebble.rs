@@ -1,5 +1,6 @@
 //! Pebble, an authority of ACME for tests. Every name is on 127.0.0.1 to it.
 
+use crate::certificate::Certificate;
 use crate::folder::Folder;
 use crate::server::{self, Ports};
 use crate::tool::{Running, Tool};
@@ -27,12 +28,7 @@ impl Pebble {
     /// When it can't be started or isn't ready in time.
     pub fn start(http: u16) -> Result<Pebble> {
         let (folder, ports) = (Folder::new()?, server::free_ports()?);
-        let (certificate, key) = (folder.file("cert.pem"), folder.file("key.pem"));
-        let openssl =
-            Tool::new("openssl").words("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost");
-        let openssl = openssl.words("-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext");
-        let openssl = openssl.words("basicConstraints=critical,CA:FALSE -keyout").arg(&key).arg("-out");
-        openssl.arg(&certificate).succeed(LIMIT)?;
+        let Certificate { chain: certificate, key } = Certificate::make(folder.path(), "cert", "localhost")?;
         let config = format!(
             "{{\"pebble\": {{\"listenAddress\": \"127.0.0.1:{}\", \"managementListenAddress\": \"127.0.0.1:{}\", \
              \"certificate\": {certificate:?}, \"privateKey\": {key:?}, \"httpPort\": {http}, \"tlsPort\": 1, \

@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::wait::{Look, until};
-use e2e::{Folder, Pebble, Publisher, Server, Tool, clips};
+use e2e::{Certificate, Folder, Pebble, Publisher, Server, Tool, clips};
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,11 +12,8 @@ const LIMIT: Duration = Duration::from_secs(30);
 /// A certificate of its own for one name: the paths of certificate and key.
 fn make(folder: &Path, file: &str, name: &str) -> Result<(PathBuf, PathBuf)> {
     std::fs::create_dir_all(folder)?;
-    let (certificate, key) = (folder.join(format!("{file}.pem")), folder.join(format!("{file}.key")));
-    let openssl = Tool::new("openssl").words("req -x509 -newkey rsa:2048 -nodes -days 2 -subj");
-    let openssl = openssl.arg(format!("/CN={name}")).arg("-addext").arg(format!("subjectAltName=DNS:{name}"));
-    openssl.arg("-keyout").arg(&key).arg("-out").arg(&certificate).succeed(LIMIT)?;
-    Ok((certificate, key))
+    let Certificate { chain, key } = Certificate::make(folder, file, name)?;
+    Ok((chain, key))
 }
 
 /// Whether a client that trusts only this certificate gets an answer from `https://NAME`.

@@ -3,7 +3,8 @@
 use anyhow::{Result, ensure};
 use e2e::http::fetch;
 use e2e::wait::{Look, until};
-use e2e::{Publisher, Server, Tool, Viewer, clips};
+use e2e::{Certificate, Folder, Publisher, Server, Tool, Viewer, clips};
+use serde_json::Value;
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -76,40 +77,76 @@ fn what_needs_a_restart_is_said_and_the_rest_is_applied_by_a_signal() -> Result<
     Ok(())
 }
 
-/// 20 publishers and 1,000 viewers live through 50 new configurations; a publisher whose key goes ends each time.
+/// 20 publishers and 1,000 viewers live through 50 new configurations, half of them by signal and half by the file's change;
+/// a publisher whose key goes ends each time.
 #[test]
 fn fifty_reloads_under_a_thousand_viewers_cut_nobody_whose_rule_did_not_change() -> Result<()> {
-    let server = Server::serve(&changing(0))?;
+    let folder = Folder::new()?;
+    let make = |file| Certificate::make(folder.path(), file, "localhost");
+    let pair = [make("even")?, make("odd")?];
+    let server = Server::serve(&changing(0, &pair))?;
     let clip = clips::long()?;
     let publishers: Vec<Publisher> = (0..20)
         .map(|n| Publisher::start(server.ports.rtmp, &format!("x{n}?key=steady"), &clip))
         .collect::<Result<_>>()?;
     server.wait_live("live/x19")?;
     let crowd = Tool::floodtide()
-        .words("load view --quiet -n 1000 --broadcasts 20 --ramp 1000 --warmup 4s --duration 30s --json -")
+        .words("load view --quiet -n 1000 --broadcasts 20 --ramp 1000 --warmup 4s --duration 70s --json -")
         .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --url")
         .arg(server.http("/live/x{i}.flv"));
     let watching = std::thread::spawn(move || crowd.run(Duration::from_secs(120)));
+    let over_tls = Tool::new("curl").words("--silent --max-time 70 --output /dev/null --cacert");
+    let over_tls = over_tls.arg(&pair[0].chain).arg("-w").arg("%{exitcode} %{time_total} %{size_download}");
+    let over_tls = over_tls.arg(server.https("/live/x0.flv")).start()?;
     for round in 1..=50 {
         let key = format!("odd/y?key=key{}", round - 1);
         let ending = Publisher::start(server.ports.rtmp, &key, &clip)?;
-        server.configure(&changing(round))?;
+        server.configure(&changing(round, &pair))?;
+        if round.is_multiple_of(2) {
+            Tool::new("kill").words("-HUP").arg(server.pid().to_string()).succeed(LIMIT)?;
+        }
         ending.ended(LIMIT)?;
+        what_is_new_holds(&server, round, &pair)?;
     }
+    ensure!(!watching.is_finished(), "the viewers were gone before the last reload");
     let result = watching.join().map_err(|_| anyhow::anyhow!("the crowd panicked"))??;
     ensure!(result.status.success(), "{result}");
     let ended: Vec<_> = publishers.iter().filter_map(Publisher::failure).collect();
     ensure!(ended.is_empty(), "publishers ended: {ended:?}");
+    // 28: curl's own time was over; the server didn't end it.
+    let over_tls = over_tls.finish(LIMIT)?;
+    ensure!(over_tls.text().starts_with("28 "), "the viewer over TLS was ended: {over_tls}");
     ensure!(server.log().matches("configuration reloaded").count() >= 50, "{}", server.log());
     Ok(())
 }
 
-/// A configuration whose key of the app `odd`, grace and collision policy change with every round.
-fn changing(round: usize) -> String {
+/// A configuration whose key of the app `odd`, grace, collision policy, limits, certificate and log level change with every
+/// round.
+fn changing(round: usize, pair: &[Certificate; 2]) -> String {
     let collision = if round.is_multiple_of(2) { "reject" } else { "takeover" };
+    let level = if round.is_multiple_of(2) { "info" } else { "debug" };
     format!(
         "[publish]\ngrace = '{}s'\ncollision = '{collision}'\n[app.live]\nstream_key = 'steady'\n\
-         [app.odd]\nstream_key = 'key{round}'\n",
-        5 + round
+         [app.odd]\nstream_key = 'key{round}'\n[log]\nlevel = '{level}'\n[tls]\n{}\
+         [limits]\nexempt = []\nconnections_per_address = {}\nrequests_per_address = {}\nhttp_idle = '{}s'\n",
+        5 + round,
+        pair[round % 2].toml(),
+        5000 + round,
+        9000 + round,
+        60 + round,
     )
+}
+
+/// New connections get the round's certificate, and the server says the round's limits and log level.
+fn what_is_new_holds(server: &Server, round: usize, pair: &[Certificate; 2]) -> Result<()> {
+    let [now, before] = [&pair[round % 2], &pair[(round + 1) % 2]];
+    for (certificate, expect) in [(now, true), (before, false)] {
+        let curl = Tool::new("curl").words("--silent --output /dev/null --cacert").arg(&certificate.chain);
+        let trusted = curl.arg(server.https("/")).run(LIMIT)?.status.success();
+        ensure!(trusted == expect, "round {round}: {} is trusted: {trusted}", certificate.chain.display());
+    }
+    let config: Value = serde_json::from_str(&fetch(server.ports.admin, "/v1/config", &[])?.text()?)?;
+    ensure!(config["limits"]["connections_per_address"] == 5000 + round, "round {round}: {config:#}");
+    ensure!(config["log"]["level"] == ["info", "debug"][round % 2], "round {round}: {config:#}");
+    Ok(())
 }

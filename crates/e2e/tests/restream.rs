@@ -4,7 +4,7 @@ use anyhow::{Result, ensure};
 use e2e::compare::{publish, same_frames, same_tracks};
 use e2e::frames::{self, Of};
 use e2e::wait::{Look, until};
-use e2e::{Folder, Nginx, Publisher, Server, Tool, Viewer, clips};
+use e2e::{Certificate, Folder, Nginx, Publisher, Server, Tool, Viewer, clips};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(30);
@@ -83,15 +83,10 @@ fn a_wrong_url_or_key_is_told_once_without_secrets_and_the_publisher_goes_on() -
 #[test]
 fn hevc_goes_by_rtmps_to_a_server_whose_authority_is_trusted() -> Result<()> {
     let folder = Folder::new()?;
-    let (certificate, key) = (folder.file("cert.pem"), folder.file("key.pem"));
-    let openssl = Tool::new("openssl").words("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost");
-    let openssl = openssl.words("-addext subjectAltName=DNS:localhost,IP:127.0.0.1 -addext");
-    let openssl = openssl.words("basicConstraints=critical,CA:FALSE -keyout").arg(&key).arg("-out");
-    openssl.arg(&certificate).succeed(LIMIT)?;
-    let tls = format!("{KEY}[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n");
-    let target = Server::serve(&tls)?;
+    let certificate = Certificate::make(folder.path(), "cert", "localhost")?;
+    let target = Server::serve(&format!("{KEY}[tls]\n{}", certificate.toml()))?;
     let config = restream("live/*", &format!("{}?key=k", target.rtmps("/live/{name}")));
-    let trusted = [("SSL_CERT_FILE", &*certificate.to_string_lossy())];
+    let trusted = [("SSL_CERT_FILE", &*certificate.chain.to_string_lossy())];
     let server = Server::serve_with(&config, &trusted)?;
     let clip = clips::hevc_aac()?;
     let publisher = Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv");

@@ -3,7 +3,7 @@
 use anyhow::{Result, ensure};
 use e2e::compare::{publish, same_frames, same_tracks};
 use e2e::frames::Of;
-use e2e::{Folder, Running, Server, Tool, clips};
+use e2e::{Certificate, Folder, Running, Server, Tool, clips};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -11,14 +11,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// A server with a certificate of its own, and a publisher who comes by RTMPS.
 fn live(clip: &clips::Clip) -> Result<(Server, Running, Folder)> {
     let folder = Folder::new()?;
-    let (certificate, key) = (folder.file("cert.pem"), folder.file("key.pem"));
-    let openssl =
-        Tool::new("openssl").words("req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext");
-    let openssl = openssl.words("subjectAltName=DNS:localhost,IP:127.0.0.1 -keyout").arg(&key).arg("-out");
-    openssl.arg(&certificate).succeed(LIMIT)?;
-    let server = Server::serve(&format!(
-        "[publish]\nstream_key = \"s3cret\"\n[tls]\ncertificate = {certificate:?}\nkey = {key:?}\n"
-    ))?;
+    let certificate = Certificate::make(folder.path(), "cert", "localhost")?;
+    let server =
+        Server::serve(&format!("[publish]\nstream_key = \"s3cret\"\n[tls]\n{}", certificate.toml()))?;
     let publisher = publish(clip, "", &server.rtmps("/live/x?key=s3cret"))?;
     server.wait_live("live/x")?;
     Ok((server, publisher, folder))
