@@ -1,13 +1,17 @@
-//! What can be wrong with what publishers send.
+//! What can be wrong with what publishers send, and what can't be muxed.
+
+use media::Codec;
 
 /// Whose fault an error is; decides the log level.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// The publisher's.
     Peer,
+    /// Ours, or that of our settings.
+    Local,
 }
 
-/// What can be wrong with what publishers send.
+/// What can be wrong with what publishers send, and what can't be muxed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
     /// A codec that isn't supported, by its legacy id.
@@ -28,11 +32,29 @@ pub enum Error {
     /// An encrypted tag.
     #[error("an FLV tag is encrypted")]
     Encrypted,
+    /// A codec that RTP doesn't carry here.
+    #[error("RTP can't carry {0:?}; H.264, H.265, AV1, VP9, VP8 and Opus go")]
+    NoRtp(Codec),
+    /// A limit of payloads outside of [`crate::rtp::MTU_MIN`] to [`crate::rtp::MTU_MAX`].
+    #[error("RTP payloads of at most {0} bytes can't be made; 64 to 9000 can, 1200 is usual")]
+    RtpMtu(usize),
+    /// A frame that RTP can't cut is longer than a payload may be.
+    #[error("a frame of {0} bytes doesn't fit into one RTP payload and can't be cut; lower its bitrate")]
+    RtpTooLong(usize),
+    /// A decoder configuration that can't be read.
+    #[error("the decoder configuration of {0:?} can't be read")]
+    Config(Codec),
+    /// A frame that isn't in normal form.
+    #[error("a frame of {0:?} is not in normal form")]
+    NotNormal(Codec),
 }
 
 impl Error {
     /// Whose fault it is.
     pub fn fault(&self) -> Fault {
-        Fault::Peer
+        match self {
+            Error::NoRtp(_) | Error::RtpMtu(_) => Fault::Local,
+            _ => Fault::Peer,
+        }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`flv`] FLV tags and the tag bodies that RTMP carries, legacy and enhanced
 //! - [`fmp4`] CMAF init segments and fragments
+//! - [`rtp`] RTP payload formats
 //! - [`ts`] MPEG transport streams
 //! - [`timeline`] a publisher's 32-bit milliseconds to the broadcast's own timeline
 
@@ -9,6 +10,7 @@ mod error;
 pub mod flv;
 pub mod fmp4;
 mod nal;
+pub mod rtp;
 pub mod timeline;
 pub mod ts;
 

@@ -1,47 +1,114 @@
-//! AV1: the `av1C` record (AV1 in ISOBMFF §2.3) and its sequence header.
+//! AV1: OBUs, the `av1C` record (AV1 in ISOBMFF §2.3) and its sequence header.
 
 use super::bits::Bits;
+use bytes::{BufMut, BytesMut};
 
-/// Bytes of the record before its OBUs.
-const RECORD_HEAD_BYTES: usize = 4;
-/// OBU type of a sequence header. AV1 §6.2.2.
-const SEQUENCE_HEADER: u8 = 1;
-/// A size has so many bytes at most. AV1 §4.10.5.
-const SIZE_BYTES_MAX: usize = 8;
+/// OBU types. AV1 §6.2.2.
+pub mod obu {
+    /// What a coded video sequence begins with.
+    pub const SEQUENCE_HEADER: u8 = 1;
+    /// The begin of a temporal unit.
+    pub const TEMPORAL_DELIMITER: u8 = 2;
+    /// The header of a frame, without its tiles.
+    pub const FRAME_HEADER: u8 = 3;
+    /// A frame with its tiles.
+    pub const FRAME: u8 = 6;
+    /// Tiles for large scale decoding.
+    pub const TILE_LIST: u8 = 8;
+    /// Nothing.
+    pub const PADDING: u8 = 15;
+}
 
-/// Width and height in pixels of the largest frame; `None` when the record has no sequence header that can be read.
-pub fn size(record: &[u8]) -> Option<(u32, u32)> {
-    let mut rest = record.get(RECORD_HEAD_BYTES..)?;
-    loop {
-        let (kind, body, later) = obu(rest)?;
-        if kind == SEQUENCE_HEADER {
-            return frame_size(body);
+/// One open bitstream unit. AV1 §5.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obu<'a> {
+    /// Its type.
+    pub kind: u8,
+    /// Header byte and, if there is one, extension byte.
+    header: &'a [u8],
+    /// What follows header and size.
+    pub body: &'a [u8],
+}
+
+impl<'a> Obu<'a> {
+    /// Appends it without size field, as RTP has it.
+    pub fn put_bare(&self, out: &mut BytesMut) {
+        out.put_u8(self.header[0] & !HAS_SIZE);
+        out.put_slice(&self.header[1..]);
+        out.put_slice(self.body);
+    }
+
+    /// Appends it with a size field, as frames in normal form have it.
+    pub fn put_sized(&self, out: &mut BytesMut) {
+        out.put_u8(self.header[0] | HAS_SIZE);
+        out.put_slice(&self.header[1..]);
+        put_leb128(out, self.body.len());
+        out.put_slice(self.body);
+    }
+
+    /// The first OBU, and what comes after it; one without size has all the rest. `None` when it is cut short.
+    pub fn parse(bytes: &'a [u8]) -> Option<(Obu<'a>, &'a [u8])> {
+        let head = *bytes.first()?;
+        let header_bytes = if head & HAS_EXTENSION == 0 { 1 } else { 2 };
+        let (header, rest) = bytes.split_at_checked(header_bytes)?;
+        let kind = head >> 3 & 0x0f;
+        if head & HAS_SIZE == 0 {
+            return Some((Obu { kind, header, body: rest }, &[]));
         }
-        rest = later;
+        let (size, rest) = leb128(rest)?;
+        let (body, later) = rest.split_at_checked(size)?;
+        Some((Obu { kind, header, body }, later))
     }
 }
 
-/// Type and body of the first OBU, and what comes after it. AV1 §5.3.
-fn obu(bytes: &[u8]) -> Option<(u8, &[u8], &[u8])> {
-    let (head, mut rest) = bytes.split_first()?;
-    if head & 4 != 0 {
-        rest = rest.get(1..)?;
-    }
-    let kind = head >> 3 & 0x0f;
-    if head & 2 == 0 {
-        return Some((kind, rest, &[]));
-    }
-    let mut size = 0_u64;
-    for i in 0..SIZE_BYTES_MAX {
+/// `obu_extension_flag`.
+const HAS_EXTENSION: u8 = 4;
+/// `obu_has_size_field`.
+const HAS_SIZE: u8 = 2;
+
+/// The OBUs of a temporal unit; ends at the first that is cut short.
+pub fn obus(unit: &[u8]) -> impl Iterator<Item = Obu<'_>> {
+    let mut rest = unit;
+    std::iter::from_fn(move || {
+        let (obu, later) = Obu::parse(rest)?;
+        rest = later;
+        Some(obu)
+    })
+}
+
+/// A number in groups of seven bits, and what comes after it; `None` if it is cut short or above 32 bits. AV1 §4.10.5.
+pub fn leb128(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let mut value = 0_u64;
+    let mut rest = bytes;
+    for i in 0..LEB128_BYTES_MAX {
         let (byte, later) = rest.split_first()?;
         rest = later;
-        size |= u64::from(byte & 0x7f) << (7 * i);
+        value |= u64::from(byte & 0x7f) << (7 * i);
         if byte & 0x80 == 0 {
-            break;
+            return Some((u32::try_from(value).ok()? as usize, rest));
         }
     }
-    let (body, later) = rest.split_at_checked(usize::try_from(size).ok()?)?;
-    Some((kind, body, later))
+    None
+}
+
+/// Appends a number in as few groups as it needs.
+pub fn put_leb128(out: &mut BytesMut, mut value: usize) {
+    while value > 0x7f {
+        out.put_u8(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.put_u8(value as u8);
+}
+
+/// Bytes of the record before its OBUs.
+pub const RECORD_HEAD_BYTES: usize = 4;
+/// A number has so many bytes at most. AV1 §4.10.5.
+const LEB128_BYTES_MAX: usize = 8;
+
+/// Width and height in pixels of the largest frame; `None` when the record has no sequence header that can be read.
+pub fn size(record: &[u8]) -> Option<(u32, u32)> {
+    let header = obus(record.get(RECORD_HEAD_BYTES..)?).find(|o| o.kind == obu::SEQUENCE_HEADER)?;
+    frame_size(header.body)
 }
 
 /// The size that a sequence header tells. AV1 §5.5.1.
