@@ -47,6 +47,16 @@ enum Command {
     )]
     Doctor(doctor::Options),
     /// Look at a running server and act on it; make keys, tokens and signed URLs.
+    #[command(after_help = "Examples:\n  \
+        floodtide ctl status                       how the server fares, and what is live\n  \
+        floodtide ctl broadcast live/alice         its tracks, health, advice, sessions\n  \
+        floodtide ctl sessions --role viewer --path live/alice --json\n  \
+        floodtide ctl kick 5f1c                    the id stands in the list of sessions\n  \
+        floodtide ctl events --watch --types broadcast,health\n  \
+        floodtide ctl logs --watch --level warn\n  \
+        floodtide ctl reload                       read the configuration again\n  \
+        floodtide ctl --url https://host:9443 --token-file ~/.floodtide-token status\n\n\
+        A credential comes from a file (--token-file) or from the variable FLOODTIDE_CTL_TOKEN. Ends with 1 if it fails.")]
     Ctl(Box<ctl::Options>),
     Load(Box<load::Args>),
     /// Print the completions of a shell.

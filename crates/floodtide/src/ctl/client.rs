@@ -16,7 +16,7 @@ use std::time::Duration;
 
 /// A server, and who asks it.
 #[derive(Debug)]
-pub(super) struct Client {
+pub(crate) struct Client {
     base: String,
     token: Option<String>,
     http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -35,7 +35,7 @@ pub(super) struct Events {
 #[derive(Debug)]
 enum NoAnswer {
     /// Nobody is there.
-    Connect,
+    Connect(String),
     Timeout,
     Broken(String),
 }
@@ -46,6 +46,11 @@ const ANSWER_MAX: Duration = Duration::from_secs(30);
 const ANSWER_BYTES_MAX: usize = 64 << 20;
 /// One event.
 const EVENT_BYTES_MAX: usize = 1 << 20;
+
+/// Runs what asks a server.
+pub(crate) fn wait<T>(asking: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(asking)
+}
 
 impl Client {
     /// For the server at `base`, such as `http://127.0.0.1:9080`.
@@ -78,14 +83,15 @@ impl Client {
     }
 
     pub(super) async fn get(&self, target: &str) -> Result<Value> {
-        self.ask(Method::GET, target, None).await
+        self.ask(Method::GET, target, String::new()).await
     }
 
     pub(super) async fn delete(&self, target: &str) -> Result<Value> {
-        self.ask(Method::DELETE, target, None).await
+        self.ask(Method::DELETE, target, String::new()).await
     }
 
-    pub(super) async fn post(&self, target: &str, body: Option<&Value>) -> Result<Value> {
+    /// `body` is a configuration (TOML), or empty.
+    pub(crate) async fn post(&self, target: &str, body: String) -> Result<Value> {
         self.ask(Method::POST, target, body).await
     }
 
@@ -97,21 +103,20 @@ impl Client {
         }
         let answer = self.send(request.body(Full::default())?).await?;
         if !answer.status().is_success() {
-            return Err(self.refused(answer).await);
+            return Err(self.refused(target, answer).await);
         }
         let last_id = last_id.map(str::to_owned);
         Ok(Events { body: answer.into_body(), read: BytesMut::new(), last_id })
     }
 
-    async fn ask(&self, method: Method, target: &str, body: Option<&Value>) -> Result<Value> {
+    async fn ask(&self, method: Method, target: &str, body: String) -> Result<Value> {
         let mut request = self.request(method, target);
-        if body.is_some() {
-            request = request.header(CONTENT_TYPE, "application/json");
+        if !body.is_empty() {
+            request = request.header(CONTENT_TYPE, "application/toml");
         }
-        let body = body.map(Value::to_string).unwrap_or_default();
         let answer = self.send(request.body(Full::from(body))?).await?;
         if !answer.status().is_success() {
-            return Err(self.refused(answer).await);
+            return Err(self.refused(target, answer).await);
         }
         let body = self.body(answer).await?;
         if body.is_empty() {
@@ -132,12 +137,14 @@ impl Client {
     async fn send(&self, request: Request<Full<Bytes>>) -> Result<Response<Incoming>> {
         let answer = match tokio::time::timeout(ANSWER_MAX, self.http.request(request)).await {
             Ok(Ok(answer)) => Ok(answer),
-            Ok(Err(error)) if error.is_connect() => Err(NoAnswer::Connect),
-            Ok(Err(error)) => Err(NoAnswer::Broken(error.to_string())),
+            Ok(Err(error)) if error.is_connect() => Err(NoAnswer::Connect(cause(&error))),
+            Ok(Err(error)) => Err(NoAnswer::Broken(cause(&error))),
             Err(_) => Err(NoAnswer::Timeout),
         };
         answer.map_err(|why| match why {
-            NoAnswer::Connect => anyhow!("no server answers at {}: is it running? give --url", self.base),
+            NoAnswer::Connect(why) => {
+                anyhow!("no server answers at {}: {why}; is it running? --url says where else", self.base)
+            }
             NoAnswer::Timeout => anyhow!("{} doesn't answer in time", self.base),
             NoAnswer::Broken(why) => anyhow!("{} gives no answer: {why}", self.base),
         })
@@ -154,17 +161,41 @@ impl Client {
     }
 
     /// What a server that refuses says, and what to do about it.
-    async fn refused(&self, answer: Response<Incoming>) -> anyhow::Error {
+    async fn refused(&self, target: &str, answer: Response<Incoming>) -> anyhow::Error {
         let status = answer.status();
         let body = self.body(answer).await.unwrap_or_default();
         let problem: Option<Value> = serde_json::from_slice(&body).ok();
-        let detail = problem.as_ref().and_then(|problem| problem["detail"].as_str());
-        match (detail, status.as_u16()) {
-            (Some(detail), 401) => anyhow!("{detail} (give --token or FLOODTIDE_CTL_TOKEN)"),
-            (Some(detail), _) => anyhow!("{detail}"),
-            (None, _) => anyhow!("{} answers {status}: is it Floodtide's admin.listen?", self.base),
+        let Some(detail) = problem.as_ref().and_then(|problem| problem["detail"].as_str()) else {
+            return anyhow!("{} answers {status}: is it Floodtide's admin.listen?", self.base);
+        };
+        match (status.as_u16(), target) {
+            (401, _) => {
+                anyhow!("{detail} (give --token-file FILE, or FLOODTIDE_CTL_TOKEN in the environment)")
+            }
+            // What follows is for those who write URLs themselves.
+            (400, path) if path.starts_with("/v1/broadcasts/") => {
+                anyhow!("{}", detail.split(';').next().unwrap_or(detail))
+            }
+            (404, path) if path.starts_with("/v1/broadcasts/") => {
+                anyhow!("{detail} (floodtide ctl broadcasts lists what is)")
+            }
+            (404, path) if path.starts_with("/v1/sessions/") => {
+                anyhow!(
+                    "there is no such session (floodtide ctl sessions lists them, --ended those that are over)"
+                )
+            }
+            _ => anyhow!("{detail}"),
         }
     }
+}
+
+/// The innermost error: what the system said.
+fn cause(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(source) = innermost.source() {
+        innermost = source;
+    }
+    innermost.to_string()
 }
 
 impl Events {

@@ -1,12 +1,11 @@
 //! `floodtide ctl events` and `floodtide ctl logs`: what happened, or what happens.
 
-use super::Place;
 use super::client::{Client, Events};
 use super::online::text;
+use super::{Place, say};
 use anyhow::Result;
 use clap::Args;
 use serde_json::Value;
-use std::io::Write;
 
 #[derive(Debug, Args)]
 pub(super) struct Options {
@@ -62,22 +61,14 @@ async fn show(
     }
     let all = client.get(target).await?;
     if place.json {
-        println!("{all:#}");
-    } else {
-        all.as_array().into_iter().flatten().for_each(|one| println!("{}", shown(one)));
+        return say(&format!("{all:#}"));
     }
-    Ok(())
+    all.as_array().into_iter().flatten().try_for_each(|one| say(&shown(one)))
 }
 
 async fn follow(place: &Place, events: &mut Events, shown: fn(&Value) -> String) -> Result<()> {
     while let Some(one) = events.next().await? {
-        let mut out = std::io::stdout().lock();
-        if place.json {
-            writeln!(out, "{one}")?;
-        } else {
-            writeln!(out, "{}", shown(&one))?;
-        }
-        out.flush()?;
+        say(&if place.json { one.to_string() } else { shown(&one) })?;
     }
     Ok(())
 }
@@ -101,6 +92,9 @@ fn event(event: &Value) -> String {
 }
 
 fn line(line: &Value) -> String {
+    if let Some(missed) = line["count"].as_u64() {
+        return format!("… {missed} lines came too fast and are left out …");
+    }
     let level = text(&line["level"]).to_uppercase();
     let mut out = format!("{} {level:>5} {}", text(&line["time"]), text(&line["text"]));
     let fields = line["fields"].as_object().into_iter().flatten();

@@ -1,8 +1,10 @@
 //! `floodtide ctl`: what an operator does from the command line.
 //!
 //! - [`key`], [`token`], [`url`] make credentials, without a running server
-//! - [`online`] looks at a running server and acts on it; [`follow`] shows what happens, [`client`] asks
+//! - [`online`] looks at a running server and acts on it; [`follow`] shows what happens, [`client`] asks, [`address`]
+//!   knows whom and by which credential
 
+mod address;
 mod client;
 mod follow;
 mod key;
@@ -10,12 +12,13 @@ mod online;
 mod token;
 mod url;
 
+pub(crate) use address::Address;
+
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
-use client::Client;
 use node::config::{Config, Layers, Surroundings};
 use serde_json::Value;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::io::{ErrorKind, Write};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
@@ -72,12 +75,8 @@ struct Place {
     /// Answer with JSON instead of text.
     #[arg(long, global = true)]
     json: bool,
-    /// Where the API of the running server is; from admin.listen of the configuration if not said.
-    #[arg(long, value_name = "URL", global = true, env = "FLOODTIDE_CTL_URL")]
-    url: Option<String>,
-    /// The credential for it: an admin.token, or an administrator's JWT.
-    #[arg(long, value_name = "TOKEN", global = true, env = "FLOODTIDE_CTL_TOKEN", hide_env_values = true)]
-    token: Option<String>,
+    #[command(flatten)]
+    address: Address,
 }
 
 /// How long something shall hold: `90s`, `6h`, `30d`.
@@ -85,48 +84,42 @@ struct Place {
 struct Ttl(Duration);
 
 pub(crate) fn run(options: &Options) -> Result<()> {
+    let place = &options.place;
     match &options.command {
-        Command::Key(command) => key::run(&options.place, command),
-        Command::Token(command) => token::run(&options.place, command),
-        Command::Url(command) => url::run(&options.place, command),
-        Command::Online(command) => options.place.ask(command),
+        Command::Key(command) => key::run(place, command),
+        Command::Token(command) => token::run(place, command),
+        Command::Url(command) => url::run(place, command),
+        Command::Online(command) => {
+            let client = place.address.client(place.config.as_deref())?;
+            client::wait(online::run(place, &client, command)).or_else(nobody_reads)
+        }
     }
 }
 
+/// Whoever reads what is printed, such as `head`, may have enough.
+fn nobody_reads(error: anyhow::Error) -> Result<()> {
+    match error.downcast_ref::<std::io::Error>() {
+        Some(io) if io.kind() == ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }
+}
+
+/// Prints a line, at once.
+fn say(line: &str) -> Result<()> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{line}")?;
+    Ok(out.flush()?)
+}
+
 impl Place {
-    /// Asks the running server.
-    fn ask(&self, command: &online::Command) -> Result<()> {
-        let client = Client::new(&self.url()?, self.token.clone())?;
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        runtime.block_on(online::run(self, &client, command))
-    }
-
-    /// Where the server's API is. Whoever listens on all addresses listens on this machine's own.
-    fn url(&self) -> Result<String> {
-        if let Some(url) = &self.url {
-            return Ok(url.clone());
-        }
-        let mut listen = self.configuration()?.admin.listen;
-        if listen.ip().is_unspecified() {
-            let own: IpAddr =
-                if listen.is_ipv4() { Ipv4Addr::LOCALHOST.into() } else { Ipv6Addr::LOCALHOST.into() };
-            listen.set_ip(own);
-        }
-        Ok(format!("http://{listen}"))
-    }
-
     /// Prints an answer, as it is or as a person reads it.
-    fn show(&self, answer: &Value, text: impl FnOnce(&Value) -> String) {
-        if self.json {
-            println!("{answer:#}");
-        } else {
-            println!("{}", text(answer).trim_end());
-        }
+    fn show(&self, answer: &Value, text: impl FnOnce(&Value) -> String) -> Result<()> {
+        say(&if self.json { format!("{answer:#}") } else { text(answer).trim_end().to_owned() })
     }
 
     /// Prints that something is done.
-    fn done(&self, said: &str, answer: &Value) {
-        self.show(answer, |_| said.to_owned());
+    fn done(&self, said: &str, answer: &Value) -> Result<()> {
+        self.show(answer, |_| said.to_owned())
     }
 
     /// The configuration that the server would read.

@@ -1,9 +1,9 @@
 //! `floodtide ctl` on a running server: broadcasts, sessions, the node, its configuration.
 
 use super::client::{Client, element};
-use super::{Place, follow};
+use super::{Place, follow, say};
 use crate::table::table;
-use anyhow::Result;
+use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
@@ -86,42 +86,51 @@ pub(super) async fn run(place: &Place, client: &Client, command: &Command) -> Re
             let (node, broadcasts) = (client.get("/v1/node").await?, broadcasts(client).await?);
             place.show(&json!({ "node": node, "broadcasts": broadcasts }), |_| {
                 format!("{}\n\n{}", node_text(&node), broadcasts_text(&broadcasts))
-            });
+            })
         }
         Command::Broadcasts => place.show(&broadcasts(client).await?, broadcasts_text),
         Command::Broadcast { path } => place.show(&client.get(&broadcast(path)).await?, broadcast_text),
         Command::Sessions(which) if which.ended => {
-            place.show(&client.get(&format!("/v1/sessions/ended?limit={}", which.limit)).await?, ended_text);
+            place.show(&client.get(&format!("/v1/sessions/ended?limit={}", which.limit)).await?, ended_text)
         }
         Command::Sessions(which) => place.show(&client.get(&which.target()).await?, sessions_text),
-        Command::Kick { ids } => {
-            for id in ids {
-                client.delete(&format!("/v1/sessions/{}", element(id))).await?;
-                place.done(&format!("{id} ends within a second"), &json!({ "kicked": id }));
-            }
-        }
+        Command::Kick { ids } => kick(place, client, ids).await,
         Command::End { path } => {
             client.delete(&broadcast(path)).await?;
-            place.done(&format!("{path} is over"), &json!({ "ended": path }));
+            place.done(&format!("{path} is over"), &json!({ "ended": path }))
         }
         Command::Takeover { path } => {
-            client.post(&format!("{}/takeover", broadcast(path)), None).await?;
+            client.post(&format!("{}/takeover", broadcast(path)), String::new()).await?;
             let said = format!("the next publisher of {path} takes it over, within 60 s");
-            place.done(&said, &json!({ "open": path }));
+            place.done(&said, &json!({ "open": path }))
         }
         Command::Node => place.show(&client.get("/v1/node").await?, node_text),
         Command::Restreams => place.show(&client.get("/v1/restreams").await?, outward_text),
         Command::Pulls => place.show(&client.get("/v1/pulls").await?, outward_text),
-        Command::Events(options) => follow::events(place, client, options).await?,
-        Command::Logs(options) => follow::logs(place, client, options).await?,
+        Command::Events(options) => follow::events(place, client, options).await,
+        Command::Logs(options) => follow::logs(place, client, options).await,
         Command::Config(Config::Show) => {
             let as_toml = |tree: &Value| toml::to_string(tree).unwrap_or_else(|_| format!("{tree:#}"));
-            place.show(&client.get("/v1/config").await?, |tree| as_toml(&without_nulls(tree)));
+            place.show(&client.get("/v1/config").await?, |tree| as_toml(&without_nulls(tree)))
         }
-        Command::Reload => place.show(&client.post("/v1/config/reload", None).await?, reloaded_text),
-        Command::Openapi => println!("{:#}", client.get("/v1/openapi.json").await?),
+        Command::Reload => place.show(&client.post("/v1/config/reload", String::new()).await?, reloaded_text),
+        Command::Openapi => say(&format!("{:#}", client.get("/v1/openapi.json").await?)),
     }
-    Ok(())
+}
+
+/// Ends them all; one that is over already doesn't save the others.
+async fn kick(place: &Place, client: &Client, ids: &[String]) -> Result<()> {
+    let (mut kicked, mut failed) = (Vec::new(), Vec::new());
+    for id in ids {
+        match client.delete(&format!("/v1/sessions/{}", element(id))).await {
+            Ok(_) => kicked.push(id.as_str()),
+            Err(error) => failed.push(format!("{id}: {error:#}")),
+        }
+    }
+    if !kicked.is_empty() {
+        place.done(&format!("within a second ends {}", kicked.join(", ")), &json!({ "kicked": kicked }))?;
+    }
+    if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\n")) }
 }
 
 /// All of them, however many.
@@ -310,11 +319,12 @@ fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 
-/// A value as a person reads it.
+/// A value as a person reads it. What strangers sent must not steer the terminal.
 pub(super) fn text(value: &Value) -> String {
+    let shown = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     match value {
         Value::Null => "-".to_owned(),
-        Value::String(text) => text.clone(),
+        Value::String(text) => text.chars().map(shown).collect(),
         other => other.to_string(),
     }
 }
@@ -374,6 +384,11 @@ mod tests {
              warning: Keyframes are rare."
         );
         assert_eq!(broadcasts_text(&json!([])), "nothing is live");
+    }
+
+    #[test]
+    fn what_strangers_sent_does_not_steer_the_terminal() {
+        assert_eq!(text(&json!("a\u{1b}[2Jb\nc\u{9b}é")), "a\\u{1b}[2Jb\\nc\\u{9b}é");
     }
 
     #[test]

@@ -65,7 +65,8 @@ where
         newer: ring.follow(),
         ring: ring.clone(),
         last: from,
-        waiting: VecDeque::new(),
+        // Without data it is no event, but who comes back before the first one knows where to go on.
+        waiting: VecDeque::from([sse::Event::default().id(from.to_string())]),
         until: Instant::now() + FOLLOW_TIME_MAX,
         reloader: api.reloader.clone(),
         config: api.reloader.running(),

@@ -195,15 +195,22 @@ fn stands_in(table: &Table, path: &[String]) -> bool {
     rest.flatten().is_some()
 }
 
-/// The file's tree, checked alone so that errors have its line.
+/// The file's tree, checked alone so that errors have its lines.
 fn read(path: &Path) -> Result<Table, ConfigError> {
     let text = std::fs::read_to_string(path)
         .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-    let origin = path.display().to_string();
-    let invalid = |message| ConfigError::Invalid { origin: origin.clone(), message };
-    let config = toml::from_str::<Config>(&text).map_err(|e| invalid(advised(&e)))?;
-    config.check().map_err(invalid)?;
-    toml::from_str(&text).map_err(|e| invalid(e.to_string()))
+    parse(&text, &path.display().to_string())
+}
+
+/// The tree of a text. `origin` is where it is from, for errors.
+fn parse(text: &str, origin: &str) -> Result<Table, ConfigError> {
+    let invalid = |message| ConfigError::Invalid { origin: origin.to_owned(), message };
+    let found = problems::problems(text);
+    if !found.is_empty() {
+        let all: Vec<_> = found.iter().map(ToString::to_string).collect();
+        return Err(invalid(all.join("\n")));
+    }
+    toml::from_str(text).map_err(|e| invalid(e.to_string()))
 }
 
 /// Lays a table over another, section by section.
