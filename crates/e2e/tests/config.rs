@@ -152,3 +152,58 @@ fn the_difference_says_what_a_reload_then_does() -> Result<()> {
     }
     Ok(())
 }
+
+/// The running server runs with a file, an environment and flags; only the file is compared, and secrets are told by stars.
+#[test]
+fn a_file_is_compared_with_what_the_running_server_has() -> Result<()> {
+    let began = "[publish]\nstream_key = 'old-key-1'\ngrace = '20s'\n";
+    let server = Server::serve_with(began, &[("FLOODTIDE_PUBLISH__COLLISION", "takeover")])?;
+    let url = format!("http://127.0.0.1:{}", server.ports.admin);
+    let folder = Folder::new()?;
+    let diff = |more: &str| config(&folder, "diff --server --url").arg(&url).words(more);
+    has(&diff("").succeed(LIMIT)?, &["nothing differs"])?;
+    let next =
+        "[publish]\nstream_key = 'new-key-1'\ncollision = 'reject'\ngrace = '20s'\n[hls]\npart = '333ms'\n";
+    let new = file(&folder, "new.toml", next)?;
+    let told = diff("").arg(&new).succeed(LIMIT)?;
+    let expect = "hls.part: \"500ms\" -> \"333ms\"  (needs a restart)\n\
+                  publish.stream_key: \"********\" -> \"********\"\n";
+    ensure!(told.text() == expect, "{told}");
+    let unchanged = file(&folder, "unchanged.toml", began)?;
+    has(&diff("").arg(&unchanged).succeed(LIMIT)?, &["nothing differs"])?;
+    // What waits for a restart differs until then; what holds already doesn't.
+    server.configure(next)?;
+    until(LIMIT, "the server reloads", || {
+        let log = server.log();
+        Ok(if log.contains("after a restart") { Look::Found(()) } else { Look::NotYet(log) })
+    })?;
+    let left = diff("--json").succeed(LIMIT)?.json()?;
+    let expect =
+        serde_json::json!([{ "key": "hls.part", "from": "500ms", "to": "333ms", "needs_restart": true }]);
+    ensure!(left == expect, "{left}");
+    Ok(())
+}
+
+#[test]
+fn who_compares_a_bad_file_or_with_no_server_is_told_why() -> Result<()> {
+    let server = Server::serve("")?;
+    let url = format!("http://127.0.0.1:{}", server.ports.admin);
+    let folder = Folder::new()?;
+    let bad = file(&folder, "bad.toml", "[publish]\ngrace = 10\n")?;
+    let fails = |tool: Tool, parts: &[&str]| {
+        let done = tool.run(LIMIT)?;
+        ensure!(done.status.code() == Some(1), "{done}");
+        for part in parts {
+            ensure!(done.log.contains(part), "{part:?} is missing in:\n{done}");
+        }
+        anyhow::Ok(())
+    };
+    let diff = || config(&folder, "diff --server --url").arg(&url);
+    fails(diff().arg(&bad), &["bad.toml: line 2: publish.grace"])?;
+    server.configure("[publish]\ngrace = 10\n")?;
+    fails(diff(), &["floodtide.toml: line 2: publish.grace"])?;
+    fails(config(&folder, "diff --server --url http://127.0.0.1:1"), &["no server answers at", "--url"])?;
+    let neither = config(&folder, "diff").run(LIMIT)?;
+    ensure!(neither.status.code() == Some(2) && neither.log.contains("FILE"), "{neither}");
+    Ok(())
+}

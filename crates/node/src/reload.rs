@@ -2,7 +2,7 @@
 
 use crate::auth::keys::KeyStore;
 use crate::auth::{Auth, Prepared, RulesError};
-use crate::config::{Config, ConfigError, Layers};
+use crate::config::{Change, Config, ConfigError, Layers};
 use crate::limits::Limits;
 use crate::logs::{LogControl, LogRing};
 use crate::pull::Pulls;
@@ -91,6 +91,16 @@ impl Reloader {
     /// Where it is read from.
     pub fn layers(&self) -> &Layers {
         &self.0.layers
+    }
+
+    /// What a reload would change, if the file had this text or, without one, as it is now. Nothing is applied.
+    ///
+    /// # Errors
+    /// When a reload would be refused for what it reads.
+    pub(crate) fn changes(&self, text: Option<&str>) -> Result<Vec<Change>, ConfigError> {
+        let layers = &self.0.layers;
+        let next = text.map_or_else(|| layers.load(), |text| layers.load_text(text))?;
+        Ok(self.running().changes_to(&next))
     }
 
     /// Reads the configuration again and applies what may change at run time.

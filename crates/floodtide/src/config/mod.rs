@@ -19,11 +19,13 @@ pub(crate) enum Command {
     /// Show every value that holds, and where it is from. Secrets are masked.
     #[command(after_help = "Example:\n  floodtide config show --config /etc/floodtide/floodtide.toml")]
     Show(show::Options),
-    /// Show what changes from one file to another, and which changes need a restart.
+    /// Show what changes from one file to another, or from what a running server has, and which changes need a restart.
     #[command(after_help = "Examples:\n  \
         floodtide config diff old.toml new.toml\n  \
-        floodtide config diff floodtide.toml        what differs from the defaults")]
-    Diff(diff::Options),
+        floodtide config diff floodtide.toml        what differs from the defaults\n  \
+        floodtide config diff --server new.toml     what the running server would change, and what waits for a restart\n  \
+        floodtide config diff --server              the same of the server's own file as it is now")]
+    Diff(Box<diff::Options>),
 }
 
 pub(crate) fn run(command: &Command) -> Result<ExitCode> {

@@ -13,6 +13,7 @@ mod token;
 mod url;
 
 pub(crate) use address::Address;
+pub(crate) use client::wait;
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};

@@ -6,7 +6,7 @@ use super::guards::Guards;
 use super::problem::Problem;
 use super::{Shared, blocking};
 use crate::auth::jwt::Role;
-use crate::config::{masked, problems};
+use crate::config::{Change, masked, problems};
 use axum::extract::{FromRequest, Request, State};
 use axum::http::StatusCode;
 use axum::{Extension, Json};
@@ -55,9 +55,22 @@ struct Mistake {
     hint: Option<String>,
 }
 
+/// A key whose value would change.
+#[derive(Debug, Serialize, ToSchema)]
+struct ChangeView {
+    /// As `section.key`.
+    key: String,
+    /// What the running server has; secrets are masked. Null if it is not set.
+    from: Option<Value>,
+    /// What it would have.
+    to: Option<Value>,
+    /// Whether that holds only after a restart.
+    needs_restart: bool,
+}
+
 pub(super) fn routes(guards: &Guards) -> OpenApiRouter<Shared> {
     let look = OpenApiRouter::new().routes(routes!(show));
-    let act = OpenApiRouter::new().routes(routes!(reload)).routes(routes!(check));
+    let act = OpenApiRouter::new().routes(routes!(reload)).routes(routes!(check)).routes(routes!(diff));
     guards.viewer(look).merge(guards.operator(act))
 }
 
@@ -99,8 +112,7 @@ async fn reload(State(api): State<Shared>) -> Result<Json<ReloadedView>, Problem
     request_body(content = String, content_type = "application/toml"),
     responses((status = 200, description = "What is wrong", body = Verdict)))]
 async fn check(request: Request) -> Result<Json<Verdict>, Problem> {
-    let text = in_time(String::from_request(request, &())).await?;
-    let text = text.map_err(|error| Problem::new(error.status(), error.body_text()))?;
+    let text = body(request).await?;
     let found = blocking(move || problems(&text)).await?;
     let mistake = |problem: crate::config::Problem| Mistake {
         line: problem.line,
@@ -109,4 +121,31 @@ async fn check(request: Request) -> Result<Json<Verdict>, Problem> {
         hint: problem.hint,
     };
     Ok(Json(Verdict { good: found.is_empty(), problems: found.into_iter().map(mistake).collect() }))
+}
+
+/// Tells what a reload would change if the server's file were this one (TOML), or, with an empty body, as its file is now.
+/// The server's environment and flags lie above it, as always. Nothing is taken.
+#[utoipa::path(post, path = "/v1/config/diff", tag = "config",
+    request_body(content = String, content_type = "application/toml"),
+    responses((status = 200, description = "What differs from what the server runs with", body = [ChangeView])))]
+async fn diff(State(api): State<Shared>, request: Request) -> Result<Json<Vec<ChangeView>>, Problem> {
+    let text = Some(body(request).await?).filter(|text| !text.trim().is_empty());
+    let wrong = if text.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };
+    let reloader = api.reloader.clone();
+    let changes = blocking(move || reloader.changes(text.as_deref())).await?;
+    let changes = changes.map_err(|error| Problem::new(wrong, error.to_string()))?;
+    let value = |value: Option<toml::Value>| value.and_then(|value| serde_json::to_value(value).ok());
+    let view = |change: Change| ChangeView {
+        key: change.key,
+        from: value(change.from),
+        to: value(change.to),
+        needs_restart: change.needs_restart,
+    };
+    Ok(Json(changes.into_iter().map(Change::without_secrets).map(view).collect()))
+}
+
+/// The text of a request's body.
+async fn body(request: Request) -> Result<String, Problem> {
+    let text = in_time(String::from_request(request, &())).await?;
+    text.map_err(|error| Problem::new(error.status(), error.body_text()))
 }

@@ -1,6 +1,6 @@
 //! What differs between two configurations, and what of it needs a restart.
 
-use super::Config;
+use super::{Config, masked};
 use std::collections::BTreeMap;
 use toml::{Table, Value};
 
@@ -15,6 +15,16 @@ pub struct Change {
     pub to: Option<Value>,
     /// Whether a running server takes it only at its next start.
     pub needs_restart: bool,
+}
+
+impl Change {
+    /// The same, without secrets.
+    #[must_use]
+    pub fn without_secrets(self) -> Change {
+        let name = self.key.rsplit('.').next().unwrap_or_default().to_owned();
+        let hide = |value: Option<Value>| value.map(|value| masked(&name, &value));
+        Change { from: hide(self.from), to: hide(self.to), ..self }
+    }
 }
 
 impl Config {

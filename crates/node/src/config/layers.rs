@@ -127,7 +127,19 @@ impl Layers {
     /// # Errors
     /// When the file can't be read or isn't TOML, a key is unknown or a value isn't allowed.
     pub fn load(&self) -> Result<Config, ConfigError> {
-        let mut table = self.file.as_deref().map_or(Ok(Table::new()), read)?;
+        self.over(self.file.as_deref().map_or(Ok(Table::new()), read)?)
+    }
+
+    /// The checked tree, as if the file had this text.
+    ///
+    /// # Errors
+    /// When it isn't TOML, a key is unknown or a value isn't allowed.
+    pub(crate) fn load_text(&self, text: &str) -> Result<Config, ConfigError> {
+        self.over(parse(text, "the given file")?)
+    }
+
+    /// Environment and flags, laid over a file.
+    fn over(&self, mut table: Table) -> Result<Config, ConfigError> {
         lay(&mut table, &self.over);
         let invalid = |message| ConfigError::Invalid {
             origin: "settings from file, environment and flags".to_owned(),
