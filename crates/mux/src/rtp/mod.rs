@@ -2,12 +2,18 @@
 //! and times of arrival belong to the RTP stack.
 //!
 //! - [`Packetizer`] a frame to payloads that all viewers share
+//! - [`Depacketizer`] payloads, back in order, to frames
 //!
 //! H.264 (RFC 6184), H.265 (RFC 7798), VP8 (RFC 7741), VP9 (RFC 9628), AV1 (AOMedia, RTP Payload Format For AV1 1.0),
 //! Opus (RFC 7587).
 
+mod depacketizer;
+mod family;
 mod packetizer;
 
+pub use depacketizer::{
+    Depacketizer, Event, REORDER_BYTES_MAX, REORDER_PACKETS_MAX, Received, UNIT_BYTES_MAX, Unit,
+};
 pub use packetizer::{MTU_MAX, MTU_MIN, Packetizer, Payload};
 
 use media::Codec;

@@ -7,9 +7,9 @@ mod vp8;
 mod vp9;
 
 use crate::Error;
+use crate::rtp::family::Family;
 use bytes::Bytes;
 use media::{Codec, Frame};
-use nal::Family;
 use payloads::Payloads;
 
 /// One RTP payload. All payloads of a frame share its timestamp.

@@ -3,17 +3,11 @@
 
 use super::payloads::{Payloads, pieces};
 use crate::Error;
+use crate::rtp::family::{FRAGMENT_END, FRAGMENT_START, Family, LENGTH_BYTES};
 use bytes::Bytes;
+use media::Frame;
 use media::codec::h264::{self, AvcConfig, nal_units};
 use media::codec::h265::{self, HevcConfig};
-use media::{Codec, Frame};
-
-/// Which of the two formats.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::rtp) enum Family {
-    H264,
-    H265,
-}
 
 /// The parameter sets of the configuration that was seen last.
 #[derive(Debug, Default)]
@@ -21,17 +15,6 @@ pub(super) struct ParameterSets {
     config: Bytes,
     sets: Vec<Bytes>,
 }
-
-/// STAP-A. RFC 6184 §5.7.1.
-pub(in crate::rtp) const STAP_A: u8 = 24;
-/// FU-A. RFC 6184 §5.8.
-pub(in crate::rtp) const FU_A: u8 = 28;
-/// Aggregation packet. RFC 7798 §4.4.2.
-pub(in crate::rtp) const AP: u8 = 48;
-/// Fragmentation unit. RFC 7798 §4.4.3.
-pub(in crate::rtp) const FU: u8 = 49;
-/// Bytes of the length before each unit of an aggregate.
-const LENGTH_BYTES: usize = 2;
 
 pub(super) fn packetize(
     family: Family,
@@ -59,12 +42,12 @@ pub(super) fn packetize(
     while let Some(first) = rest.first() {
         let together = family.fit_together(rest, out.mtu());
         if together > 1 {
-            family.aggregate(&rest[..together], out);
+            family.put_aggregate(&rest[..together], out);
         } else if first.len() <= out.mtu() {
             out.put(first);
             out.end();
         } else {
-            family.fragment(first, out);
+            family.put_fragments(first, out);
         }
         rest = &rest[together..];
     }
@@ -87,38 +70,17 @@ impl ParameterSets {
 }
 
 impl Family {
-    pub(in crate::rtp) const fn codec(self) -> Codec {
-        match self {
-            Family::H264 => Codec::H264,
-            Family::H265 => Codec::H265,
-        }
-    }
-
-    /// Bytes of a unit's header, which is a payload's too.
-    pub(in crate::rtp) const fn header_bytes(self) -> usize {
-        match self {
-            Family::H264 => 1,
-            Family::H265 => 2,
-        }
-    }
-
-    /// The type of a unit that isn't empty.
-    pub(in crate::rtp) fn kind(self, unit: &[u8]) -> u8 {
-        match self {
-            Family::H264 => unit[0] & 0x1f,
-            Family::H265 => h265::nal::kind(unit[0]),
-        }
-    }
-
     /// Whether a unit goes onto the wire: not types that payloads use for themselves, and neither delimiters nor filler.
     fn is_carried(self, unit: &[u8]) -> bool {
         let kind = self.kind(unit);
         unit.len() >= self.header_bytes()
             && match self {
                 // 10 to 12: end of sequence, end of stream, filler. ITU-T H.264 table 7-1.
-                Family::H264 => matches!(kind, 1..=23) && !matches!(kind, h264::nal::AUD..=12),
+                Family::H264 => {
+                    (1..=self.unit_kind_max()).contains(&kind) && !matches!(kind, h264::nal::AUD..=12)
+                }
                 // 36 to 38: end of sequence, end of bitstream, filler. ITU-T H.265 table 7-1.
-                Family::H265 => kind <= 47 && !matches!(kind, h265::nal::AUD..=38),
+                Family::H265 => kind <= self.unit_kind_max() && !matches!(kind, h265::nal::AUD..=38),
             }
     }
 
@@ -132,19 +94,19 @@ impl Family {
         units.iter().take_while(fits).count().max(1)
     }
 
-    fn aggregate(self, units: &[&[u8]], out: &mut Payloads) {
+    fn put_aggregate(self, units: &[&[u8]], out: &mut Payloads) {
         match self {
             Family::H264 => {
                 // The forbidden bit if one has it, the highest nal_ref_idc. RFC 6184 §5.7.
                 let forbidden = units.iter().fold(0, |f, u| f | u[0] & 0x80);
                 let reference = units.iter().map(|u| u[0] & 0x60).max().unwrap_or(0);
-                out.put(&[forbidden | reference | STAP_A]);
+                out.put(&[forbidden | reference | self.aggregate()]);
             }
             Family::H265 => {
                 // The lowest layer and temporal id. RFC 7798 §4.4.2.
                 let layer = units.iter().map(|u| (u[0] & 1) << 5 | u[1] >> 3).min().unwrap_or(0);
                 let temporal = units.iter().map(|u| u[1] & 7).min().unwrap_or(1);
-                out.put(&[AP << 1 | layer >> 5, layer << 3 | temporal]);
+                out.put(&[self.aggregate() << 1 | layer >> 5, layer << 3 | temporal]);
             }
         }
         for unit in units {
@@ -155,17 +117,19 @@ impl Family {
         out.end();
     }
 
-    fn fragment(self, unit: &[u8], out: &mut Payloads) {
+    fn put_fragments(self, unit: &[u8], out: &mut Payloads) {
         let (header, body) = unit.split_at(self.header_bytes());
         let kind = self.kind(unit);
         let fragments = pieces(body, out.mtu() - header.len() - 1);
         let last = fragments.len() - 1;
         for (i, piece) in fragments.enumerate() {
             match self {
-                Family::H264 => out.put(&[header[0] & 0xe0 | FU_A]),
-                Family::H265 => out.put(&[header[0] & 0x81 | FU << 1, header[1]]),
+                Family::H264 => out.put(&[header[0] & 0xe0 | self.fragment()]),
+                Family::H265 => out.put(&[header[0] & 0x81 | self.fragment() << 1, header[1]]),
             }
-            out.put(&[u8::from(i == 0) << 7 | u8::from(i == last) << 6 | kind]);
+            let start = if i == 0 { FRAGMENT_START } else { 0 };
+            let end = if i == last { FRAGMENT_END } else { 0 };
+            out.put(&[start | end | kind]);
             out.put(piece);
             out.end();
         }
