@@ -1,9 +1,9 @@
 //! What the log says, what it must not say, and how that changes at run time.
 
 use anyhow::{Context, Result, ensure};
-use e2e::http::fetch;
+use e2e::http::{Connection, fetch};
 use e2e::wait::{Look, until};
-use e2e::{Publisher, Server, Tool, clips};
+use e2e::{Folder, Publisher, Server, Tool, clips};
 use serde_json::Value;
 use std::time::Duration;
 
@@ -114,5 +114,46 @@ fn the_log_changes_while_the_server_runs() -> Result<()> {
         curl(&server, "/third")?;
         let more = server.log().len() - before;
         Ok(if more == 0 { Look::Found(()) } else { Look::NotYet(format!("{more} bytes more")) })
+    })
+}
+
+/// A server doesn't wait for whoever takes its log, and counts what that costs.
+#[test]
+fn lines_that_nobody_takes_in_time_are_counted_and_viewers_are_served() -> Result<()> {
+    let folder = Folder::new()?;
+    let (first, state) = (folder.file("first-line"), folder.file("state"));
+    // The reader takes the first line, and then nothing for as long as the test is.
+    let script = "exec \"$0\" serve --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 2> >(head -n 1 > \"$1\"; sleep 30)";
+    let _server = Tool::new("bash")
+        .arg("-c")
+        .arg(script)
+        .arg(Tool::floodtide_path())
+        .arg(&first)
+        .env("FLOODTIDE_STATE__FOLDER", state)
+        .env("FLOODTIDE_LOG__ACCESS", "requests")
+        .env("FLOODTIDE_LIMITS__REQUESTS_PER_ADDRESS", "0")
+        .start()?;
+    let line = until(LIMIT, "the server is ready", || {
+        let line = std::fs::read_to_string(&first).unwrap_or_default();
+        Ok(if line.contains("admin=") { Look::Found(line) } else { Look::NotYet(line) })
+    })?;
+    let port = |name: &str| -> Result<u16> {
+        let (_, rest) = line.split_once(&format!("{name}=127.0.0.1:")).context("no port")?;
+        Ok(rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse()?)
+    };
+    let (http, admin) = (port("http")?, port("admin")?);
+    let mut connection = Connection::open(http)?;
+    until(Duration::from_secs(60), "lines are lost", || {
+        for _ in 0..500 {
+            ensure!(connection.request("GET", "/api/broadcasts", &[])?.status == 200);
+        }
+        let metrics = fetch(admin, "/metrics", &[])?.text()?;
+        let of = |consumer: &str| {
+            let name = format!("floodtide_log_lines_lost_total{{consumer=\"{consumer}\"}} ");
+            metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<f64>().ok())
+        };
+        let (lost, missed) = (of("stderr").context("no counter")?, of("api").context("no counter")?);
+        ensure!(missed == 0.0, "nobody follows, and {missed} were missed");
+        Ok(if lost > 0.0 { Look::Found(()) } else { Look::NotYet("none is lost yet".to_owned()) })
     })
 }

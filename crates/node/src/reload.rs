@@ -5,6 +5,7 @@ use crate::auth::{Auth, Prepared, RulesError};
 use crate::config::{Change, Config, ConfigError, Layers};
 use crate::limits::Limits;
 use crate::logs::{LogControl, LogRing};
+use crate::metrics::Metrics;
 use crate::pull::Pulls;
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
@@ -37,6 +38,7 @@ pub(crate) struct Parts {
     pub(crate) pulls: Pulls,
     pub(crate) certificates: Certificates,
     pub(crate) acquiring: Acquiring,
+    pub(crate) metrics: Arc<Metrics>,
 }
 
 /// What a reload did.
@@ -79,6 +81,7 @@ impl Reloader {
 
     /// Gives it the logs of the process, whose level it changes from then on.
     pub fn set_logs(&self, logs: LogControl) {
+        self.0.parts.metrics.set_logs(logs.clone());
         // Only the first are taken: a process has one.
         let _ = self.0.logs.set(logs);
     }

@@ -266,6 +266,7 @@ fn parts(
         pulls,
         acquiring: Acquiring::new(&config.tls.acme, &certificates, challenges, state),
         certificates,
+        metrics: Arc::clone(metrics),
     })
 }
 

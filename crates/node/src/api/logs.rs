@@ -14,6 +14,7 @@ use axum::http::HeaderMap;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use tracing::Level;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -79,7 +80,12 @@ async fn logs(
         let from = live::last_event_id(&headers).unwrap_or(before_first);
         let line =
             move |id, line: &Line| (line.level <= least).then(|| ("line", serde_json::json!(line.view(id))));
-        return Ok(live::follow(&api, ring, from, line, |count| serde_json::json!({ "count": count })));
+        let metrics = Arc::clone(&api.metrics);
+        let missed = move |count| {
+            metrics.lines_missed(count);
+            serde_json::json!({ "count": count })
+        };
+        return Ok(live::follow(&api, ring, from, line, missed));
     }
     Ok(Json(lines.iter().map(|(id, line)| line.view(*id)).collect::<Vec<_>>()).into_response())
 }

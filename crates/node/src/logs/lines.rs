@@ -2,8 +2,8 @@
 
 use super::ring::{Keep, LINES_MAX as KEPT_MAX, LogRing};
 use crate::config::{AccessLines, Log, LogFormat};
-use std::io::IsTerminal;
-use tracing_appender::non_blocking::{NonBlocking, NonBlockingBuilder, WorkerGuard};
+use std::io::{IsTerminal, Write};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::reload;
 use tracing_subscriber::util::SubscriberInitExt;
@@ -25,6 +25,7 @@ pub struct LogControl {
     /// Filters that win over the configured level.
     fixed: Option<String>,
     ring: LogRing,
+    lost: ErrorCounter,
 }
 
 /// Why there are no logs.
@@ -50,11 +51,11 @@ impl Logs {
     /// # Errors
     /// When there are logs already, `fixed` is no filter, or traces can't be had.
     pub fn start(config: &Log, fixed: Option<String>) -> Result<Logs, LogError> {
-        let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX);
-        let (writer, guard) = builder.thread_name("log").finish(std::io::stderr());
+        let (writer, guard) = writer(std::io::stderr());
         let (filter, handle) = reload::Layer::new(filter(config, fixed.as_deref())?);
         let ring = LogRing::new(KEPT_MAX, 0);
-        let control = LogControl { filter: handle, fixed, ring: ring.clone() };
+        let lost = writer.error_counter();
+        let control = LogControl { filter: handle, fixed, ring: ring.clone(), lost };
         let lines = lines(config.format, writer).and_then(Keep(ring)).with_filter(filter);
         let subscriber = tracing_subscriber::registry().with(lines);
         #[cfg(feature = "otlp")]
@@ -96,6 +97,11 @@ impl LogControl {
         &self.ring
     }
 
+    /// Lines that were lost, since the standard error was too slow.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost.dropped_lines() as u64
+    }
+
     /// Takes new settings in. The format stays.
     pub(crate) fn apply(&self, config: &Log) {
         match filter(config, self.fixed.as_deref()) {
@@ -117,6 +123,12 @@ fn filter(config: &Log, fixed: Option<&str>) -> Result<EnvFilter, LogError> {
     Ok(EnvFilter::try_new(format!("{level},{access}"))?)
 }
 
+/// Writes from a thread of its own, until the guard is dropped.
+fn writer(out: impl Write + Send + 'static) -> (NonBlocking, WorkerGuard) {
+    let builder = NonBlockingBuilder::default().lossy(true).buffered_lines_limit(LINES_MAX);
+    builder.thread_name("log").finish(out)
+}
+
 type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 
 fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
@@ -134,6 +146,38 @@ fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
 mod tests {
     use super::*;
     use crate::config::Level;
+
+    /// Takes nothing before it is told to.
+    struct Slow(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Slow {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            // An error means that the test is over.
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_that_a_slow_reader_has_no_room_for_are_counted_and_nobody_waits() {
+        let (go, told) = std::sync::mpsc::channel();
+        let (mut writer, guard) = writer(Slow(told));
+        let lost = writer.error_counter();
+        for _ in 0..LINES_MAX {
+            writer.write_all(b"x\n").unwrap();
+        }
+        assert_eq!(lost.dropped_lines(), 0);
+        // One may be in the writer's hands.
+        for _ in 0..11 {
+            writer.write_all(b"x\n").unwrap();
+        }
+        assert!((10..=11).contains(&lost.dropped_lines()), "{}", lost.dropped_lines());
+        drop(go);
+        drop(guard);
+    }
 
     #[test]
     fn the_filter_follows_level_and_access_and_the_environment_wins() {

@@ -3,10 +3,11 @@
 use super::classic::classic;
 use super::outward::OutwardMetrics;
 use super::process::Process;
-use super::scrape::{Polling, Scrape};
+use super::scrape::{Lines, Polling, Scrape};
 use super::shard::{Shard, Shards};
 use crate::auth::Refusal;
 use crate::limits::Limit;
+use crate::logs::LogControl;
 use crate::sessions::Sessions;
 use hub::Hub;
 use prometheus_client::encoding::text::encode;
@@ -24,6 +25,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     shards: Arc<Shards>,
     polling: Arc<Polling>,
+    lines: Arc<Lines>,
     pub(crate) timestamp_repairs: Counter,
     pub(crate) publishes: Counter,
     /// Connections of peers now.
@@ -75,6 +77,7 @@ impl Metrics {
             pulls,
             shards: Arc::default(),
             polling: Arc::default(),
+            lines: Arc::default(),
             timestamp_repairs: Counter::default(),
             publishes: Counter::default(),
             connections: Gauge::default(),
@@ -101,6 +104,7 @@ impl Metrics {
             sessions: sessions.clone(),
             shards: Arc::clone(&self.shards),
             polling: Arc::clone(&self.polling),
+            lines: Arc::clone(&self.lines),
         }));
         ours.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         ours.register(
@@ -149,6 +153,17 @@ impl Metrics {
     /// Counts somebody who was refused.
     pub(crate) fn refused(&self, refusal: &Refusal) {
         self.refusals.get_or_create(&[("reason", refusal.code())]).inc();
+    }
+
+    /// From now on it knows which lines of the log are lost.
+    pub(crate) fn set_logs(&self, logs: LogControl) {
+        // Only the first are taken: a process has one.
+        let _ = self.lines.logs.set(logs);
+    }
+
+    /// Counts lines that a follower of the log came too late for.
+    pub(crate) fn lines_missed(&self, count: u64) {
+        self.lines.missed.fetch_add(count, Ordering::Relaxed);
     }
 
     /// Counts somebody who ran into a limit.

@@ -4,6 +4,7 @@ use super::histogram::Sum;
 use super::reason::CloseReason;
 use super::shard::{STATUSES, Shard, Shards};
 use crate::auth::HookCounts as Counts;
+use crate::logs::LogControl;
 use crate::logs::access::RequestKind;
 use crate::sessions::{Protocol, Role, Sessions};
 use hub::Hub;
@@ -14,8 +15,8 @@ use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Unit;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 /// Adds up at each scrape.
@@ -25,6 +26,16 @@ pub(super) struct Scrape {
     pub(super) sessions: Sessions,
     pub(super) shards: Arc<Shards>,
     pub(super) polling: Arc<Polling>,
+    pub(super) lines: Arc<Lines>,
+}
+
+/// Lines of the log that somebody didn't get.
+#[derive(Debug, Default)]
+pub(super) struct Lines {
+    /// Those of the process, as soon as it is known.
+    pub(super) logs: OnceLock<LogControl>,
+    /// Those that followers of the API came too late for.
+    pub(super) missed: AtomicU64,
 }
 
 /// Estimates of viewers who have no session: those who load playlists again and again.
@@ -45,6 +56,7 @@ impl Collector for Scrape {
         self.bytes(&mut page)?;
         self.workers(&mut page)?;
         self.webhooks(&mut page)?;
+        self.lines(&mut page)?;
         let (mut first_byte, mut frame_age) = (Sum::default(), Sum::default());
         for shard in self.shards.all() {
             first_byte.add(&shard.first_byte);
@@ -64,6 +76,15 @@ impl Collector for Scrape {
 }
 
 impl Scrape {
+    fn lines(&self, page: &mut Page<'_, '_>) -> Result<(), std::fmt::Error> {
+        let lost = [
+            ("stderr", self.lines.logs.get().map_or(0, LogControl::lost)),
+            ("api", self.lines.missed.load(Ordering::Relaxed)),
+        ];
+        let help = "Lines of the log that a consumer didn't get, since it was too slow";
+        page.counters("log_lines_lost", help, None, "consumer", &lost)
+    }
+
     fn webhooks(&self, page: &mut Page<'_, '_>) -> Result<(), std::fmt::Error> {
         let hooks = self.sessions.hooks();
         let counts = hooks.as_ref().map(|hooks| hooks.counts());
