@@ -1,7 +1,7 @@
 //! AV1: OBUs, the `av1C` record (AV1 in ISOBMFF §2.3) and its sequence header.
 
 use super::bits::Bits;
-use bytes::{BufMut, BytesMut};
+use bytes::{BufMut, Bytes, BytesMut};
 
 /// OBU types. AV1 §6.2.2.
 pub mod obu {
@@ -108,26 +108,112 @@ const LEB128_BYTES_MAX: usize = 8;
 /// Width and height in pixels of the largest frame; `None` when the record has no sequence header that can be read.
 pub fn size(record: &[u8]) -> Option<(u32, u32)> {
     let header = obus(record.get(RECORD_HEAD_BYTES..)?).find(|o| o.kind == obu::SEQUENCE_HEADER)?;
-    frame_size(header.body)
+    Some(Sequence::parse(header.body)?.size)
 }
 
-/// The size that a sequence header tells. AV1 §5.5.1.
-fn frame_size(header: &[u8]) -> Option<(u32, u32)> {
-    let mut bits = Bits::new(header);
-    bits.skip(4)?;
-    let reduced = bits.flag()?;
-    if reduced {
-        bits.skip(5)?;
-    } else {
-        skip_operating_points(&mut bits)?;
+/// The record with this sequence header; `None` if it is none, or can't be read. AV1 in ISOBMFF §2.3.3.
+pub fn record(header: &Obu<'_>) -> Option<Bytes> {
+    let sequence = Sequence::parse(header.body).filter(|_| header.kind == obu::SEQUENCE_HEADER)?;
+    let mut out = BytesMut::with_capacity(RECORD_HEAD_BYTES + 4 + header.body.len());
+    let flags = sequence.colours | u8::from(sequence.has_high_tier) << 7;
+    out.put_slice(&[0x81, sequence.profile << 5 | sequence.level, flags, 0]);
+    header.put_sized(&mut out);
+    Some(out.freeze())
+}
+
+/// Whether a temporal unit, as far as its first frame goes, is a keyframe that is shown, with its sequence header.
+pub fn is_keyframe(unit: &[u8]) -> bool {
+    let has_header = obus(unit).any(|o| o.kind == obu::SEQUENCE_HEADER);
+    let frame = obus(unit).find(|o| matches!(o.kind, obu::FRAME | obu::FRAME_HEADER));
+    // `show_existing_frame`, two bits of `frame_type`, `show_frame`. AV1 §5.9.2.
+    has_header && frame.and_then(|o| o.body.first()).is_some_and(|b| b & 0xf0 == 0x10)
+}
+
+/// What a sequence header tells. AV1 §5.5.1.
+#[derive(Debug)]
+struct Sequence {
+    profile: u8,
+    /// Of the first operating point.
+    level: u8,
+    has_high_tier: bool,
+    size: (u32, u32),
+    /// The lower seven bits of the third byte of a record: depth, monochrome, subsampling, sample position.
+    colours: u8,
+}
+
+impl Sequence {
+    fn parse(header: &[u8]) -> Option<Sequence> {
+        let mut bits = Bits::new(header);
+        let profile = bits.take(3)? as u8;
+        bits.skip(1)?;
+        let is_reduced = bits.flag()?;
+        let (level, has_high_tier) =
+            if is_reduced { (bits.take(5)? as u8, false) } else { operating_points(&mut bits)? };
+        let (width_bits, height_bits) = (bits.take(4)? + 1, bits.take(4)? + 1);
+        let size = (bits.take(width_bits)? + 1, bits.take(height_bits)? + 1);
+        skip_tools(&mut bits, is_reduced)?;
+        let colours = colours(&mut bits, profile)?;
+        Some(Sequence { profile, level, has_high_tier, size, colours })
     }
-    let (width_bits, height_bits) = (bits.take(4)? + 1, bits.take(4)? + 1);
-    Some((bits.take(width_bits)? + 1, bits.take(height_bits)? + 1))
 }
 
-/// Timing, decoder model and operating points.
-fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
+/// From the frame ids to the restoration filter.
+fn skip_tools(bits: &mut Bits<'_>, is_reduced: bool) -> Option<()> {
+    /// `SELECT_SCREEN_CONTENT_TOOLS`: each frame tells.
+    const EACH: u32 = 2;
+    if !is_reduced && bits.flag()? {
+        bits.skip(4 + 3)?;
+    }
+    bits.skip(3)?;
+    if !is_reduced {
+        bits.skip(4)?;
+        let has_order_hint = bits.flag()?;
+        if has_order_hint {
+            bits.skip(2)?;
+        }
+        let screen = if bits.flag()? { EACH } else { bits.take(1)? };
+        if screen > 0 && !bits.flag()? {
+            bits.skip(1)?;
+        }
+        if has_order_hint {
+            bits.skip(3)?;
+        }
+    }
+    bits.skip(3)
+}
+
+/// `color_config()` as a record has it. AV1 §5.5.2.
+fn colours(bits: &mut Bits<'_>, profile: u8) -> Option<u8> {
+    let is_deep = bits.flag()?;
+    let has_twelve = profile == 2 && is_deep && bits.flag()?;
+    let is_mono = profile != 1 && bits.flag()?;
+    // BT.709 primaries, sRGB transfer, identity matrix: that is RGB.
+    let is_rgb = bits.flag()? && bits.take(24)? == 0x01_0d_00;
+    let (mut wide, mut high, mut position) = (true, true, 0);
+    if is_rgb && !is_mono {
+        (wide, high) = (false, false);
+    } else {
+        bits.skip(1)?;
+        if !is_mono {
+            if profile == 2 && has_twelve {
+                wide = bits.flag()?;
+                high = wide && bits.flag()?;
+            } else {
+                (wide, high) = (profile != 1, profile == 0);
+            }
+            if wide && high {
+                position = bits.take(2)? as u8;
+            }
+        }
+    }
+    let flags = [is_deep, has_twelve, is_mono, wide, high];
+    Some(flags.iter().fold(0, |bits, flag| bits << 1 | u8::from(*flag)) << 2 | position)
+}
+
+/// Timing, decoder model and operating points; level and tier of the first of them.
+fn operating_points(bits: &mut Bits<'_>) -> Option<(u8, bool)> {
     let mut delay_bits = None;
+    let mut first = None;
     if bits.flag()? {
         bits.skip(64)?;
         if bits.flag()? {
@@ -142,9 +228,8 @@ fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
     for _ in 0..=bits.take(5)? {
         bits.skip(12)?;
         let level = bits.take(5)?;
-        if level > 7 {
-            bits.skip(1)?;
-        }
+        let tier = level > 7 && bits.flag()?;
+        first.get_or_insert((level as u8, tier));
         if let Some(delay_bits) = delay_bits
             && bits.flag()?
         {
@@ -154,7 +239,7 @@ fn skip_operating_points(bits: &mut Bits<'_>) -> Option<()> {
             bits.skip(4)?;
         }
     }
-    Some(())
+    first
 }
 
 #[cfg(test)]
@@ -174,6 +259,40 @@ mod tests {
     }
 
     #[test]
+    fn records_are_made_of_their_sequence_headers() {
+        for expect in [SVT, AOM] {
+            let header = obus(&expect[4..]).next().unwrap();
+            assert_eq!(record(&header).unwrap()[..], expect);
+        }
+        let (frame, _) = Obu::parse(&[0x32, 1, 0x10]).unwrap();
+        assert_eq!(record(&frame), None);
+    }
+
+    #[test]
+    fn keyframes_have_a_sequence_header_and_are_shown() {
+        let unit = |frame: &[u8]| [&SVT[4..], frame].concat();
+        assert!(is_keyframe(&unit(&[0x32, 1, 0x10])));
+        assert!(is_keyframe(&unit(&[0x1a, 1, 0x1f])), "a frame header of its own");
+        assert!(!is_keyframe(&[0x32, 1, 0x10]));
+        assert!(!is_keyframe(&unit(&[0x32, 1, 0x30])), "an inter frame");
+        assert!(!is_keyframe(&unit(&[0x32, 1, 0x90])), "an existing frame is shown");
+        assert!(!is_keyframe(&unit(&[0x32, 0])));
+    }
+
+    #[test]
+    fn numbers_of_seven_bits_round_trip() {
+        for value in [0, 1, 127, 128, 16_383, 16_384, u32::MAX as usize] {
+            let mut out = BytesMut::new();
+            put_leb128(&mut out, value);
+            out.put_u8(9);
+            assert_eq!(leb128(&out), Some((value, &[9][..])));
+        }
+        assert_eq!(leb128(&[0x80; 8]), None, "endless");
+        assert_eq!(leb128(&[0xff, 0xff, 0xff, 0xff, 0x1f]), None, "above 32 bits");
+        assert_eq!(leb128(&[0x80]), None);
+    }
+
+    #[test]
     fn a_record_without_sequence_header_tells_none() {
         assert_eq!(size(&SVT[..4]), None);
         assert_eq!(size(&SVT[..11]), None);
@@ -190,19 +309,30 @@ mod tests {
         bits += &format!("1{:05b}", 0);
         bits += &format!("{:012b}{:05b}01{:010b}{:010b}01{:04b}", 0, 8, 5, 6, 2);
         bits += &format!("{:04b}{:04b}{:010b}{:09b}", 9, 8, 639, 359);
+        // Frame ids, no order hint, forced tools, high depth, BT.2020, no sample position.
+        bits += &format!("1{:04b}{:03b}000{:04b}00100000{}{:08b}{:08b}{:08b}000", 3, 4, 0, "101", 9, 16, 9);
         let bytes: Vec<u8> = bits
             .as_bytes()
             .chunks(8)
             .map(|c| c.iter().enumerate().map(|(i, b)| (b - b'0') << (7 - i)).sum())
             .collect();
-        assert_eq!(frame_size(&bytes), Some((640, 360)));
+        let sequence = Sequence::parse(&bytes).unwrap();
+        assert_eq!((sequence.size, sequence.level, sequence.has_high_tier), ((640, 360), 8, false));
+        assert_eq!(sequence.colours, 0b100_1100, "ten bits, 4:2:0");
     }
 
     #[test]
     fn fuzz_records_never_panic() {
         let mut random = Random::seeded(21);
         for _ in 0..10_000 {
-            let _ = size(&random.mutate(&SVT));
+            let bytes = random.mutate(&SVT);
+            let _ = (size(&bytes), is_keyframe(&bytes));
+            for obu in obus(&bytes) {
+                let mut out = BytesMut::new();
+                obu.put_sized(&mut out);
+                assert_eq!(Obu::parse(&out).unwrap().0.body, obu.body);
+                let _ = record(&obu);
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ mod bits;
 pub mod h264;
 pub mod h265;
 mod names;
+pub mod vp8;
 pub mod vp9;
 
 use crate::Kind;

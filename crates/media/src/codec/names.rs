@@ -1,6 +1,6 @@
 //! The `codecs` parameter of RFC 6381 for every codec.
 
-use super::{Codec, aac};
+use super::{Codec, aac, vp9};
 use crate::Track;
 use std::fmt::Write;
 
@@ -19,7 +19,7 @@ impl Track {
             },
             Codec::H265 => hevc(c).unwrap_or_else(|| "hvc1.1.6.L93.B0".to_owned()),
             Codec::Av1 => av1(c).unwrap_or_else(|| "av01.0.04M.08".to_owned()),
-            Codec::Vp9 => vp9(c).unwrap_or_else(|| "vp09.00.10.08".to_owned()),
+            Codec::Vp9 => vp(c).unwrap_or_else(|| "vp09.00.10.08".to_owned()),
             Codec::Vp8 => "vp8".to_owned(),
             Codec::Aac => {
                 let object_type = aac::AudioSpecificConfig::parse(c).map_or(2, |a| a.object_type);
@@ -60,8 +60,8 @@ fn av1(record: &[u8]) -> Option<String> {
 }
 
 /// VP codec ISO media file format binding: profile, level, bit depth. The record may lack version and flags.
-fn vp9(record: &[u8]) -> Option<String> {
-    let body = if record.first() == Some(&1) && record.len() >= 12 { &record[4..] } else { record };
+fn vp(record: &[u8]) -> Option<String> {
+    let body = if vp9::has_version(record) { &record[4..] } else { record };
     Some(format!("vp09.{:02}.{:02}.{:02}", body.first()?, body.get(1)?, body.get(2)? >> 4))
 }
 

@@ -2,6 +2,7 @@
 
 use super::boxes::{close, open, open_full, put};
 use bytes::{Buf, BufMut, BytesMut};
+use media::codec::vp9;
 use media::{Codec, Track};
 
 /// Appends the sample entry of a track.
@@ -34,7 +35,7 @@ fn video(out: &mut BytesMut, track: &Track, kind: &[u8; 4], config: &[u8; 4]) {
     out.put_u16(0x18);
     out.put_i16(-1);
     let record = open(out, config);
-    if track.codec == Codec::Vp9 && track.config.first() != Some(&1) {
+    if track.codec == Codec::Vp9 && !vp9::has_version(&track.config) {
         // `vpcC` is a full box of version 1; publishers send the record without that.
         out.put_u32(1 << 24);
     }

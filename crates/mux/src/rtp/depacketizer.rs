@@ -1,9 +1,11 @@
 //! RTP payloads to frames.
 
+mod av1;
 mod nal;
 mod opus;
 mod reorder;
 mod timestamps;
+mod vpx;
 
 use crate::Error;
 use crate::rtp::family::Family;
@@ -80,6 +82,8 @@ pub const UNIT_BYTES_MAX: usize = 4 << 20;
 #[derive(Debug)]
 enum Assembler {
     Nal(Box<nal::Assembler>),
+    Vpx(vpx::Assembler),
+    Av1(av1::Assembler),
     Opus(opus::Assembler),
 }
 
@@ -101,7 +105,7 @@ impl Depacketizer {
     /// For a track of that codec.
     ///
     /// # Errors
-    /// A codec that isn't taken in: so far H.264 and Opus are.
+    /// A codec without payload format ([`clock_hz`](super::clock_hz)).
     pub fn new(codec: Codec) -> Result<Depacketizer, Error> {
         Ok(Depacketizer {
             reorder: Reorder::default(),
@@ -199,8 +203,12 @@ impl Assembler {
     fn new(codec: Codec) -> Result<Assembler, Error> {
         match codec {
             Codec::H264 => Ok(Assembler::Nal(Box::new(nal::Assembler::new(Family::H264)))),
+            Codec::H265 => Ok(Assembler::Nal(Box::new(nal::Assembler::new(Family::H265)))),
+            Codec::Vp8 => Ok(Assembler::Vpx(vpx::Assembler::new(vpx::Format::Vp8))),
+            Codec::Vp9 => Ok(Assembler::Vpx(vpx::Assembler::new(vpx::Format::Vp9))),
+            Codec::Av1 => Ok(Assembler::Av1(av1::Assembler::default())),
             Codec::Opus => Ok(Assembler::Opus(opus::Assembler::default())),
-            _ => Err(Error::NoRtp(codec)),
+            Codec::Aac | Codec::Mp3 => Err(Error::NoRtp(codec)),
         }
     }
 
@@ -212,6 +220,8 @@ impl Assembler {
     fn push(&mut self, payload: &Bytes) -> Result<(), Damaged> {
         match self {
             Assembler::Nal(nal) => nal.push(payload),
+            Assembler::Vpx(vpx) => vpx.push(payload),
+            Assembler::Av1(av1) => av1.push(payload),
             Assembler::Opus(opus) => opus.push(payload),
         }
     }
@@ -220,6 +230,8 @@ impl Assembler {
     fn finish(&mut self) -> Result<Option<Assembled>, Damaged> {
         match self {
             Assembler::Nal(nal) => nal.finish(),
+            Assembler::Vpx(vpx) => vpx.finish(),
+            Assembler::Av1(av1) => av1.finish(),
             Assembler::Opus(opus) => Ok(opus.finish()),
         }
     }
@@ -228,6 +240,8 @@ impl Assembler {
     fn lost(&mut self) {
         match self {
             Assembler::Nal(nal) => nal.lost(),
+            Assembler::Vpx(vpx) => vpx.lost(),
+            Assembler::Av1(av1) => av1.lost(),
             Assembler::Opus(opus) => *opus = opus::Assembler::default(),
         }
     }

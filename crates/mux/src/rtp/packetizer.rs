@@ -1,6 +1,6 @@
 //! Frames to RTP payloads.
 
-mod av1;
+pub(super) mod av1;
 mod nal;
 mod payloads;
 mod vp8;

@@ -2,8 +2,9 @@
 
 use super::*;
 use crate::rtp::{Packetizer, Payload};
-use media::codec::h264::AvcConfig;
-use media::{Frame, Timestamp};
+use media::codec::h264::{AvcConfig, nal_units};
+use media::codec::{h265, vp8, vp9};
+use media::{Frame, Timestamp, Track, TrackId};
 use testkit::Random;
 
 /// RTP packets of ffmpeg 9 with their lengths: `ffmpeg … -f rtp rtp://127.0.0.1:PORT?pkt_size=1012`, 160x120, ten
@@ -13,7 +14,62 @@ const CAPTURES: &[(Codec, &[u8])] = &[
     (Codec::H264, include_bytes!("../captures/h264.bin")),
     // libopus, 20 ms a packet.
     (Codec::Opus, include_bytes!("../captures/opus.bin")),
+    // libx265, libvpx, libaom: groups of three pictures.
+    (Codec::H265, include_bytes!("../captures/h265.bin")),
+    (Codec::Vp8, include_bytes!("../captures/vp8.bin")),
+    (Codec::Vp9, include_bytes!("../captures/vp9.bin")),
+    (Codec::Av1, include_bytes!("../captures/av1.bin")),
 ];
+
+/// Bytes and checksums of the frames of some captures, as the encoder gave them: `-f framecrc` of the same run.
+const CHECKSUMS: [(Codec, [(usize, u32); 6]); 3] = [
+    (
+        Codec::Vp8,
+        [
+            (1780, 0x1e40_8c71),
+            (234, 0x887b_6a83),
+            (212, 0xdf48_6b64),
+            (1608, 0x809d_25f7),
+            (242, 0xa313_6bb8),
+            (226, 0x6fc5_670e),
+        ],
+    ),
+    (
+        Codec::Vp9,
+        [
+            (1138, 0x488d_38dc),
+            (78, 0x9b73_2784),
+            (134, 0x20d3_456d),
+            (1204, 0xf16c_5a24),
+            (103, 0x6ae9_30e2),
+            (102, 0x3fb8_35e5),
+        ],
+    ),
+    (
+        Codec::Av1,
+        [
+            (2119, 0xd23d_1b42),
+            (392, 0x0f87_c21f),
+            (206, 0x469b_634c),
+            (1727, 0x8edd_5015),
+            (428, 0x583d_d33b),
+            (262, 0x9461_7bb8),
+        ],
+    ),
+];
+
+fn capture(codec: Codec) -> &'static [u8] {
+    CAPTURES.iter().find(|(c, _)| *c == codec).unwrap().1
+}
+
+/// Adler-32 that begins with zero.
+fn checksum(bytes: &[u8]) -> u32 {
+    let (low, high) = bytes.iter().fold((0, 0), |(low, high), byte| {
+        let low = (low + u32::from(*byte)) % 65_521;
+        (low, (high + low) % 65_521)
+    });
+    high << 16 | low
+}
 
 /// The packets of a capture.
 fn packets(mut capture: &[u8]) -> Vec<Received> {
@@ -91,7 +147,7 @@ fn captures_become_frames() {
 
 #[test]
 fn h264_comes_in_normal_form() {
-    let events = all_events(Codec::H264, packets(CAPTURES[0].1));
+    let events = all_events(Codec::H264, packets(capture(Codec::H264)));
     let Event::Config(record) = &events[0] else { panic!("{events:?}") };
     let config = AvcConfig::parse(record).unwrap();
     assert_eq!((config.size(), config.sps.len(), config.pps.len()), (Some((160, 120)), 1, 1));
@@ -104,8 +160,55 @@ fn h264_comes_in_normal_form() {
     }
 }
 
+#[test]
+fn frames_are_what_the_encoder_gave() {
+    for (codec, frames) in CHECKSUMS {
+        let units = units(&all_events(codec, packets(capture(codec))));
+        let found = units.iter().map(|u| {
+            // AV1 encoders put a temporal delimiter before each unit.
+            let delimiter = if codec == Codec::Av1 { &[0x12, 0][..] } else { &[] };
+            let given = [delimiter, &u.payload].concat();
+            (given.len(), checksum(&given))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), frames, "{codec:?}");
+        let keys: Vec<_> = units.iter().map(|u| u.keyframe).collect();
+        assert_eq!(keys, [true, false, false, true, false, false], "{codec:?}");
+    }
+}
+
+#[test]
+fn configurations_tell_what_was_coded() {
+    let track = |codec| {
+        let Event::Config(config) = all_events(codec, packets(capture(codec)))[0].clone() else { panic!() };
+        Track::new(TrackId::VIDEO, codec, config)
+    };
+    let size = Some((160, 120));
+    assert_eq!(track(Codec::H265).video_size(), size);
+    assert_eq!(track(Codec::Av1).video_size(), size);
+    let names = [Codec::H264, Codec::H265, Codec::Av1, Codec::Vp9].map(|c| track(c).codecs_string());
+    assert_eq!(names, ["avc1.4d400a", "hvc1.1.6.L30.90", "av01.0.00M.08", "vp09.00.10.08"]);
+    let sound = track(Codec::Opus).audio_format();
+    assert_eq!((sound.sample_rate, sound.channels), (48_000, 2));
+    assert_eq!(track(Codec::Vp8).config, Bytes::new());
+    let keyframe = |codec| units(&all_events(codec, packets(capture(codec))))[0].payload.clone();
+    assert_eq!(vp8::size(&keyframe(Codec::Vp8)), size);
+    assert_eq!(vp9::size(&keyframe(Codec::Vp9)), size);
+}
+
+#[test]
+fn h265_comes_in_normal_form() {
+    let units = units(&all_events(Codec::H265, packets(capture(Codec::H265))));
+    let keys: Vec<_> = units.iter().map(|u| u.keyframe).collect();
+    assert_eq!(keys, [true, false, false, true, false, false]);
+    for unit in units {
+        let kinds: Vec<_> = nal_units(&unit.payload).map(|u| h265::nal::kind(u[0])).collect();
+        assert_eq!(kinds.len(), 1, "one slice, no parameter sets");
+        assert_eq!((16..=21).contains(&kinds[0]), unit.keyframe, "an IDR or a CRA picture");
+    }
+}
+
 fn nal_kinds(payload: &[u8]) -> Vec<u8> {
-    let units: Vec<_> = media::codec::h264::nal_units(payload).collect();
+    let units: Vec<_> = nal_units(payload).collect();
     assert_eq!(units.iter().map(|u| u.len() + 4).sum::<usize>(), payload.len());
     units.iter().map(|u| u[0] & 0x1f).collect()
 }
@@ -197,7 +300,7 @@ fn a_lost_packet_costs_the_pictures_until_the_next_keyframe() {
 
 #[test]
 fn lost_sound_costs_only_itself() {
-    let packets = packets(CAPTURES[1].1);
+    let packets = packets(capture(Codec::Opus));
     let all = units(&all_events(Codec::Opus, packets.clone()));
     let mut depacketizer = Depacketizer::new(Codec::Opus).unwrap();
     let left = packets.iter().enumerate().filter(|(i, _)| ![3, 4, 7].contains(i));
@@ -215,7 +318,7 @@ fn lost_sound_costs_only_itself() {
 
 #[test]
 fn timestamps_go_on_over_their_wrap() {
-    let mut packets = packets(CAPTURES[1].1);
+    let mut packets = packets(capture(Codec::Opus));
     let start = u32::MAX - 1500;
     packets.iter_mut().enumerate().for_each(|(i, p)| p.timestamp = start.wrapping_add(960 * i as u32));
     let times: Vec<_> = units(&all_events(Codec::Opus, packets)).iter().map(|u| u.timestamp).collect();
@@ -269,7 +372,9 @@ fn h264(sequence: u64, timestamp: u32, marker: bool, payload: &[u8]) -> Received
 
 /// Parameter sets of the capture as one STAP-A.
 fn h264_sets() -> Vec<u8> {
-    let Event::Config(record) = all_events(Codec::H264, packets(CAPTURES[0].1))[0].clone() else { panic!() };
+    let Event::Config(record) = all_events(Codec::H264, packets(capture(Codec::H264)))[0].clone() else {
+        panic!()
+    };
     let config = AvcConfig::parse(&record).unwrap();
     let mut stap = vec![24];
     for set in [&config.sps[0], &config.pps[0]] {
@@ -404,10 +509,10 @@ fn codecs_without_payload_format_are_refused() {
 }
 
 /// Damages, loses, repeats and mixes packets; whatever comes out keeps the promises.
-fn fuzz(codec: Codec, capture: &[u8], seed: u64) {
+fn fuzz(codec: Codec, seed: u64) {
     let mut random = Random::seeded(seed);
-    let (_, small) = again(codec, capture, 100);
-    let large = packets(capture);
+    let (_, small) = again(codec, capture(codec), 100);
+    let large = packets(capture(codec));
     for _ in 0..1500 {
         let mut mixed = if random.below(2) == 0 { small.clone() } else { large.clone() };
         for _ in 0..random.below(12) {
@@ -445,10 +550,30 @@ fn fuzz(codec: Codec, capture: &[u8], seed: u64) {
 
 #[test]
 fn fuzz_h264_never_panics_and_begins_with_keyframes() {
-    fuzz(Codec::H264, CAPTURES[0].1, 61);
+    fuzz(Codec::H264, 61);
 }
 
 #[test]
 fn fuzz_opus_never_panics() {
-    fuzz(Codec::Opus, CAPTURES[1].1, 62);
+    fuzz(Codec::Opus, 62);
+}
+
+#[test]
+fn fuzz_vp8_never_panics_and_begins_with_keyframes() {
+    fuzz(Codec::Vp8, 63);
+}
+
+#[test]
+fn fuzz_vp9_never_panics_and_begins_with_keyframes() {
+    fuzz(Codec::Vp9, 64);
+}
+
+#[test]
+fn fuzz_av1_never_panics_and_begins_with_keyframes() {
+    fuzz(Codec::Av1, 65);
+}
+
+#[test]
+fn fuzz_h265_never_panics_and_begins_with_keyframes() {
+    fuzz(Codec::H265, 66);
 }
