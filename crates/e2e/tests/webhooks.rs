@@ -1,7 +1,7 @@
 //! Web services that decide who may, and are told who left.
 
-use anyhow::{Result, ensure};
-use e2e::http::fetch;
+use anyhow::{Context, Result, ensure};
+use e2e::http::{Connection, fetch};
 use e2e::wait::{Look, until};
 use e2e::{Answer, Hook, Peer, Publisher, Server, Viewer, clips};
 use std::net::TcpListener;
@@ -25,6 +25,7 @@ fn a_hook_decides_alone_when_there_is_no_key_and_is_told_who_left() -> Result<()
     let asked = &hook.seen("publish")[0];
     ensure!(asked["app"] == "live" && asked["name"] == "x" && asked["query"] == "who=alice", "{asked}");
     ensure!(asked["address"] == "127.0.0.1" && asked["protocol"] == "rtmp", "{asked}");
+    ensure!(asked["user_agent"] == "FMLE/3.0 (compatible; floodtide)", "{asked}");
     let mut viewer = Viewer::open(&server, "/live/x.flv")?;
     viewer.watch(Duration::from_secs(1))?;
     drop(viewer);
@@ -78,5 +79,46 @@ fn a_session_ends_when_the_right_that_a_hook_gave_ends() -> Result<()> {
         let log = server.log();
         Ok(if log.contains("its grant ran out") { Look::Found(()) } else { Look::NotYet(log) })
     })?;
+    Ok(())
+}
+
+/// What a client says that it is comes to hooks and into lists, cut and without what steers a terminal.
+#[test]
+fn hooks_and_lists_are_told_what_clients_say_that_they_are() -> Result<()> {
+    let hook = Hook::start(r#"{"allow":true}"#)?;
+    let url = hook.url();
+    let server =
+        Server::serve(&format!("[webhook]\npublish = ['{url}']\nplay = ['{url}']\nunplay = ['{url}']\n"))?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x", &clips::long()?)?;
+    server.wait_live("live/x")?;
+    let long = format!("Player/1 {}", "x".repeat(5000));
+    for (target, said) in
+        [("/live/x.flv", "A\u{202e}gent/1\u{9b}2J"), ("/live/x.flv", &long), ("/live/x/index.m3u8", "Hls/2")]
+    {
+        let connection = Connection::open(server.ports.http)?;
+        let before = hook.seen("play").len();
+        let (head, _body) = connection.endless(target, &[("User-Agent", said)])?;
+        ensure!(head.status == 200, "{target}: {}", head.status);
+        let asked = hook.seen("play").get(before).context("no question")?["user_agent"].clone();
+        let expect = match said {
+            "Hls/2" => "Hls/2",
+            said if said == long => &long[..200],
+            _ => "Agent/12J",
+        };
+        ensure!(asked == expect, "{asked}");
+        if target.ends_with(".flv") {
+            let list = fetch(server.ports.admin, "/v1/sessions?role=viewer&protocol=flv", &[])?.json()?;
+            ensure!(
+                list.as_array().is_some_and(|all| all.iter().any(|s| s["user_agent"] == expect)),
+                "{list}"
+            );
+        }
+    }
+    let publishers = fetch(server.ports.admin, "/v1/sessions?role=publisher", &[])?.json()?;
+    ensure!(publishers[0]["user_agent"] == "FMLE/3.0 (compatible; floodtide)", "{publishers}");
+    let told = until(LIMIT, "a viewer who left is told", || {
+        Ok(hook.seen("unplay").into_iter().next().map_or(Look::NotYet("nothing".to_owned()), Look::Found))
+    })?;
+    ensure!(told["user_agent"].is_string(), "{told}");
     Ok(())
 }

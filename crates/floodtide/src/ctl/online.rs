@@ -204,7 +204,7 @@ fn broadcast_text(b: &Value) -> String {
 }
 
 fn sessions_text(all: &Value) -> String {
-    let rows: Vec<[String; 8]> = items(all)
+    let rows: Vec<[String; 9]> = items(all)
         .map(|s| {
             [
                 text(&s["id"]),
@@ -215,13 +215,14 @@ fn sessions_text(all: &Value) -> String {
                 age(&s["age_s"]),
                 size(&s["bytes"]),
                 text(&s["user"]),
+                text(&s["user_agent"]),
             ]
         })
         .collect();
     if rows.is_empty() {
         return "nobody is connected".to_owned();
     }
-    table(["ID", "ROLE", "PROTOCOL", "PATH", "PEER", "AGE", "BYTES", "USER"], &rows)
+    table(["ID", "ROLE", "PROTOCOL", "PATH", "PEER", "AGE", "BYTES", "USER", "AGENT"], &rows)
 }
 
 fn ended_text(all: &Value) -> String {

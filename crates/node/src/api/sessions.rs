@@ -37,6 +37,9 @@ pub(super) struct SessionView {
     /// The name of its key, or the subject of its token.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
+    /// What it says that it is: `User-Agent`, or the `flashVer` of RTMP; at most 200 characters, without control characters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
     /// When its right ends, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
@@ -56,6 +59,9 @@ struct EndedView {
     duration_s: f64,
     bytes: u64,
     skips: u32,
+    /// What it said that it is, as in the list of sessions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    user_agent: Option<String>,
     /// Why it ended, for programs.
     reason: &'static str,
     /// The same for people.
@@ -183,6 +189,7 @@ impl SessionView {
             bytes: session.bytes(),
             skips: session.skips(),
             user: session.who.clone(),
+            user_agent: session.ask.agent.clone(),
             expires: session.expires.map(|at| api.anchor.text(at)),
         }
     }
@@ -201,6 +208,7 @@ impl EndedView {
             duration_s: seconds(ended.after),
             bytes: session.bytes(),
             skips: session.skips(),
+            user_agent: session.ask.agent.clone(),
             reason: ended.reason.label(),
             reason_text: ended.reason.as_str(),
         }

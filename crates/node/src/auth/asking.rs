@@ -124,7 +124,7 @@ fn event(kind: Kind, ask: &Ask, vhost: &str) -> Event {
         address: Some(ask.peer.ip().to_canonical()),
         query: ask.query.clone(),
         bearer: ask.bearer.clone(),
-        user_agent: None,
+        user_agent: ask.agent.clone(),
         ended: None,
         recording: None,
     }

@@ -1,7 +1,7 @@
 //! Users who publish by name and password, when they connect. What they may publish is decided when they ask for it.
 
 use super::logins::NONCE_BYTES;
-use super::{Action, Ask, Auth, Refusal};
+use super::{Action, Ask, Auth, Refusal, agent};
 use crate::gateway::random_bytes;
 use crate::sessions::Protocol;
 use hub::BroadcastPath;
@@ -94,6 +94,7 @@ fn ask_within(connect: &Connect, host: Option<String>, peer: SocketAddr) -> Opti
         query: connect.query.clone(),
         bearer: None,
         login: None,
+        agent: agent(&connect.flash_ver),
         peer,
         protocol: Protocol::Rtmp,
     })

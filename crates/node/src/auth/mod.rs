@@ -4,10 +4,12 @@
 //! - [`rules`] all rules together, replaced whole when the configuration changes
 //! - [`keys`], [`jwt`], [`signed_url`], [`webhook`] credentials, each alone; [`pattern`] which paths they are for
 //! - [`login`] users by name and password, when they connect; [`logins`] the challenges that they answer
+//! - [`agent`] what clients say that they are
 //! - [`asking`] webhooks as sessions and requests need them
 //! - [`preview`] what the rules of a configuration would be
 //! - [`grant`] what an accepted request gets
 
+mod agent;
 mod asking;
 mod grant;
 pub mod jwt;
@@ -21,6 +23,7 @@ pub mod signed_url;
 mod vhosts;
 pub(crate) mod webhook;
 
+pub(crate) use agent::agent;
 pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 pub use preview::somebody_may_publish;
@@ -56,6 +59,8 @@ pub(crate) struct Ask {
     pub(crate) bearer: Option<String>,
     /// The user that it showed to be when it connected.
     pub(crate) login: Option<rtmp::adobe::Answer>,
+    /// What it says that it is, as [`agent`] makes it.
+    pub(crate) agent: Option<String>,
     /// The real client.
     pub(crate) peer: SocketAddr,
     pub(crate) protocol: Protocol,
@@ -256,6 +261,7 @@ impl Auth {
             query: String::new(),
             bearer: None,
             login: None,
+            agent: None,
             peer,
             protocol,
         };
@@ -361,6 +367,7 @@ impl Ask {
             query: String::new(),
             bearer: None,
             login: None,
+            agent: None,
             peer: ([127, 0, 0, 1], 1).into(),
             protocol: Protocol::Flv,
         }

@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn lines_that_a_slow_reader_has_no_room_for_are_counted_and_nobody_waits() {
-        let (go, told) = std::sync::mpsc::channel();
+        let (go, told) = std::sync::mpsc::sync_channel(1);
         let (mut writer, guard) = writer(Slow(told));
         let lost = writer.error_counter();
         for _ in 0..LINES_MAX {

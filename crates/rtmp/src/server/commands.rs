@@ -48,10 +48,12 @@ impl ServerSession {
         self.app = app.trim_matches('/').to_owned();
         self.app_query = adobe::without_answer(query);
         self.tc_url = text("tcUrl");
+        self.flash_ver = text("flashVer");
         self.outputs.push_back(Output::Event(Event::Connect(Connect {
             app: self.app.clone(),
             query: self.app_query.clone(),
             tc_url: self.tc_url.clone(),
+            flash_ver: self.flash_ver.clone(),
             // FMLE began to send it; FFmpeg, librtmp and GStreamer do when they publish.
             publishes: text("type") == "nonprivate",
             login: Login::parse(query),
@@ -120,6 +122,7 @@ impl ServerSession {
             name: name.trim_matches('/').to_owned(),
             query: queries.join("&"),
             tc_url: self.tc_url.clone(),
+            flash_ver: self.flash_ver.clone(),
         };
         self.role = Role::Asked(id, asks);
         self.outputs.push_back(Output::Event(match asks {

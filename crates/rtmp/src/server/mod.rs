@@ -42,6 +42,8 @@ pub struct Connect {
     pub query: String,
     /// The `tcUrl` of the connection.
     pub tc_url: String,
+    /// The `flashVer` of the connection: what the peer says that it is, as it says it.
+    pub flash_ver: String,
     /// Whether it says that it is a publisher; players never do.
     pub publishes: bool,
     /// Which user it is.
@@ -65,6 +67,8 @@ pub struct Request {
     pub query: String,
     /// The `tcUrl` of the connection.
     pub tc_url: String,
+    /// The `flashVer` of the connection: what the peer says that it is, as it says it.
+    pub flash_ver: String,
 }
 
 /// What happened.
@@ -162,6 +166,7 @@ pub struct ServerSession {
     app: String,
     app_query: String,
     tc_url: String,
+    flash_ver: String,
     /// The peer can be asked to connect anew.
     reconnects: bool,
     requests: u32,
@@ -192,6 +197,7 @@ impl ServerSession {
             app: String::new(),
             app_query: String::new(),
             tc_url: String::new(),
+            flash_ver: String::new(),
             reconnects: false,
             requests: 0,
             message_streams: 0,

@@ -1,10 +1,10 @@
 //! Who asks over HTTP: what its request says beside path and query.
 
-use crate::auth::{Action, Ask};
+use crate::auth::{Action, Ask, agent};
 use crate::limits::Told;
 use crate::sessions::Protocol;
 use http::Request;
-use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderValue};
+use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderValue, USER_AGENT};
 use hub::BroadcastPath;
 use std::net::SocketAddr;
 
@@ -15,6 +15,8 @@ pub(super) struct Caller {
     pub(super) host: Option<String>,
     /// From `Authorization: Bearer …`. RFC 6750 §2.1.
     pub(super) bearer: Option<String>,
+    /// From `User-Agent`.
+    pub(super) agent: Option<String>,
     /// What it says of who the client is.
     pub(super) told: Told,
 }
@@ -28,6 +30,10 @@ impl Caller {
         Caller {
             host: authority.or_else(|| header(HOST)).map(str::to_owned),
             bearer: header(AUTHORIZATION).and_then(bearer).map(str::to_owned),
+            agent: request
+                .headers()
+                .get(USER_AGENT)
+                .and_then(|v| agent(&String::from_utf8_lossy(v.as_bytes()))),
             told: Told { x_forwarded_for: lines(X_FORWARDED_FOR), forwarded: lines(FORWARDED.as_str()) },
         }
     }
@@ -47,6 +53,7 @@ impl Caller {
             query: query.to_owned(),
             bearer: self.bearer.clone(),
             login: None,
+            agent: self.agent.clone(),
             peer,
             protocol,
         }
@@ -77,6 +84,7 @@ mod tests {
         let request = Request::get("http://a.example:81/live/x.flv")
             .header("Host", "b.example")
             .header("Authorization", "bearer abc")
+            .header("User-Agent", "Player/1")
             .header("X-Forwarded-For", "1.2.3.4")
             .header("X-Forwarded-For", "10.0.0.1")
             .body(())
@@ -84,6 +92,7 @@ mod tests {
         let caller = Caller::of(&request);
         assert_eq!(caller.host.as_deref(), Some("a.example:81"));
         assert_eq!(caller.bearer.as_deref(), Some("abc"));
+        assert_eq!(caller.agent.as_deref(), Some("Player/1"));
         assert_eq!(caller.told.x_forwarded_for.as_deref(), Some("1.2.3.4,10.0.0.1"));
         assert_eq!(bearer("Basic abc"), None);
     }

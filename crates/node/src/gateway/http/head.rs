@@ -2,6 +2,7 @@
 
 use super::caller::{Caller, X_FORWARDED_FOR, bearer, joined};
 use super::hls;
+use crate::auth::agent;
 use crate::limits::Told;
 use hub::BroadcastPath;
 
@@ -109,8 +110,11 @@ fn file(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<FileRe
 }
 
 fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
-    let found = request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name))?;
-    std::str::from_utf8(found.value).ok()
+    std::str::from_utf8(found(request, name)?).ok()
+}
+
+fn found<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a [u8]> {
+    request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value)
 }
 
 /// Who asks. A request with two hosts is hyper's to refuse: it could mean another vhost here than in a proxy.
@@ -123,6 +127,7 @@ fn caller(request: &httparse::Request<'_, '_>) -> Option<Caller> {
     (hosts <= 1).then(|| Caller {
         host: authority.or_else(|| header(request, "host")).map(str::to_owned),
         bearer: header(request, "authorization").and_then(bearer).map(str::to_owned),
+        agent: found(request, "user-agent").and_then(|value| agent(&String::from_utf8_lossy(value))),
         told: Told { x_forwarded_for: lines(X_FORWARDED_FOR), forwarded: lines("forwarded") },
     })
 }

@@ -2,7 +2,7 @@
 
 use super::play::PLAY_FORMAT;
 use super::publish::tag_type;
-use crate::auth::{Action, Ask, Auth, Playing, Refusal};
+use crate::auth::{Action, Ask, Auth, Playing, Refusal, agent};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Door, Io, Shut, accept_each, random_bytes};
 use crate::life::Life;
@@ -335,6 +335,7 @@ impl Session {
             query: request.query.clone(),
             bearer: None,
             login: self.login.clone(),
+            agent: agent(&request.flash_ver),
             peer: self.io.peer(),
             protocol: Protocol::Rtmp,
         })
