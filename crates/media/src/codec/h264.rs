@@ -2,7 +2,7 @@
 
 use super::bits::Bits;
 use bytes::{BufMut, Bytes, BytesMut};
-use h264_reader::nal::sps::{ChromaFormat, SeqParameterSet};
+use h264_reader::nal::sps::{ChromaFormat, PicOrderCntType, SeqParameterSet};
 use h264_reader::nal::{Nal, RefNal};
 
 /// NAL unit types. ITU-T H.264 table 7-1.
@@ -21,6 +21,9 @@ pub mod nal {
 
 /// Parameter sets of one record; encoders send one of each.
 pub const PARAMETER_SETS_MAX: usize = 64;
+
+/// `profile_idc` of Baseline. ITU-T H.264 §A.2.1.
+const BASELINE: u8 = 66;
 
 /// What an `avcC` record holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +53,17 @@ impl AvcConfig {
     /// Width and height in pixels; `None` when the sequence parameter set can't be read.
     pub fn size(&self) -> Option<(u32, u32)> {
         read_sps(self.sps.first()?)?.pixel_dimensions().ok()
+    }
+
+    /// How many frames may precede another one in decoding order and follow it in order of output; `None` if the sequence
+    /// parameter set doesn't tell. ITU-T H.264 §E.2.1, `max_num_reorder_frames`.
+    pub fn reorder_frames(&self) -> Option<u32> {
+        let sps = read_sps(self.sps.first()?)?;
+        // Where the order of output is that of decoding, or there are no B-slices, nothing needs to be told.
+        if matches!(sps.pic_order_cnt, PicOrderCntType::TypeTwo) || self.profile[0] == BASELINE {
+            return Some(0);
+        }
+        Some(sps.vui_parameters?.bitstream_restrictions?.max_num_reorder_frames)
     }
 
     /// Whether it has exactly this parameter set.
@@ -185,7 +199,9 @@ mod tests {
 
     #[test]
     fn the_size_is_read() {
-        assert_eq!(AvcConfig::parse(&Bytes::copy_from_slice(&AVCC)).unwrap().size(), Some((640, 360)));
+        let config = AvcConfig::parse(&Bytes::copy_from_slice(&AVCC)).unwrap();
+        assert_eq!(config.size(), Some((640, 360)));
+        assert_eq!(config.reorder_frames(), Some(2), "x264 with B-frames");
     }
 
     #[test]
@@ -210,7 +226,7 @@ mod tests {
             let record = Bytes::from(random.mutate(&AVCC));
             if let Some(config) = AvcConfig::parse(&record) {
                 assert!(config.sps.len() + config.pps.len() <= 2 * PARAMETER_SETS_MAX);
-                let _ = config.size();
+                let _ = (config.size(), config.reorder_frames());
                 let unit = Bytes::from(random.mutate(&AVCC[8..32]));
                 if let Some(config) = config.with(&unit) {
                     assert!(config.holds(&unit) && AvcConfig::parse(&config.to_record()).is_some());

@@ -3,17 +3,22 @@
 //!
 //! - [`Packetizer`] a frame to payloads that all viewers share
 //! - [`Depacketizer`] payloads, back in order, to frames
+//! - [`DropPlan`] which frames viewers can do without who can't show them in another order than they come
 //!
 //! H.264 (RFC 6184), H.265 (RFC 7798), VP8 (RFC 7741), VP9 (RFC 9628), AV1 (AOMedia, RTP Payload Format For AV1 1.0),
 //! Opus (RFC 7587).
 
 mod depacketizer;
+mod drop_plan;
 mod family;
 mod packetizer;
+#[cfg(test)]
+mod tests;
 
 pub use depacketizer::{
     Depacketizer, Event, REORDER_BYTES_MAX, REORDER_PACKETS_MAX, Received, UNIT_BYTES_MAX, Unit,
 };
+pub use drop_plan::{DropPlan, Verdict, disposable, reorders};
 pub use packetizer::{MTU_MAX, MTU_MIN, Packetizer, Payload};
 
 use media::Codec;

@@ -1,6 +1,7 @@
 //! What ffmpeg sends, in order and out of order, whole and with losses; and what nobody should send.
 
 use super::*;
+use crate::rtp::tests::packets;
 use crate::rtp::{Packetizer, Payload};
 use media::codec::h264::{AvcConfig, nal_units};
 use media::codec::{h265, vp8, vp9};
@@ -69,24 +70,6 @@ fn checksum(bytes: &[u8]) -> u32 {
         (low, (high + low) % 65_521)
     });
     high << 16 | low
-}
-
-/// The packets of a capture.
-fn packets(mut capture: &[u8]) -> Vec<Received> {
-    let mut packets = vec![];
-    while let Some((length, rest)) = capture.split_at_checked(2) {
-        let (packet, later) = rest.split_at(usize::from(u16::from_be_bytes([length[0], length[1]])));
-        capture = later;
-        // RFC 3550 §5.1: no padding, no extension, no contributing source.
-        assert_eq!(packet[0], 0x80);
-        packets.push(Received {
-            sequence: 0x1_0000 + u64::from(u16::from_be_bytes([packet[2], packet[3]])),
-            timestamp: u32::from_be_bytes(packet[4..8].try_into().unwrap()),
-            marker: packet[1] & 0x80 != 0,
-            payload: Bytes::copy_from_slice(&packet[12..]),
-        });
-    }
-    packets
 }
 
 /// All that comes out after these packets.
