@@ -17,6 +17,7 @@
  * @typedef {object} Live
  * @property {"loading" | "known" | "unreachable"} state
  * @property {Broadcast[]} broadcasts the last known list
+ * @property {number | null} publishPort where the server listens for RTMP, as soon as it said so
  * @property {number} transit_s half a round trip to the server, the least of the last few
  */
 
@@ -27,7 +28,7 @@ const ANSWER_MS_MAX = 5000;
 const ROUND_TRIPS_MAX = 10;
 
 /** @type {Live} */
-export const NOTHING_KNOWN = { state: "loading", broadcasts: [], transit_s: 0 };
+export const NOTHING_KNOWN = { state: "loading", broadcasts: [], publishPort: null, transit_s: 0 };
 
 /**
  * Tells `changed` the list at once and then every three seconds.
@@ -42,10 +43,10 @@ export function follow(changed) {
 
   async function ask() {
     try {
-      const broadcasts = await fetchList();
+      const { broadcasts, publish_port: publishPort } = await fetchList();
       roundTrips.push(roundTrip_s());
       if (roundTrips.length > ROUND_TRIPS_MAX) roundTrips.shift();
-      live = { state: "known", broadcasts, transit_s: Math.min(...roundTrips) / 2 };
+      live = { state: "known", broadcasts, publishPort, transit_s: Math.min(...roundTrips) / 2 };
     } catch {
       live = { ...live, state: "unreachable" };
     }
@@ -61,11 +62,11 @@ export function follow(changed) {
   };
 }
 
-/** @returns {Promise<Broadcast[]>} */
+/** @returns {Promise<{ broadcasts: Broadcast[], publish_port: number }>} */
 async function fetchList() {
   const answer = await fetch("/api/broadcasts", { cache: "no-store", signal: AbortSignal.timeout(ANSWER_MS_MAX) });
   if (!answer.ok) throw new Error(`the list answered ${answer.status}`);
-  return (await answer.json()).broadcasts;
+  return answer.json();
 }
 
 /** Seconds from the last list request to the first byte of its answer. */

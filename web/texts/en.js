@@ -31,7 +31,7 @@ export const english = {
       ["Stream key", "mine"],
       ["Settings → Output → Keyframe interval", "2 s"],
     ]),
-    note: "The port is 1935 unless this server was started with another one; it prints its addresses when it starts. " +
+    note: "If a router or proxy in front of this server maps ports, use its port for RTMP. " +
       "A server started with a stream key wants that key: add ?key=… to the name.",
     copy: "Copy",
     copied: "Copied",

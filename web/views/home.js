@@ -30,7 +30,7 @@ export function Home({ live, via, go }) {
       </div>
       ${!empty && html`<${BroadcastList} broadcasts=${live.broadcasts} via=${via} go=${go} />`}
       ${live.state === "known" && (empty
-        ? html`<${Publish} />`
-        : html`<details class="publish-more"><summary>${texts.publish.title}</summary><${Publish} /></details>`)}
+        ? html`<${Publish} port=${live.publishPort} />`
+        : html`<details class="publish-more"><summary>${texts.publish.title}</summary><${Publish} port=${live.publishPort} /></details>`)}
     </div>`;
 }

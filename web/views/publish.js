@@ -7,8 +7,12 @@ import { Copy } from "../frame.js";
 import { texts } from "../texts.js";
 import { html } from "../ui.js";
 
-export function Publish() {
-  const server = `rtmp://${location.hostname}/live`;
+/** The port that an RTMP URL means when it names none. */
+const USUAL_PORT = 1935;
+
+/** @param {{ port: number | null }} props where the server listens for RTMP */
+export function Publish({ port }) {
+  const server = `rtmp://${location.hostname}${port === null || port === USUAL_PORT ? "" : `:${port}`}/live`;
   const command = [
     "ffmpeg -re -i FILE \\",
     "  -c:v libx264 -preset veryfast -bf 0 -g 60 \\",

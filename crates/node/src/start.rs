@@ -102,7 +102,7 @@ impl Node {
         let challenges = Challenges::default();
         let known = (&hub, &sessions, &metrics);
         let parts = parts(config, (&state, keys), inherited, known, &challenges)?;
-        let gateways = Gateways::new(config, &parts, &plane, &metrics, challenges);
+        let gateways = Gateways::new(config, &parts, &plane, &metrics, (challenges, addresses.rtmp.port()));
         let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
         let mut tasks = JoinSet::new();
         let given = Given::default();
@@ -216,7 +216,7 @@ impl Gateways {
         parts: &Parts,
         plane: &Plane,
         metrics: &Arc<Metrics>,
-        challenges: Challenges,
+        (challenges, publish_port): (Challenges, u16),
     ) -> Gateways {
         let rtmp = rtmp::Gateway {
             auth: Arc::clone(&parts.auth),
@@ -233,6 +233,7 @@ impl Gateways {
             access: parts.sessions.access().clone(),
             limits: parts.limits.clone(),
             challenges,
+            publish_port,
         };
         Gateways { rtmp: Arc::new(rtmp), http: Arc::new(http) }
     }

@@ -128,7 +128,9 @@ test("an empty server shows how to publish, also on a phone", async () => {
     const { page, context, complaints } = await openPage(browser, PHONE);
     await page.goto(empty.url);
     await page.locator(".publish").waitFor();
-    assert.match(await page.locator(".publish").innerText(), /ffmpeg -re[^]*rtmp:\/\/127\.0\.0\.1\/live\/mine[^]*OBS/);
+    const shown = await page.locator(".publish").innerText();
+    const at = `rtmp://127.0.0.1:${empty.ports.rtmp}/live`;
+    assert.match(shown, new RegExp(`ffmpeg -re[^]*${at}/mine\\n[^]*OBS[^]*${at}\\n`), "with the port of this server");
     assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= 360);
     assert.deepEqual(await violations(page), []);
     assert.deepEqual(complaints, []);

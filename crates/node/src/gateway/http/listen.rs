@@ -42,6 +42,8 @@ pub(crate) struct Gateway {
     pub(crate) access: AccessLog,
     pub(crate) limits: Limits,
     pub(crate) challenges: Challenges,
+    /// Where publishers connect to, for the page that says how.
+    pub(crate) publish_port: u16,
 }
 
 impl Gateway {

@@ -144,7 +144,7 @@ impl Service {
         let entry = |b: &Arc<hub::Broadcast>| BroadcastEntry::of(b, &listing.shown(b.path())?);
         let mut broadcasts: Vec<_> = all.iter().filter_map(entry).collect();
         broadcasts.sort_by(|a, b| a.path.cmp(&b.path));
-        BroadcastList { broadcasts }
+        BroadcastList { publish_port: self.gateway.publish_port, broadcasts }
     }
 }
 
@@ -180,6 +180,8 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 /// The public list of what is live.
 #[derive(Debug, Serialize)]
 struct BroadcastList {
+    /// Where publishers connect to, for the page that says how.
+    publish_port: u16,
     broadcasts: Vec<BroadcastEntry>,
 }
 
