@@ -217,6 +217,34 @@ fn watched_lines_of_the_log_are_printed_as_they_come() -> Result<()> {
     refused(&ctl(&server, "logs --limit 100000").run(LIMIT)?, &["limit is 100000"])
 }
 
+/// One answer of the API lists a thousand at most; here each lists what one is asked for.
+#[test]
+fn sessions_are_listed_however_many_and_what_is_left_out_is_said() -> Result<()> {
+    const VIEWERS: usize = 1010;
+    let server = Server::serve("[app.live]\nstream_key = 'key'\n[limits]\nconnections_per_address = 0\n")?;
+    let _publisher = publish(&server, "x")?;
+    let viewers = Tool::floodtide()
+        .words(&format!("load view --quiet -n {VIEWERS} --ramp 2000 --duration 60s --url"))
+        .arg(server.http("/live/x.flv"))
+        .start()?;
+    let list = |more: &str| ctl(&server, "sessions --role viewer --json").words(more).succeed(LIMIT);
+    let count = |done: &Finished| -> Result<usize> { Ok(done.json()?.as_array().context("no list")?.len()) };
+    until(LIMIT, "all viewers are listed", || {
+        let seen = count(&list("--limit 5000")?)?;
+        Ok(if seen == VIEWERS {
+            Look::Found(())
+        } else {
+            Look::NotYet(format!("{seen}; {}", viewers.text_so_far()))
+        })
+    })?;
+    let some = list("--limit 1005")?;
+    ensure!(count(&some)? == 1005, "{some}");
+    has(&some.log, &["there are more than 1005"])?;
+    let all = list(&format!("--limit {VIEWERS}"))?;
+    ensure!(count(&all)? == VIEWERS && all.log.is_empty(), "{}", all.log);
+    Ok(())
+}
+
 /// A reader who has enough, such as `head`, is no error.
 #[test]
 fn who_reads_only_the_first_line_sees_no_panic() -> Result<()> {

@@ -72,9 +72,9 @@ pub(super) struct Sessions {
     /// rtmp, flv, ws-flv or hls.
     #[arg(long)]
     protocol: Option<String>,
-    /// How many at most.
-    #[arg(long, default_value_t = 1000)]
-    limit: usize,
+    /// How many at most; of those that are over, 1000 are kept.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(1..))]
+    limit: u32,
     /// Those that are over, newest first, with the reason.
     #[arg(long, conflicts_with_all = ["role", "path", "protocol"])]
     ended: bool,
@@ -93,7 +93,7 @@ pub(super) async fn run(place: &Place, client: &Client, command: &Command) -> Re
         Command::Sessions(which) if which.ended => {
             place.show(&client.get(&format!("/v1/sessions/ended?limit={}", which.limit)).await?, ended_text)
         }
-        Command::Sessions(which) => place.show(&client.get(&which.target()).await?, sessions_text),
+        Command::Sessions(which) => place.show(&which.list(client).await?, sessions_text),
         Command::Kick { ids } => kick(place, client, ids).await,
         Command::End { path } => {
             client.delete(&broadcast(path)).await?;
@@ -133,9 +133,11 @@ async fn kick(place: &Place, client: &Client, ids: &[String]) -> Result<()> {
     if failed.is_empty() { Ok(()) } else { bail!("{}", failed.join("\n")) }
 }
 
+/// What one answer of the API lists at most.
+const PAGE: usize = 1000;
+
 /// All of them, however many.
 async fn broadcasts(client: &Client) -> Result<Value> {
-    const PAGE: usize = 1000;
     let mut all: Vec<Value> = Vec::new();
     loop {
         let after = all.last().map(|b| format!("&after={}", element(&text(&b["path"])))).unwrap_or_default();
@@ -154,9 +156,35 @@ fn broadcast(path: &str) -> String {
 }
 
 impl Sessions {
-    fn target(&self) -> String {
+    /// Page after page, until there are no more or enough.
+    async fn list(&self, client: &Client) -> Result<Value> {
+        let limit = self.limit as usize;
+        let mut all: Vec<Value> = Vec::new();
+        loop {
+            // One more than is wanted tells whether there are more.
+            let count = (limit + 1 - all.len()).min(PAGE);
+            let page = client.get(&self.target(count, all.last())).await?;
+            let page = page.as_array().cloned().unwrap_or_default();
+            let is_last = page.len() < count;
+            all.extend(page);
+            if all.len() > limit {
+                all.truncate(limit);
+                eprintln!("there are more than {limit}: --limit shows them");
+                return Ok(all.into());
+            }
+            if is_last {
+                return Ok(all.into());
+            }
+        }
+    }
+
+    /// The next `count` after `last`.
+    fn target(&self, count: usize, last: Option<&Value>) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        query.append_pair("limit", &self.limit.to_string());
+        query.append_pair("limit", &count.to_string());
+        if let Some(last) = last {
+            query.append_pair("after", &text(&last["id"]));
+        }
         for (name, value) in [("role", &self.role), ("path", &self.path), ("protocol", &self.protocol)] {
             if let Some(value) = value {
                 query.append_pair(name, value);
