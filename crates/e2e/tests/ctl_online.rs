@@ -217,6 +217,18 @@ fn watched_lines_of_the_log_are_printed_as_they_come() -> Result<()> {
     refused(&ctl(&server, "logs --limit 100000").run(LIMIT)?, &["limit is 100000"])
 }
 
+#[test]
+fn who_watches_a_server_that_goes_away_is_told() -> Result<()> {
+    let server = open()?;
+    let mut watching = ctl(&server, "logs --watch").start()?;
+    printed(&mut watching, "floodtide is ready")?;
+    let port = server.ports.admin;
+    drop(server);
+    let done = watching.finish(LIMIT)?;
+    ensure!(done.status.code() == Some(1), "{done}");
+    has(&done.log, &[&format!("no server answers at http://127.0.0.1:{port}"), "is it running"])
+}
+
 /// One answer of the API lists a thousand at most; here each lists what one is asked for.
 #[test]
 fn sessions_are_listed_however_many_and_what_is_left_out_is_said() -> Result<()> {

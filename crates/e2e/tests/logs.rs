@@ -147,13 +147,24 @@ fn lines_that_nobody_takes_in_time_are_counted_and_viewers_are_served() -> Resul
         for _ in 0..500 {
             ensure!(connection.request("GET", "/api/broadcasts", &[])?.status == 200);
         }
-        let metrics = fetch(admin, "/metrics", &[])?.text()?;
-        let of = |consumer: &str| {
-            let name = format!("floodtide_log_lines_lost_total{{consumer=\"{consumer}\"}} ");
-            metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse::<f64>().ok())
-        };
-        let (lost, missed) = (of("stderr").context("no counter")?, of("api").context("no counter")?);
+        let (lost, missed) = (lost_lines(admin, "stderr")?, lost_lines(admin, "api")?);
         ensure!(missed == 0.0, "nobody follows, and {missed} were missed");
         Ok(if lost > 0.0 { Look::Found(()) } else { Look::NotYet("none is lost yet".to_owned()) })
+    })?;
+    // Who comes back to the API after thousands of lines finds the newest only.
+    let late = [("Accept", "text/event-stream"), ("Last-Event-ID", "1")];
+    let (head, _body) = Connection::open(admin)?.endless("/v1/logs", &late)?;
+    ensure!(head.status == 200, "{}", head.status);
+    until(LIMIT, "what a follower missed is counted", || {
+        let missed = lost_lines(admin, "api")?;
+        Ok(if missed > 1000.0 { Look::Found(()) } else { Look::NotYet(format!("{missed}")) })
     })
+}
+
+/// Lines that this consumer of the log didn't get.
+fn lost_lines(admin: u16, consumer: &str) -> Result<f64> {
+    let name = format!("floodtide_log_lines_lost_total{{consumer=\"{consumer}\"}} ");
+    let metrics = fetch(admin, "/metrics", &[])?.text()?;
+    let found = metrics.lines().find_map(|line| line.strip_prefix(&name)?.parse().ok());
+    found.with_context(|| format!("no counter for {consumer}"))
 }
