@@ -146,7 +146,9 @@ impl Client {
                 anyhow!("no server answers at {}: {why}; is it running? --url says where else", self.base)
             }
             NoAnswer::Timeout => anyhow!("{} doesn't answer in time", self.base),
-            NoAnswer::Broken(why) => anyhow!("{} gives no answer: {why}", self.base),
+            NoAnswer::Broken(why) => {
+                anyhow!("{} gives no answer: {why}; is it running, and Floodtide's admin.listen?", self.base)
+            }
         })
     }
 
