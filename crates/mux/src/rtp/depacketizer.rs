@@ -26,7 +26,8 @@ pub struct Received {
     pub timestamp: u32,
     /// As in the header.
     pub marker: bool,
-    /// What follows the header, padding left off. An empty one (padding alone) only counts as come.
+    /// What follows the header, padding left off. An empty one (padding alone) only counts as come. It should not be a small
+    /// piece of a large buffer: bounds count its own bytes, and it may wait for long.
     pub payload: Bytes,
 }
 

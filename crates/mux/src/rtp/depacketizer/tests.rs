@@ -1,8 +1,10 @@
 //! What ffmpeg sends, in order and out of order, whole and with losses; and what nobody should send.
 
 use super::*;
-use crate::rtp::tests::packets;
+use crate::rtp::tests::{frames as captured_frames, packets};
 use crate::rtp::{Packetizer, Payload};
+use bytes::BytesMut;
+use media::codec::av1::put_leb128;
 use media::codec::h264::{AvcConfig, nal_units};
 use media::codec::{h265, vp8, vp9};
 use media::{Frame, Timestamp, Track, TrackId};
@@ -229,6 +231,52 @@ fn frames_are_the_same_after_a_round_trip() {
             let (events, packets) = again(*codec, capture, mtu);
             let others = all_events(*codec, packets);
             assert!(without_time(&others) == without_time(&events), "{codec:?} in {mtu} bytes");
+        }
+    }
+}
+
+/// A keyframe whose begin is that of `key`, and then units of any number and length.
+fn any_shape(codec: Codec, key: &[u8], random: &mut Random) -> Vec<u8> {
+    let mut frame = key.to_vec();
+    for _ in 0..random.below(6) {
+        let limit = [4, 60, 300, 4000][random.below(4)];
+        let length = random.below(limit);
+        let body = random.bytes(length);
+        let size = length as u32;
+        match codec {
+            Codec::H264 => frame.extend([&(size + 1).to_be_bytes()[..], &[0x65], &body].concat()),
+            Codec::H265 => frame.extend([&(size + 2).to_be_bytes()[..], &[0x28, 1], &body].concat()),
+            Codec::Av1 => {
+                let mut tiles = BytesMut::from(&[0x22][..]);
+                put_leb128(&mut tiles, length);
+                frame.extend([&tiles[..], &body].concat());
+            }
+            _ => frame.extend(body),
+        }
+    }
+    frame
+}
+
+#[test]
+fn frames_of_any_shape_round_trip() {
+    let mut random = Random::seeded(77);
+    for codec in [Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1] {
+        let (config, frames) = captured_frames(codec, capture(codec));
+        for _ in 0..200 {
+            let mtu = 64 + random.below(600);
+            let mut packetizer = Packetizer::new(codec, mtu).unwrap();
+            let shapes: Vec<_> = (0..5)
+                .map(|_| {
+                    let payload = any_shape(codec, &frames[0].payload, &mut random).into();
+                    Frame { payload, ..frames[0].clone() }
+                })
+                .collect();
+            let payloads: Vec<_> =
+                shapes.iter().map(|frame| packetizer.packetize(&config, frame).unwrap()).collect();
+            assert!(payloads.iter().flatten().all(|p| p.bytes.len() <= mtu));
+            let units = units(&all_events(codec, sent(&payloads)));
+            let same = units.iter().map(|u| &u.payload).eq(shapes.iter().map(|f| &f.payload));
+            assert!(same && units.iter().all(|u| u.keyframe), "{codec:?} in {mtu} bytes");
         }
     }
 }
@@ -496,7 +544,7 @@ fn fuzz(codec: Codec, seed: u64) {
     let mut random = Random::seeded(seed);
     let (_, small) = again(codec, capture(codec), 100);
     let large = packets(capture(codec));
-    for _ in 0..1500 {
+    for _ in 0..2000 {
         let mut mixed = if random.below(2) == 0 { small.clone() } else { large.clone() };
         for _ in 0..random.below(12) {
             let at = random.below(mixed.len());
