@@ -30,6 +30,7 @@ mod shutdown;
 mod start;
 mod state_file;
 mod tls;
+mod transcode;
 
 pub use egress::MergeWindow;
 pub use handover::TakeOverError;
