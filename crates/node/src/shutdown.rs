@@ -66,6 +66,7 @@ impl Node {
         while self.tasks.join_next().await.is_some() {}
         drop(self.ingest);
         self.packagings.stop();
+        self.transcodes.stop();
         self.plane.shutdown();
         self.threads.join();
         // Now that all sessions are over, webhooks have heard of all.

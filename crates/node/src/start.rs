@@ -19,6 +19,7 @@ use crate::reload::{Parts, Reloader};
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
 use crate::tls::{Acquiring, Certificates, Challenges};
+use crate::transcode::Transcodes;
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
 use std::net::SocketAddr;
@@ -38,6 +39,7 @@ pub struct Node {
     pub(crate) plane: Plane,
     pub(crate) packagings: Arc<http::Packagings>,
     pub(crate) threads: crate::egress::Threads,
+    pub(crate) transcodes: Transcodes,
     pub(crate) tasks: JoinSet<()>,
     /// Threads that publishers' sessions run on.
     pub(crate) ingest: Ingest,
@@ -98,11 +100,19 @@ impl Node {
         let addresses = open.addresses()?;
         let (plane, threads) =
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
+        let sound = crate::transcode::Settings::new(&config.transcode, hub_limits(config));
+        let transcodes = Transcodes::start(sound, &metrics.transcodes).context("can't convert sound")?;
         let (phases, life) = Phases::new();
         let challenges = Challenges::default();
         let known = (&hub, &sessions, &metrics);
         let parts = parts(config, (&state, keys), inherited, known, &challenges)?;
-        let gateways = Gateways::new(config, &parts, &plane, &metrics, (challenges, addresses.rtmp.port()));
+        let gateways = Gateways::new(
+            config,
+            &parts,
+            (&plane, &transcodes),
+            &metrics,
+            (challenges, addresses.rtmp.port()),
+        );
         let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
         let mut tasks = JoinSet::new();
         let given = Given::default();
@@ -114,7 +124,7 @@ impl Node {
         let admin = open.serve(&mut tasks, &ingest, ways, doors, &parts.certificates, &life)?;
         spawn_parts(&mut tasks, &ingest, &parts, &metrics, &life);
         let reloader = Reloader::new(layers.clone(), config.clone(), parts);
-        let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, &life));
+        let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, (&life, &transcodes)));
         tasks.spawn(Arc::clone(&api).watch());
         tasks.spawn(api::serve(admin, api));
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life.clone()));
@@ -128,6 +138,7 @@ impl Node {
             plane,
             packagings,
             threads,
+            transcodes,
             tasks,
             ingest,
             phases,
@@ -214,13 +225,14 @@ impl Gateways {
     fn new(
         config: &Config,
         parts: &Parts,
-        plane: &Plane,
+        (plane, transcodes): (&Plane, &Transcodes),
         metrics: &Arc<Metrics>,
         (challenges, publish_port): (Challenges, u16),
     ) -> Gateways {
         let rtmp = rtmp::Gateway {
             auth: Arc::clone(&parts.auth),
             plane: plane.clone(),
+            transcodes: transcodes.clone(),
             metrics: Arc::clone(metrics),
             access: parts.sessions.access().clone(),
         };
@@ -229,7 +241,8 @@ impl Gateways {
             hub: parts.hub.clone(),
             metrics: Arc::clone(metrics),
             plane: plane.clone(),
-            packagings: Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), metrics)),
+            transcodes: transcodes.clone(),
+            packagings: Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), metrics, transcodes)),
             access: parts.sessions.access().clone(),
             limits: parts.limits.clone(),
             challenges,

@@ -13,7 +13,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use hub::health::Health;
 use hub::{Broadcast, BroadcastPath, Catalog};
-use media::{Kind, Track};
+use media::{Codec, Kind, Track};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -42,6 +42,8 @@ struct BroadcastView {
     egress: Egress,
     video: Option<Video>,
     audio: Option<Audio>,
+    /// Codecs that the sound is converted to now, for viewers who need it, such as `aac`.
+    transcoded: Vec<String>,
     /// The last minute, a second each, oldest first.
     history: Vec<Moment>,
 }
@@ -309,6 +311,7 @@ impl Api {
             },
             video: Video::of(&catalog, health),
             audio: Audio::of(&catalog),
+            transcoded: self.transcodes.running(broadcast.path()).into_iter().map(codec).collect(),
             history: samples.iter().map(|sample| self.moment(sample)).collect(),
         }
     }
@@ -358,7 +361,7 @@ impl Video {
         let track = catalog.first(Kind::Video)?;
         let size = track.video_size();
         let fps = health.video.frames_per_s.or(health.video.frames_per_s_nominal).map(rounded);
-        Some(Video { codec: codec(track), width: size.map(|s| s.0), height: size.map(|s| s.1), fps })
+        Some(Video { codec: codec(track.codec), width: size.map(|s| s.0), height: size.map(|s| s.1), fps })
     }
 }
 
@@ -366,7 +369,7 @@ impl Audio {
     fn of(catalog: &Catalog) -> Option<Audio> {
         let track = catalog.first(Kind::Audio)?;
         let format = track.audio_format();
-        Some(Audio { codec: codec(track), sample_rate: format.sample_rate, channels: format.channels })
+        Some(Audio { codec: codec(track.codec), sample_rate: format.sample_rate, channels: format.channels })
     }
 }
 
@@ -380,7 +383,7 @@ impl TrackView {
                 Kind::Video => "video",
                 Kind::Audio => "audio",
             },
-            codec: codec(track),
+            codec: codec(track.codec),
             width: size.map(|s| s.0),
             height: size.map(|s| s.1),
             sample_rate: format.map(|f| f.sample_rate),
@@ -389,6 +392,6 @@ impl TrackView {
     }
 }
 
-fn codec(track: &Track) -> String {
-    format!("{:?}", track.codec).to_lowercase()
+fn codec(codec: Codec) -> String {
+    format!("{codec:?}").to_lowercase()
 }

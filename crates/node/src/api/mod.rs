@@ -39,6 +39,7 @@ use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::ring::Ring;
 use crate::sessions::Sessions;
+use crate::transcode::Transcodes;
 use access::Access;
 use axum::http::StatusCode;
 use events::Event;
@@ -55,6 +56,7 @@ pub(crate) struct Api {
     metrics: Arc<Metrics>,
     reloader: Reloader,
     life: Life,
+    transcodes: Transcodes,
     access: Access,
     samples: Samples,
     events: Ring<Event>,
@@ -71,7 +73,7 @@ impl Api {
         sessions: &Sessions,
         metrics: &Arc<Metrics>,
         reloader: &Reloader,
-        life: &Life,
+        (life, transcodes): (&Life, &Transcodes),
     ) -> Api {
         Api {
             hub: hub.clone(),
@@ -79,6 +81,7 @@ impl Api {
             metrics: Arc::clone(metrics),
             reloader: reloader.clone(),
             life: life.clone(),
+            transcodes: transcodes.clone(),
             access: Access::new(reloader),
             samples: Samples::default(),
             events: events::ring(),

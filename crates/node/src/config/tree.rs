@@ -2,7 +2,7 @@
 
 use super::{
     Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Pull, Restream, Rtmp, Shutdown, State,
-    Tls, Vhost, Webhook,
+    Tls, Transcode, Vhost, Webhook,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ pub struct Config {
     pub egress: Egress,
     /// HLS and LL-HLS.
     pub hls: Hls,
+    /// Sound in another codec, for players that don't know the one that was published. See [transcode.md](transcode.md).
+    pub transcode: Transcode,
     /// Logs. Lines go to the standard error and never wait for it: what it doesn't take is lost. `FLOODTIDE_LOG` replaces
     /// `log.level` by filters of its own, as `info,node=debug`. Level, access lines and addresses change at a reload.
     pub log: Log,
@@ -76,10 +78,11 @@ impl Config {
             admin,
             egress: _,
             hls: _,
+            transcode: _,
             state: _,
         } = self;
         let admin = Admin { listen: running.admin.listen, ..admin };
-        let Config { rtmp, http, egress, hls, state, .. } = running.clone();
+        let Config { rtmp, http, egress, hls, transcode, state, .. } = running.clone();
         // The listeners are opened at the start.
         let tls = if tls.is_on() == running.tls.is_on() { tls } else { running.tls.clone() };
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
@@ -100,6 +103,7 @@ impl Config {
             limits,
             egress,
             hls,
+            transcode,
             shutdown,
             log,
         }

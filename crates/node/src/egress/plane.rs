@@ -7,7 +7,7 @@ use crate::limits::Admission;
 use crate::metrics::Metrics;
 use crate::sessions::SessionGuard;
 use bytes::Bytes;
-use hub::Broadcast;
+use hub::{Broadcast, ViewerGuard};
 use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -35,6 +35,8 @@ pub(crate) struct NewViewer {
     /// Sent first, before the format's own head.
     pub(crate) preface: Bytes,
     pub(crate) session: SessionGuard,
+    /// Counts it as a listener of a derived broadcast.
+    pub(crate) lease: Option<ViewerGuard>,
     /// Counts its connection.
     pub(crate) admission: Admission,
     /// When its request was complete.

@@ -6,6 +6,7 @@ use super::transport::Written;
 use crate::limits::Admission;
 use crate::sessions::SessionGuard;
 use bytes::Bytes;
+use hub::ViewerGuard;
 use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::Instant;
@@ -34,6 +35,8 @@ pub(crate) struct Viewer {
     /// Bytes sent.
     pub(crate) sent: u64,
     pub(crate) session: SessionGuard,
+    /// Counts it as a listener of a derived broadcast.
+    pub(crate) _lease: Option<ViewerGuard>,
     /// Counts its connection.
     pub(crate) _admission: Admission,
 }

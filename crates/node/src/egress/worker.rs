@@ -217,6 +217,7 @@ impl Worker {
             skips: 0,
             sent: 0,
             session: new.session,
+            _lease: new.lease,
             _admission: new.admission,
         };
         let interest = Interest::READABLE | Interest::WRITABLE;

@@ -7,6 +7,7 @@
 //! - [`scrape`] what is looked up when somebody asks: sessions, broadcasts, shards
 //! - [`mod@process`] what the system says about the process
 //! - [`outward`] restreams and pulls
+//! - [`transcode`] the conversion of sound
 //! - [`reason`] why sessions end
 //! - [`classic`] the text format that is older than OpenMetrics
 
@@ -23,6 +24,7 @@ mod reference;
 mod registry;
 mod scrape;
 mod shard;
+mod transcode;
 
 pub(crate) use figures::WorkerLoad;
 pub(crate) use outward::OutwardMetrics;
@@ -30,3 +32,4 @@ pub(crate) use process::Process;
 pub(crate) use reason::CloseReason;
 pub(crate) use registry::{Metrics, Wanted};
 pub(crate) use shard::Shard;
+pub(crate) use transcode::TranscodeMetrics;

@@ -5,6 +5,7 @@ use super::outward::OutwardMetrics;
 use super::process::Process;
 use super::scrape::{Lines, Polling, Scrape};
 use super::shard::{Shard, Shards};
+use super::transcode::TranscodeMetrics;
 use crate::auth::Refusal;
 use crate::limits::Limit;
 use crate::logs::LogControl;
@@ -34,6 +35,7 @@ pub(crate) struct Metrics {
     pub(crate) certificate_ends: Gauge,
     pub(crate) restreams: OutwardMetrics,
     pub(crate) pulls: OutwardMetrics,
+    pub(crate) transcodes: TranscodeMetrics,
     refusals: Family<[(&'static str, &'static str); 1], Counter>,
     limited: Family<[(&'static str, &'static str); 1], Counter>,
 }
@@ -70,11 +72,13 @@ impl Metrics {
         let ours = registry.sub_registry_with_prefix("floodtide");
         let restreams = OutwardMetrics::registered(ours, "restream", "Restreams to other servers");
         let pulls = OutwardMetrics::registered(ours, "pull", "Pulls from other servers");
+        let transcodes = TranscodeMetrics::registered(ours);
         let mut metrics = Metrics {
             registry,
             certificate_ends: Gauge::default(),
             restreams,
             pulls,
+            transcodes,
             shards: Arc::default(),
             polling: Arc::default(),
             lines: Arc::default(),

@@ -16,6 +16,7 @@ use crate::logs::access::{Answered, RequestKind};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
 use crate::tls::Challenges;
+use crate::transcode::Transcodes;
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use hub::Hub;
@@ -38,6 +39,7 @@ pub(crate) struct Gateway {
     pub(crate) hub: Hub,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) plane: Plane,
+    pub(crate) transcodes: Transcodes,
     pub(crate) packagings: Arc<Packagings>,
     pub(crate) access: AccessLog,
     pub(crate) limits: Limits,
@@ -243,12 +245,14 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
         None => (&flv::FLV, flv::response_head()),
     };
     answered(if play.websocket_key.is_some() { 101 } else { 200 });
+    let audible = gateway.transcodes.for_flv(&playing.broadcast).await;
     let (transport, admission) = io.into_transport()?;
     let viewer = NewViewer {
         transport,
         admission,
         asked: playing.session.session().since,
-        broadcast: playing.broadcast,
+        broadcast: audible.broadcast,
+        lease: audible.lease,
         session: playing.session,
         format,
         preface,

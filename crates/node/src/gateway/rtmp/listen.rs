@@ -11,6 +11,7 @@ use crate::logs::AccessLog;
 use crate::metrics::{CloseReason, Metrics};
 use crate::publishing::{PublishError, Publishing};
 use crate::sessions::{Ending, Protocol, SessionGuard};
+use crate::transcode::Transcodes;
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
 use rtmp::{Connect, Event, Output, RejectCode, Request, ServerConfig, ServerSession};
@@ -27,6 +28,7 @@ use tokio::task::JoinSet;
 pub(crate) struct Gateway {
     pub(crate) auth: Arc<Auth>,
     pub(crate) plane: Plane,
+    pub(crate) transcodes: Transcodes,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) access: AccessLog,
 }
@@ -121,7 +123,7 @@ impl Session {
         let wire = ServerSession::new(&config, Instant::now(), random);
         let mut session = Session { io, wire, gateway, publishing: None, out: BytesMut::new(), login: None };
         match session.drive(life).await {
-            Ok(playing) => session.hand_over(playing),
+            Ok(playing) => session.hand_over(playing).await,
             Err(end) => {
                 if matches!(end, End::Wire(rtmp::Error::Timeout)) {
                     limits.too_much(Limit::RtmpRequest, Duration::ZERO);
@@ -138,14 +140,16 @@ impl Session {
     }
 
     /// Gives an accepted player to the egress plane, which writes to it from then on.
-    fn hand_over(self, playing: Playing) -> End {
+    async fn hand_over(self, playing: Playing) -> End {
+        let audible = self.gateway.transcodes.for_flv(&playing.broadcast).await;
         let viewer = match self.io.into_transport() {
             Ok((transport, admission)) => NewViewer {
                 transport,
                 admission,
                 asked: playing.session.session().since,
                 session: playing.session,
-                broadcast: playing.broadcast,
+                broadcast: audible.broadcast,
+                lease: audible.lease,
                 format: &PLAY_FORMAT,
                 preface: Bytes::new(),
             },

@@ -6,6 +6,7 @@ use super::files::Files;
 use crate::config::Hls;
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
+use crate::transcode::Transcodes;
 use hls::{Config, Packager, Snapshot};
 use hub::{Batch, Broadcast, BroadcastPath, Item};
 use std::collections::HashMap;
@@ -27,6 +28,7 @@ pub(crate) struct Cutting {
 pub(crate) struct Packagings {
     cutting: Cutting,
     metrics: Arc<Metrics>,
+    transcodes: Transcodes,
     began: Instant,
     running: Mutex<Running>,
 }
@@ -67,8 +69,15 @@ impl Cutting {
 }
 
 impl Packagings {
-    pub(crate) fn new(cutting: Cutting, metrics: &Arc<Metrics>) -> Packagings {
-        Packagings { cutting, metrics: Arc::clone(metrics), began: Instant::now(), running: Mutex::default() }
+    pub(crate) fn new(cutting: Cutting, metrics: &Arc<Metrics>, transcodes: &Transcodes) -> Packagings {
+        let transcodes = transcodes.clone();
+        Packagings {
+            cutting,
+            metrics: Arc::clone(metrics),
+            transcodes,
+            began: Instant::now(),
+            running: Mutex::default(),
+        }
     }
 
     /// The packaging of a live broadcast; started if there is none.
@@ -166,7 +175,8 @@ async fn package(
 ) {
     let path = packaging.broadcast.path();
     tracing::debug!(%path, "HLS packaging begins");
-    let mut consumer = packaging.broadcast.consumer();
+    let audible = all.transcodes.for_hls(&packaging.broadcast).await;
+    let mut consumer = audible.broadcast.consumer();
     let mut batch = Batch::default();
     let mut tick = tokio::time::interval(TICK);
     let mut people = Estimate::default();
@@ -190,6 +200,7 @@ async fn package(
             }
         }
     }
+    drop(audible);
     if batch.ended {
         // The last segments stay for those who are still watching them.
         packager.end();

@@ -1,0 +1,42 @@
+//! Sound in another codec.
+
+use super::values::Span;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Sound in another codec.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Transcode {
+    /// Threads that convert sound; 0: one for every four cores, at least one. They are the only ones that do.
+    pub threads: usize,
+    /// What players of FLV, WebSocket-FLV and RTMP get of a broadcast with Opus: `auto`: AAC with H.264 or without pictures, since
+    /// players of the newer codecs know Opus; `off`: Opus as it is.
+    pub audio_for_flv: ConvertSound,
+    /// What players of HLS get of a broadcast with Opus: `auto`: AAC; `off`: Opus as it is (no sound in the TS variant).
+    pub audio_for_hls: ConvertSound,
+    /// Converting stops when nobody listened for so long.
+    pub idle: Span,
+}
+
+/// When sound is converted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ConvertSound {
+    /// When players need it.
+    #[default]
+    Auto,
+    /// Never.
+    Off,
+}
+
+impl Default for Transcode {
+    fn default() -> Self {
+        Transcode {
+            threads: 0,
+            audio_for_flv: ConvertSound::Auto,
+            audio_for_hls: ConvertSound::Auto,
+            idle: Span(Duration::from_secs(5)),
+        }
+    }
+}

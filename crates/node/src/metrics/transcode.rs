@@ -1,0 +1,65 @@
+//! What the conversion of sound counts.
+
+use media::Codec;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::{Registry, Unit};
+use std::sync::atomic::AtomicU64;
+
+type Label = [(&'static str, &'static str); 1];
+
+/// One set. Clones share.
+#[derive(Clone, Debug)]
+pub(crate) struct TranscodeMetrics {
+    jobs: Family<Label, Gauge>,
+    frames: Family<Label, Counter>,
+    /// Frames of sound that were left out, since the threads are too busy.
+    pub(crate) dropped: Counter,
+    /// Frames of sound that couldn't be decoded or encoded.
+    pub(crate) errors: Counter,
+    /// CPU time of the threads, in seconds.
+    pub(crate) cpu: Counter<f64, AtomicU64>,
+}
+
+impl TranscodeMetrics {
+    pub(super) fn registered(registry: &mut Registry) -> TranscodeMetrics {
+        let metrics = TranscodeMetrics {
+            jobs: Family::default(),
+            frames: Family::default(),
+            dropped: Counter::default(),
+            errors: Counter::default(),
+            cpu: Counter::default(),
+        };
+        for codec in [Codec::Aac, Codec::Opus] {
+            // Seen before the first one.
+            metrics.jobs(codec);
+            metrics.frames(codec);
+        }
+        let help = "Broadcasts whose sound is converted now, by the codec it becomes";
+        registry.register("transcodes", help, metrics.jobs.clone());
+        let help = "Frames of converted sound, by their codec";
+        registry.register("transcoded_frames", help, metrics.frames.clone());
+        let help = "Frames of sound that were left out, since the threads that convert were too busy";
+        registry.register("transcode_dropped_frames", help, metrics.dropped.clone());
+        let help = "Frames of sound that could not be decoded or encoded";
+        registry.register("transcode_errors", help, metrics.errors.clone());
+        let help = "CPU time of the threads that convert sound";
+        registry.register_with_unit("transcode_cpu", help, Unit::Seconds, metrics.cpu.clone());
+        metrics
+    }
+
+    /// How many run.
+    pub(crate) fn jobs(&self, to: Codec) -> Gauge {
+        self.jobs.get_or_create(&[("to", name(to))]).clone()
+    }
+
+    /// Frames that came out.
+    pub(crate) fn frames(&self, to: Codec) -> Counter {
+        self.frames.get_or_create(&[("to", name(to))]).clone()
+    }
+}
+
+fn name(codec: Codec) -> &'static str {
+    if codec == Codec::Opus { "opus" } else { "aac" }
+}

@@ -1,0 +1,174 @@
+//! Jobs run on real threads here: the tests wait for what comes, not for time.
+
+use super::*;
+use crate::metrics::Metrics;
+use crate::sessions::Sessions;
+use bytes::Bytes;
+use hub::{Collision, Consumer, Item, Producer};
+use media::{Frame, Timestamp, Track, TrackId};
+
+/// A server's worth of it, and a broadcast with H.264 and the given sound.
+struct House {
+    hub: Hub,
+    transcodes: Transcodes,
+    metrics: Metrics,
+    producer: Producer,
+    sound: Vec<Bytes>,
+    written: usize,
+}
+
+const SPS_PPS: &[u8] = &[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
+const HEAD: &[u8] = b"OpusHead\x01\x01\x38\x01\x80\xbb\0\0\0\0\0";
+
+fn path() -> BroadcastPath {
+    BroadcastPath::parse("live/x").expect("a path")
+}
+
+impl House {
+    fn new(video: Codec, config: &Transcode) -> House {
+        let hub = Hub::new(Limits::default());
+        let metrics = Metrics::new(&hub, &Sessions::new(1));
+        let settings = Settings::new(config, Limits::default());
+        let transcodes = Transcodes::start(settings, &metrics.transcodes).expect("threads");
+        let mut producer = hub.publish(&path(), Collision::Reject, Instant::now()).expect("a free path");
+        producer.track(Track::new(TrackId::VIDEO, video, Bytes::from_static(SPS_PPS))).expect("a track");
+        producer.track(Track::new(TrackId::AUDIO, Codec::Opus, Bytes::from_static(HEAD))).expect("a track");
+        producer.ready();
+        let mut encoder =
+            opus_pure::OpusEncoder::new(48_000, 1, opus_pure::Application::Audio).expect("an encoder");
+        let mut room = vec![0; 4000];
+        let sound = (0..50)
+            .map(|_| encoder.encode(&[0.1; 960], 960, &mut room).map(|n| Bytes::copy_from_slice(&room[..n])))
+            .collect::<Result<_, _>>()
+            .expect("sound");
+        House { hub, transcodes, metrics, producer, sound, written: 0 }
+    }
+
+    fn source(&self) -> Arc<Broadcast> {
+        self.hub.broadcast(&path()).expect("it is live")
+    }
+
+    /// 20 ms more of pictures and sound.
+    fn write(&mut self, count: usize) {
+        for _ in 0..count {
+            let at = Timestamp::from_millis(1000 + self.written as i64 * 20);
+            let frame = |payload, keyframe| Frame { dts: at, pts: at, keyframe, payload };
+            let picture = frame(Bytes::from_static(&[0, 0, 0, 1, 0x65]), self.written % 25 == 0);
+            self.producer.write(TrackId::VIDEO, picture, Instant::now()).expect("written");
+            let sound = frame(self.sound[self.written % self.sound.len()].clone(), true);
+            self.producer.write(TrackId::AUDIO, sound, Instant::now()).expect("written");
+            self.written += 1;
+        }
+    }
+}
+
+/// Reads until so many frames of sound came; gives the codec of the sound and all frames by kind.
+async fn listen(consumer: &mut Consumer, sounds: usize) -> (Option<Codec>, Vec<(TrackId, Frame)>) {
+    let (mut batch, mut codec, mut frames) = (Batch::default(), None, Vec::new());
+    while frames.iter().filter(|(id, _)| *id == TrackId::AUDIO).count() < sounds {
+        consumer.batch(&mut batch).await;
+        for item in batch.items.drain(..) {
+            match item {
+                Item::Catalog(catalog) => codec = catalog.first(Kind::Audio).map(|t| t.codec),
+                Item::Frame { track, frame, .. } => frames.push((track, frame)),
+                Item::Resumed => {}
+            }
+        }
+        assert!(!batch.ended, "the derived broadcast ended after {} frames", frames.len());
+    }
+    (codec, frames)
+}
+
+#[tokio::test]
+async fn viewers_of_opus_share_one_job_that_makes_aac_and_leaves_pictures_alone() {
+    let mut house = House::new(Codec::H264, &Transcode::default());
+    house.write(30);
+    let (first, second) =
+        (house.transcodes.for_flv(&house.source()).await, house.transcodes.for_hls(&house.source()).await);
+    assert!(Arc::ptr_eq(&first.broadcast, &second.broadcast));
+    assert!(!Arc::ptr_eq(&first.broadcast, &house.source()));
+    assert_eq!(house.transcodes.running(&path()), [Codec::Aac]);
+    assert_eq!(house.metrics.transcodes.jobs(Codec::Aac).get(), 1);
+    let mut consumer = first.broadcast.consumer();
+    house.write(50);
+    let (codec, frames) = listen(&mut consumer, 40).await;
+    assert_eq!(codec, Some(Codec::Aac));
+    let pictures = frames.iter().filter(|(id, _)| *id == TrackId::VIDEO);
+    assert!(pictures.clone().count() >= 40);
+    assert!(pictures.clone().all(|(_, f)| f.payload[..] == [0, 0, 0, 1, 0x65]));
+    // Nobody else sees it.
+    assert_eq!(house.hub.broadcasts().len(), 1);
+    house.transcodes.stop();
+    assert!(first.broadcast.is_ended());
+}
+
+#[tokio::test]
+async fn a_job_ends_after_the_last_listener_and_begins_anew_for_the_next() {
+    let idle = crate::config::Span(Duration::from_millis(10));
+    let mut house = House::new(Codec::H264, &Transcode { idle, ..Transcode::default() });
+    house.write(10);
+    let (first, second) =
+        (house.transcodes.for_flv(&house.source()).await, house.transcodes.for_flv(&house.source()).await);
+    drop(first.lease);
+    house.write(40);
+    listen(&mut second.broadcast.consumer(), 20).await;
+    assert!(!second.broadcast.is_ended(), "somebody still listens");
+    drop(second.lease);
+    let mut consumer = second.broadcast.consumer();
+    let mut batch = Batch::default();
+    while !batch.ended {
+        consumer.batch(&mut batch).await;
+    }
+    assert_eq!(house.transcodes.running(&path()), []);
+    let third = house.transcodes.for_flv(&house.source()).await;
+    assert!(!third.broadcast.is_ended());
+    house.write(40);
+    listen(&mut third.broadcast.consumer(), 20).await;
+    house.transcodes.stop();
+}
+
+#[tokio::test]
+async fn only_what_players_do_not_know_is_converted() {
+    let check = async |video, config: Transcode, flv: bool, hls: bool| {
+        let mut house = House::new(video, &config);
+        house.write(5);
+        let is_whole = |audible: Audible| audible.lease.is_none();
+        assert_eq!(!is_whole(house.transcodes.for_flv(&house.source()).await), flv, "{video:?} {config:?}");
+        assert_eq!(!is_whole(house.transcodes.for_hls(&house.source()).await), hls, "{video:?} {config:?}");
+        assert!(is_whole(house.transcodes.opus(&house.source()).await), "it is Opus already");
+        house.transcodes.stop();
+    };
+    let off = ConvertSound::Off;
+    check(Codec::H264, Transcode::default(), true, true).await;
+    check(Codec::H265, Transcode::default(), false, true).await;
+    check(Codec::H264, Transcode { audio_for_flv: off, ..Transcode::default() }, false, true).await;
+    check(Codec::H264, Transcode { audio_for_hls: off, ..Transcode::default() }, true, false).await;
+}
+
+#[tokio::test]
+async fn a_publisher_who_comes_back_and_broken_sound_do_not_end_it() {
+    let mut house = House::new(Codec::H264, &Transcode::default());
+    house.write(10);
+    let audible = house.transcodes.for_flv(&house.source()).await;
+    let mut consumer = audible.broadcast.consumer();
+    house.write(20);
+    listen(&mut consumer, 10).await;
+    let whole = std::mem::replace(&mut house.sound, vec![Bytes::from_static(&[0xff; 9])]);
+    house.write(5);
+    house.sound = whole;
+    let again = house.hub.publish(&path(), Collision::Takeover, Instant::now()).expect("the seat");
+    house.producer = again;
+    house.written += 100;
+    house.write(60);
+    let (_, frames) = listen(&mut consumer, 30).await;
+    assert!(frames.iter().any(|(_, frame)| frame.dts > Timestamp::from_millis(3500)), "it goes on");
+    assert!(house.metrics.transcodes.errors.get() >= 5);
+    assert!(house.metrics.transcodes.frames(Codec::Aac).get() > 30);
+    // The end of the source is the end of what was derived.
+    house.hub.end(&path());
+    let mut batch = Batch::default();
+    while !batch.ended {
+        consumer.batch(&mut batch).await;
+    }
+    house.transcodes.stop();
+}
