@@ -62,10 +62,15 @@ impl House {
     }
 }
 
-/// Reads until so many frames of sound came; gives the codec of the sound and all frames by kind.
-async fn listen(consumer: &mut Consumer, sounds: usize) -> (Option<Codec>, Vec<(TrackId, Frame)>) {
+/// Writes and reads until so many frames of sound came; gives the codec of the sound and all frames by kind.
+async fn listen(
+    house: &mut House,
+    consumer: &mut Consumer,
+    sounds: usize,
+) -> (Option<Codec>, Vec<(TrackId, Frame)>) {
     let (mut batch, mut codec, mut frames) = (Batch::default(), None, Vec::new());
     while frames.iter().filter(|(id, _)| *id == TrackId::AUDIO).count() < sounds {
+        house.write(1);
         consumer.batch(&mut batch).await;
         for item in batch.items.drain(..) {
             match item {
@@ -90,8 +95,7 @@ async fn viewers_of_opus_share_one_job_that_makes_aac_and_leaves_pictures_alone(
     assert_eq!(house.transcodes.running(&path()), [Codec::Aac]);
     assert_eq!(house.metrics.transcodes.jobs(Codec::Aac).get(), 1);
     let mut consumer = first.broadcast.consumer();
-    house.write(50);
-    let (codec, frames) = listen(&mut consumer, 40).await;
+    let (codec, frames) = listen(&mut house, &mut consumer, 40).await;
     assert_eq!(codec, Some(Codec::Aac));
     let pictures = frames.iter().filter(|(id, _)| *id == TrackId::VIDEO);
     assert!(pictures.clone().count() >= 40);
@@ -110,8 +114,7 @@ async fn a_job_ends_after_the_last_listener_and_begins_anew_for_the_next() {
     let (first, second) =
         (house.transcodes.for_flv(&house.source()).await, house.transcodes.for_flv(&house.source()).await);
     drop(first.lease);
-    house.write(40);
-    listen(&mut second.broadcast.consumer(), 20).await;
+    listen(&mut house, &mut second.broadcast.consumer(), 20).await;
     assert!(!second.broadcast.is_ended(), "somebody still listens");
     drop(second.lease);
     let mut consumer = second.broadcast.consumer();
@@ -122,8 +125,7 @@ async fn a_job_ends_after_the_last_listener_and_begins_anew_for_the_next() {
     assert_eq!(house.transcodes.running(&path()), []);
     let third = house.transcodes.for_flv(&house.source()).await;
     assert!(!third.broadcast.is_ended());
-    house.write(40);
-    listen(&mut third.broadcast.consumer(), 20).await;
+    listen(&mut house, &mut third.broadcast.consumer(), 20).await;
     house.transcodes.stop();
 }
 
@@ -151,16 +153,14 @@ async fn a_publisher_who_comes_back_and_broken_sound_do_not_end_it() {
     house.write(10);
     let audible = house.transcodes.for_flv(&house.source()).await;
     let mut consumer = audible.broadcast.consumer();
-    house.write(20);
-    listen(&mut consumer, 10).await;
+    listen(&mut house, &mut consumer, 10).await;
     let whole = std::mem::replace(&mut house.sound, vec![Bytes::from_static(&[0xff; 9])]);
     house.write(5);
     house.sound = whole;
     let again = house.hub.publish(&path(), Collision::Takeover, Instant::now()).expect("the seat");
     house.producer = again;
     house.written += 100;
-    house.write(60);
-    let (_, frames) = listen(&mut consumer, 30).await;
+    let (_, frames) = listen(&mut house, &mut consumer, 30).await;
     assert!(frames.iter().any(|(_, frame)| frame.dts > Timestamp::from_millis(3500)), "it goes on");
     assert!(house.metrics.transcodes.errors.get() >= 5);
     assert!(house.metrics.transcodes.frames(Codec::Aac).get() > 30);
