@@ -95,6 +95,18 @@ pub fn hevc_aac() -> Result<Clip> {
     )
 }
 
+/// A white flash of 100 ms and a click begin together every second; H.264 at 50 pictures a second and Opus, by ffmpeg 9.
+///
+/// # Errors
+/// When ffmpeg fails.
+pub fn click_and_flash() -> Result<Clip> {
+    let flash = "nullsrc=size=160x90:rate=50:duration=40,geq=lum='16+219*lt(mod(T,1),0.1)':cb=128:cr=128";
+    let click = "aevalsrc=0.8*sin(2000*PI*t)*lt(mod(t\\,1)\\,0.03):sample_rate=48000:duration=40,aformat=channel_layouts=stereo";
+    let coding =
+        "-c:v libx264 -preset ultrafast -bf 0 -g 50 -sc_threshold 0 -pix_fmt yuv420p -c:a libopus -b:a 96k";
+    make(Tool::ffmpeg9, "click-and-flash.mp4", flash, click, coding)
+}
+
 /// AV1 and Opus, by ffmpeg 9.
 ///
 /// # Errors

@@ -13,7 +13,8 @@ pub struct Transcode {
     /// What players of FLV, WebSocket-FLV and RTMP get of a broadcast with Opus: `auto`: AAC with H.264 or without pictures, since
     /// players of the newer codecs know Opus; `off`: Opus as it is.
     pub audio_for_flv: ConvertSound,
-    /// What players of HLS get of a broadcast with Opus: `auto`: AAC; `off`: Opus as it is (no sound in the TS variant).
+    /// What players of HLS get of a broadcast with Opus: `auto`: AAC with H.264, HEVC or without
+    /// pictures; `off`: Opus as it is (in the TS variant players may not know it).
     pub audio_for_hls: ConvertSound,
     /// Converting stops when nobody listened for so long.
     pub idle: Span,

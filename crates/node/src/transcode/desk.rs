@@ -6,7 +6,7 @@ use crate::config::{ConvertSound, Transcode};
 use crate::metrics::TranscodeMetrics;
 use crate::start::cores;
 use hub::{Batch, Broadcast, BroadcastPath, Catalog, Hub, Limits, ViewerGuard};
-use media::{Codec, Kind};
+use media::{Codec, Kind, Track};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -115,8 +115,10 @@ impl Transcodes {
         if self.0.settings.hls == ConvertSound::Off {
             return Audible::whole(source);
         }
-        let has_opus = tracks(source).await.is_some_and(|catalog| has_sound(&catalog, Codec::Opus));
-        if has_opus { self.derived(source, Codec::Aac) } else { Audible::whole(source) }
+        let is_old = tracks(source).await.is_some_and(|catalog| {
+            has_sound(&catalog, Codec::Opus) && catalog.first(Kind::Video).is_none_or(is_mpeg)
+        });
+        if is_old { self.derived(source, Codec::Aac) } else { Audible::whole(source) }
     }
 
     /// With Opus, whatever the publisher sends: the source itself if it sends Opus or no sound. For viewers by WebRTC.
@@ -222,6 +224,11 @@ impl Derived {
     fn lock(&self) -> MutexGuard<'_, HashMap<BroadcastPath, (Arc<Broadcast>, Arc<Broadcast>)>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether pictures are of a codec that players know which don't know Opus in HLS: those of Apple.
+fn is_mpeg(video: &Track) -> bool {
+    matches!(video.codec, Codec::H264 | Codec::H265)
 }
 
 fn has_sound(catalog: &Catalog, codec: Codec) -> bool {

@@ -5,7 +5,7 @@ use crate::metrics::Metrics;
 use crate::sessions::Sessions;
 use bytes::Bytes;
 use hub::{Collision, Consumer, Item, Producer};
-use media::{Frame, Timestamp, Track, TrackId};
+use media::{Frame, Timestamp, TrackId};
 
 /// A server's worth of it, and a broadcast with H.264 and the given sound.
 struct House {
@@ -143,6 +143,7 @@ async fn only_what_players_do_not_know_is_converted() {
     let off = ConvertSound::Off;
     check(Codec::H264, Transcode::default(), true, true).await;
     check(Codec::H265, Transcode::default(), false, true).await;
+    check(Codec::Av1, Transcode::default(), false, false).await;
     check(Codec::H264, Transcode { audio_for_flv: off, ..Transcode::default() }, false, true).await;
     check(Codec::H264, Transcode { audio_for_hls: off, ..Transcode::default() }, true, false).await;
 }

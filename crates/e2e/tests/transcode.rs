@@ -1,0 +1,148 @@
+//! Opus comes in; players that know only AAC hear AAC, in time with the pictures.
+
+use anyhow::{Context, Result, ensure};
+use e2e::clips;
+use e2e::compare::{probe, track};
+use e2e::wait::{Look, until};
+use e2e::{Folder, Publisher, Running, Server, Tool, Viewer, http};
+use rtmp::MediaKind;
+use std::path::Path;
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(60);
+const OFFSET_MAX_S: f64 = 0.040;
+/// Recorded of each format.
+const SECONDS: u32 = 8;
+
+/// ffmpeg 9 sends the clip of clicks and flashes by enhanced RTMP.
+fn publish(server: &Server) -> Result<Running> {
+    let clip = clips::click_and_flash()?;
+    let tool = Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv");
+    let publisher = tool.arg(server.rtmp("/live/x")).start()?;
+    server.wait_live("live/x")?;
+    Ok(publisher)
+}
+
+/// Times, in seconds, at which a value that ffmpeg's filters wrote to a file rises above `threshold`, and didn't for half a second.
+fn rises(file: &Path, key: &str, threshold: f64) -> Result<Vec<f64>> {
+    let text = std::fs::read_to_string(file).with_context(|| format!("no {}", file.display()))?;
+    let (mut time, mut above_at, mut found) = (0.0, f64::MIN, Vec::new());
+    for line in text.lines() {
+        if let Some((_, at)) = line.split_once("pts_time:") {
+            time = at.trim().parse()?;
+        } else if let Some(value) = line.strip_prefix(key).and_then(|rest| rest.strip_prefix('=')) {
+            // Silence is "-inf".
+            if value.trim().parse::<f64>().is_ok_and(|value| value > threshold) {
+                if time - above_at > 0.5 {
+                    found.push(time);
+                }
+                above_at = time;
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Plays `url` with the system's ffmpeg, which must not complain: by how much sound is later than pictures, for each flash.
+fn offsets(url: &str) -> Result<Vec<f64>> {
+    let folder = Folder::new()?;
+    let (pictures, sound) = (folder.file("pictures"), folder.file("sound"));
+    let video = format!("signalstats,metadata=print:key=lavfi.signalstats.YAVG:file={}", pictures.display());
+    // One millisecond at a time.
+    let peak = "lavfi.astats.Overall.Peak_level";
+    let audio = format!(
+        "asetnsamples=48,astats=metadata=1:reset=1,ametadata=print:key={peak}:file={}",
+        sound.display()
+    );
+    let tool = Tool::ffmpeg().words("-i").arg(url).words("-t").arg(SECONDS.to_string());
+    let played = tool.words("-vf").arg(video).words("-af").arg(audio).words("-f null -").succeed(LIMIT)?;
+    let complaints: Vec<&str> = played
+        .log
+        .lines()
+        .filter(|line| ["aac", "Error", "Invalid"].iter().any(|w| line.contains(w)))
+        .collect();
+    ensure!(complaints.is_empty(), "{url} isn't decoded cleanly: {complaints:#?}");
+    let flashes = rises(&pictures, "lavfi.signalstats.YAVG", 128.0)?;
+    let clicks = rises(&sound, peak, -12.0)?;
+    let beside =
+        |flash: f64| clicks.iter().map(|click| click - flash).min_by(|a, b| a.abs().total_cmp(&b.abs()));
+    // The first may be cut off, the last lack its click.
+    Ok(flashes
+        .into_iter()
+        .filter(|at| *at > 0.5 && *at < f64::from(SECONDS) - 0.5)
+        .filter_map(beside)
+        .collect())
+}
+
+#[test]
+fn h264_with_opus_is_heard_as_aac_in_time_with_its_pictures_over_every_format() -> Result<()> {
+    let server = Server::demo(&[])?;
+    let _publisher = publish(&server)?;
+    let targets = ["/live/x.flv", "/live/x/index.m3u8", "/live/x/ts/index.m3u8"];
+    let urls = targets.map(|target| server.http(target)).into_iter().chain([server.rtmp("/live/x")]);
+    for url in urls {
+        let tracks = probe(&url)?;
+        let sound = track(&tracks, "audio")?;
+        ensure!(sound["codec_name"] == "aac" && sound["sample_rate"] == "48000", "{url}: {sound}");
+        ensure!(track(&tracks, "video")?["codec_name"] == "h264", "{url}: {tracks}");
+        let offsets = offsets(&url)?;
+        println!("{url}: sound is later than pictures by {offsets:.3?} s");
+        ensure!(offsets.len() >= 4, "{url}: only {} flashes with clicks", offsets.len());
+        ensure!(offsets.iter().all(|o| o.abs() <= OFFSET_MAX_S), "{url}: {offsets:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn two_viewers_share_one_job_which_ends_after_the_last_left() -> Result<()> {
+    let server = Server::demo(&[("FLOODTIDE_TRANSCODE__IDLE", "500ms")])?;
+    let _publisher = publish(&server)?;
+    let jobs = |count: f64| {
+        until(LIMIT, &format!("{count} jobs"), || {
+            let running = server.metric("floodtide_transcodes")?;
+            Ok(if running == count { Look::Found(()) } else { Look::NotYet(format!("{running} jobs")) })
+        })
+    };
+    ensure!(server.metric("floodtide_transcodes")? == 0.0, "nobody listens yet");
+    let mut first = Viewer::open(&server, "/live/x.flv")?;
+    let mut second = Viewer::open(&server, "/live/x.flv")?;
+    first.watch(Duration::from_secs(1))?;
+    second.watch(Duration::from_secs(1))?;
+    ensure!(server.metric("floodtide_transcodes")? == 1.0, "they share one");
+    let list = http::fetch(server.ports.admin, "/v1/broadcasts", &[])?.json()?;
+    ensure!(list.as_array().is_some_and(|all| all.len() == 1), "the derived one is not listed: {list}");
+    ensure!(list[0]["transcoded"] == serde_json::json!(["aac"]), "{list}");
+    ensure!(list[0]["audio"]["codec"] == "opus" && list[0]["viewers"] == 2, "{list}");
+    drop(first);
+    second.watch(Duration::from_secs(2))?;
+    jobs(1.0)?;
+    drop(second);
+    jobs(0.0)?;
+    ensure!(server.metric("floodtide_transcoded_frames_total")? > 100.0, "frames are counted");
+    // And once more.
+    Viewer::open(&server, "/live/x.flv")?.watch(Duration::from_secs(2))
+}
+
+#[test]
+fn broken_sound_does_not_end_what_viewers_hear() -> Result<()> {
+    let server = Server::demo(&[])?;
+    let folder = Folder::new()?;
+    let mut tags = clips::click_and_flash()?.to_flv(folder.file("x.flv"))?.tags()?;
+    let mut sounds = 0;
+    for tag in tags.iter_mut().filter(|tag| tag.kind == MediaKind::Audio && tag.body.len() > 8) {
+        sounds += 1;
+        // Enhanced RTMP: a byte of kind, `Opus`, then the frame.
+        if sounds > 100 && sounds % 20 == 0 {
+            tag.body[5..].fill(0xff);
+        }
+    }
+    let publisher = Publisher::send(server.ports.rtmp, "x", tags, 0)?;
+    server.wait_live("live/x")?;
+    let mut viewer = Viewer::open(&server, "/live/x.flv")?;
+    viewer.watch(Duration::from_secs(8))?;
+    let [sound, pictures] = viewer.last_ms.map(Option::unwrap_or_default);
+    ensure!(sound.abs_diff(pictures) < 500, "sound is at {sound} ms, pictures at {pictures}");
+    ensure!(server.metric("floodtide_transcode_errors_total")? >= 2.0, "broken frames are counted");
+    ensure!(publisher.failure().is_none(), "{:?}", publisher.failure());
+    Ok(())
+}
