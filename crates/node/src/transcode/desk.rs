@@ -56,9 +56,11 @@ pub(super) struct Table {
 #[derive(Debug)]
 struct Derived {
     hub: Hub,
-    /// By path: source and derived.
-    running: Mutex<HashMap<BroadcastPath, (Arc<Broadcast>, Arc<Broadcast>)>>,
+    running: Mutex<Running>,
 }
+
+/// By path: source and derived.
+type Running = HashMap<BroadcastPath, (Arc<Broadcast>, Arc<Broadcast>)>;
 
 /// How long a viewer waits for the tracks of a broadcast to be known before it gets the broadcast as it is.
 const TRACKS_MAX: Duration = Duration::from_secs(5);
@@ -213,7 +215,7 @@ impl Table {
     }
 }
 
-fn forget(running: &mut HashMap<BroadcastPath, (Arc<Broadcast>, Arc<Broadcast>)>, job: &Job) {
+fn forget(running: &mut Running, job: &Job) {
     let path = job.source().path();
     if running.get(path).is_some_and(|(_, derived)| Arc::ptr_eq(derived, job.derived())) {
         running.remove(path);
@@ -221,7 +223,7 @@ fn forget(running: &mut HashMap<BroadcastPath, (Arc<Broadcast>, Arc<Broadcast>)>
 }
 
 impl Derived {
-    fn lock(&self) -> MutexGuard<'_, HashMap<BroadcastPath, (Arc<Broadcast>, Arc<Broadcast>)>> {
+    fn lock(&self) -> MutexGuard<'_, Running> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -34,7 +34,7 @@ impl AacDecoder {
 
 fn decoder(config: &[u8]) -> Result<syom::Decoder, Error> {
     // A broadcast may last for ever; everything else keeps the library's bounds.
-    syom::Decoder::from_asc(config, DecodeOptions::unbounded().with_max_sample_rate(96_000))
+    syom::Decoder::from_asc(config, DecodeOptions::audio().with_max_duration_secs(f64::INFINITY))
         .map_err(|error| Error::Configuration(error.to_string()))
 }
 

@@ -24,7 +24,7 @@ pub(super) struct OpusSound {
 
 #[derive(Debug)]
 enum Inner {
-    Simple(OpusDecoder),
+    Simple(Box<OpusDecoder>),
     Several(OpusMSDecoder),
 }
 
@@ -75,7 +75,7 @@ impl OpusSound {
         let (channels, family, gain) = head(config);
         let refused = |error: opus_pure::Error| Error::Configuration(error.to_string());
         let inner = match (family, channels) {
-            (0, 1 | 2) => Inner::Simple(OpusDecoder::new(RATE as i32, channels).map_err(refused)?),
+            (0, 1 | 2) => Inner::Simple(Box::new(OpusDecoder::new(RATE as i32, channels).map_err(refused)?)),
             (1, 1..=8) => Inner::Several(OpusMSDecoder::new(RATE as i32, channels, 1).map_err(refused)?),
             _ => {
                 let what = format!("{channels} channels of mapping family {family}");

@@ -53,7 +53,7 @@ impl House {
         for _ in 0..count {
             let at = Timestamp::from_millis(1000 + self.written as i64 * 20);
             let frame = |payload, keyframe| Frame { dts: at, pts: at, keyframe, payload };
-            let picture = frame(Bytes::from_static(&[0, 0, 0, 1, 0x65]), self.written % 25 == 0);
+            let picture = frame(Bytes::from_static(&[0, 0, 0, 1, 0x65]), self.written.is_multiple_of(25));
             self.producer.write(TrackId::VIDEO, picture, Instant::now()).expect("written");
             let sound = frame(self.sound[self.written % self.sound.len()].clone(), true);
             self.producer.write(TrackId::AUDIO, sound, Instant::now()).expect("written");
