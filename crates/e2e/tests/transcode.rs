@@ -113,6 +113,9 @@ fn two_viewers_share_one_job_which_ends_after_the_last_left() -> Result<()> {
     ensure!(list.as_array().is_some_and(|all| all.len() == 1), "the derived one is not listed: {list}");
     ensure!(list[0]["transcoded"] == serde_json::json!(["aac"]), "{list}");
     ensure!(list[0]["audio"]["codec"] == "opus" && list[0]["viewers"] == 2, "{list}");
+    let sessions = http::fetch(server.ports.admin, "/v1/sessions?role=viewer", &[])?.json()?;
+    let all = sessions.as_array().context("no list")?;
+    ensure!(all.len() == 2 && all.iter().all(|s| s["transcoded"] == "aac"), "{sessions}");
     drop(first);
     second.watch(Duration::from_secs(2))?;
     jobs(1.0)?;

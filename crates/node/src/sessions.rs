@@ -5,10 +5,11 @@ use crate::logs::AccessLog;
 use crate::metrics::CloseReason;
 use arc_swap::ArcSwapOption;
 use hub::{BroadcastPath, ViewerGuard};
+use media::Codec;
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::broadcast;
 
@@ -55,6 +56,8 @@ pub(crate) struct Session {
     pub(crate) expires: Option<Instant>,
     bytes: AtomicU64,
     skips: AtomicU32,
+    /// To what its sound is converted, if it is.
+    transcoded: OnceLock<Codec>,
     ending: AtomicU8,
 }
 
@@ -169,6 +172,7 @@ impl Sessions {
             expires,
             bytes: AtomicU64::new(0),
             skips: AtomicU32::new(0),
+            transcoded: OnceLock::new(),
             ending: AtomicU8::new(0),
         });
         self.0.live[role as usize][session.ask.protocol as usize].fetch_add(1, Ordering::Relaxed);
@@ -269,6 +273,17 @@ impl Session {
     /// Groups it skipped.
     pub(crate) fn skips(&self) -> u32 {
         self.skips.load(Ordering::Relaxed)
+    }
+
+    /// To what its sound is converted.
+    pub(crate) fn transcoded(&self) -> Option<Codec> {
+        self.transcoded.get().copied()
+    }
+
+    /// Told once, before its first byte.
+    pub(crate) fn hears(&self, transcoded: Codec) {
+        // Set already means that it was told already.
+        let _ = self.transcoded.set(transcoded);
     }
 
     /// Reported now and then by whoever moves its bytes.

@@ -392,6 +392,7 @@ impl TrackView {
     }
 }
 
-fn codec(codec: Codec) -> String {
+/// Its name in this API, such as `h264`.
+pub(super) fn codec(codec: Codec) -> String {
     format!("{codec:?}").to_lowercase()
 }

@@ -1,5 +1,6 @@
 //! `/v1/sessions`: who is connected, and who was.
 
+use super::broadcasts::codec;
 use super::extract::Parameters;
 use super::guards::Guards;
 use super::health::seconds;
@@ -34,6 +35,9 @@ pub(super) struct SessionView {
     bytes: u64,
     /// How often it was too slow and went on at the newest group.
     skips: u32,
+    /// Codec that its sound is converted to, such as `aac`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    transcoded: Option<String>,
     /// The name of its key, or the subject of its token.
     #[serde(skip_serializing_if = "Option::is_none")]
     user: Option<String>,
@@ -188,6 +192,7 @@ impl SessionView {
             age_s: seconds(now.saturating_duration_since(session.since)),
             bytes: session.bytes(),
             skips: session.skips(),
+            transcoded: session.transcoded().map(codec),
             user: session.who.clone(),
             user_agent: session.ask.agent.clone(),
             expires: session.expires.map(|at| api.anchor.text(at)),

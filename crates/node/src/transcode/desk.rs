@@ -42,6 +42,8 @@ pub(crate) struct Settings {
 pub(crate) struct Audible {
     pub(crate) broadcast: Arc<Broadcast>,
     pub(crate) lease: Option<ViewerGuard>,
+    /// What the sound of a derived one became.
+    pub(crate) transcoded: Option<Codec>,
 }
 
 /// The derived broadcasts of both codecs.
@@ -155,7 +157,7 @@ impl Transcodes {
             && Arc::ptr_eq(of, source)
             && !broadcast.is_ended()
         {
-            return Audible { lease: Some(broadcast.count_viewer()), broadcast: Arc::clone(broadcast) };
+            return Audible::derived(broadcast, to);
         }
         // What is left of a source that is over makes way.
         derived.hub.end(source.path());
@@ -168,18 +170,23 @@ impl Transcodes {
         };
         let broadcast = Arc::clone(job.derived());
         running.insert(source.path().clone(), (Arc::clone(source), Arc::clone(&broadcast)));
-        let lease = Some(broadcast.count_viewer());
+        let audible = Audible::derived(&broadcast, to);
         tracing::debug!(path = %source.path(), ?to, "converting sound begins");
         if let Some(inbox) = self.0.inboxes.iter().min_by_key(|inbox| inbox.jobs()) {
             inbox.give(job);
         }
-        Audible { broadcast, lease }
+        audible
     }
 }
 
 impl Audible {
     fn whole(source: &Arc<Broadcast>) -> Audible {
-        Audible { broadcast: Arc::clone(source), lease: None }
+        Audible { broadcast: Arc::clone(source), lease: None, transcoded: None }
+    }
+
+    fn derived(broadcast: &Arc<Broadcast>, to: Codec) -> Audible {
+        let lease = Some(broadcast.count_viewer());
+        Audible { broadcast: Arc::clone(broadcast), lease, transcoded: Some(to) }
     }
 }
 

@@ -246,6 +246,7 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
     };
     answered(if play.websocket_key.is_some() { 101 } else { 200 });
     let audible = gateway.transcodes.for_flv(&playing.broadcast).await;
+    audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
     let (transport, admission) = io.into_transport()?;
     let viewer = NewViewer {
         transport,

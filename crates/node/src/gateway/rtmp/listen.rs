@@ -142,6 +142,7 @@ impl Session {
     /// Gives an accepted player to the egress plane, which writes to it from then on.
     async fn hand_over(self, playing: Playing) -> End {
         let audible = self.gateway.transcodes.for_flv(&playing.broadcast).await;
+        audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
         let viewer = match self.io.into_transport() {
             Ok((transport, admission)) => NewViewer {
                 transport,

@@ -15,6 +15,8 @@ struct House {
     producer: Producer,
     sound: Vec<Bytes>,
     written: usize,
+    /// Of a frame of sound.
+    micros: i64,
 }
 
 const SPS_PPS: &[u8] = &[1, 0x42, 0xc0, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x42, 0xc0, 0x1e, 1, 0, 2, 0x68, 0xce];
@@ -26,14 +28,6 @@ fn path() -> BroadcastPath {
 
 impl House {
     fn new(video: Codec, config: &Transcode) -> House {
-        let hub = Hub::new(Limits::default());
-        let metrics = Metrics::new(&hub, &Sessions::new(1));
-        let settings = Settings::new(config, Limits::default());
-        let transcodes = Transcodes::start(settings, &metrics.transcodes).expect("threads");
-        let mut producer = hub.publish(&path(), Collision::Reject, Instant::now()).expect("a free path");
-        producer.track(Track::new(TrackId::VIDEO, video, Bytes::from_static(SPS_PPS))).expect("a track");
-        producer.track(Track::new(TrackId::AUDIO, Codec::Opus, Bytes::from_static(HEAD))).expect("a track");
-        producer.ready();
         let mut encoder =
             opus_pure::OpusEncoder::new(48_000, 1, opus_pure::Application::Audio).expect("an encoder");
         let mut room = vec![0; 4000];
@@ -41,22 +35,55 @@ impl House {
             .map(|_| encoder.encode(&[0.1; 960], 960, &mut room).map(|n| Bytes::copy_from_slice(&room[..n])))
             .collect::<Result<_, _>>()
             .expect("sound");
-        House { hub, transcodes, metrics, producer, sound, written: 0 }
+        let track = Track::new(TrackId::AUDIO, Codec::Opus, Bytes::from_static(HEAD));
+        House::of(video, (track, sound, 20_000), config)
+    }
+
+    /// With H.264 and AAC.
+    fn of_aac(config: &Transcode) -> House {
+        let mut encoder = syom::Encoder::new(48_000, 1, &syom::EncodeOptions::raw()).expect("an encoder");
+        let mut sound = Vec::new();
+        encoder
+            .feed(&[&[0.1; 48 * 1024]], |unit| {
+                sound.push(Bytes::copy_from_slice(unit.payload));
+                Ok(())
+            })
+            .expect("sound");
+        let track = Track::new(TrackId::AUDIO, Codec::Aac, Bytes::copy_from_slice(encoder.asc()));
+        House::of(Codec::H264, (track, sound, 21_333), config)
+    }
+
+    fn of(video: Codec, (track, sound, micros): (Track, Vec<Bytes>, i64), config: &Transcode) -> House {
+        let hub = Hub::new(Limits::default());
+        let metrics = Metrics::new(&hub, &Sessions::new(1));
+        let settings = Settings::new(config, Limits::default());
+        let transcodes = Transcodes::start(settings, &metrics.transcodes).expect("threads");
+        let mut producer = hub.publish(&path(), Collision::Reject, Instant::now()).expect("a free path");
+        producer.track(Track::new(TrackId::VIDEO, video, Bytes::from_static(SPS_PPS))).expect("a track");
+        producer.track(track).expect("a track");
+        producer.ready();
+        House { hub, transcodes, metrics, producer, sound, written: 0, micros }
     }
 
     fn source(&self) -> Arc<Broadcast> {
         self.hub.broadcast(&path()).expect("it is live")
     }
 
-    /// 20 ms more of pictures and sound.
+    /// More frames of pictures and sound.
     fn write(&mut self, count: usize) {
+        self.write_late(count, Duration::ZERO);
+    }
+
+    /// The same, as if they had come so long ago.
+    fn write_late(&mut self, count: usize, late: Duration) {
+        let arrived = Instant::now().checked_sub(late).expect("the machine is older");
         for _ in 0..count {
-            let at = Timestamp::from_millis(1000 + self.written as i64 * 20);
+            let at = Timestamp::from_micros(1_000_000 + self.written as i64 * self.micros);
             let frame = |payload, keyframe| Frame { dts: at, pts: at, keyframe, payload };
             let picture = frame(Bytes::from_static(&[0, 0, 0, 1, 0x65]), self.written.is_multiple_of(25));
-            self.producer.write(TrackId::VIDEO, picture, Instant::now()).expect("written");
+            self.producer.write(TrackId::VIDEO, picture, arrived).expect("written");
             let sound = frame(self.sound[self.written % self.sound.len()].clone(), true);
-            self.producer.write(TrackId::AUDIO, sound, Instant::now()).expect("written");
+            self.producer.write(TrackId::AUDIO, sound, arrived).expect("written");
             self.written += 1;
         }
     }
@@ -71,7 +98,9 @@ async fn listen(
     let (mut batch, mut codec, mut frames) = (Batch::default(), None, Vec::new());
     while frames.iter().filter(|(id, _)| *id == TrackId::AUDIO).count() < sounds {
         house.write(1);
-        consumer.batch(&mut batch).await;
+        // Longer than anything takes, so that a broken job fails the test.
+        let came = tokio::time::timeout(TRACKS_MAX, consumer.batch(&mut batch)).await;
+        came.expect("something new");
         for item in batch.items.drain(..) {
             match item {
                 Item::Catalog(catalog) => codec = catalog.first(Kind::Audio).map(|t| t.codec),
@@ -82,6 +111,15 @@ async fn listen(
         assert!(!batch.ended, "the derived broadcast ended after {} frames", frames.len());
     }
     (codec, frames)
+}
+
+/// Reads to the end.
+async fn ended(consumer: &mut Consumer) {
+    let mut batch = Batch::default();
+    while !batch.ended {
+        let came = tokio::time::timeout(TRACKS_MAX, consumer.batch(&mut batch)).await;
+        came.expect("something new, or the end");
+    }
 }
 
 #[tokio::test]
@@ -118,10 +156,7 @@ async fn a_job_ends_after_the_last_listener_and_begins_anew_for_the_next() {
     assert!(!second.broadcast.is_ended(), "somebody still listens");
     drop(second.lease);
     let mut consumer = second.broadcast.consumer();
-    let mut batch = Batch::default();
-    while !batch.ended {
-        consumer.batch(&mut batch).await;
-    }
+    ended(&mut consumer).await;
     assert_eq!(house.transcodes.running(&path()), []);
     let third = house.transcodes.for_flv(&house.source()).await;
     assert!(!third.broadcast.is_ended());
@@ -167,9 +202,45 @@ async fn a_publisher_who_comes_back_and_broken_sound_do_not_end_it() {
     assert!(house.metrics.transcodes.frames(Codec::Aac).get() > 30);
     // The end of the source is the end of what was derived.
     house.hub.end(&path());
-    let mut batch = Batch::default();
-    while !batch.ended {
-        consumer.batch(&mut batch).await;
-    }
+    ended(&mut consumer).await;
+    house.transcodes.stop();
+}
+
+#[tokio::test]
+async fn aac_becomes_opus_for_who_needs_it() {
+    let mut house = House::of_aac(&Transcode::default());
+    house.write(10);
+    assert!(house.transcodes.for_flv(&house.source()).await.lease.is_none());
+    assert!(house.transcodes.for_hls(&house.source()).await.lease.is_none());
+    let audible = house.transcodes.opus(&house.source()).await;
+    let (codec, frames) = listen(&mut house, &mut audible.broadcast.consumer(), 30).await;
+    assert_eq!(codec, Some(Codec::Opus));
+    let sound: Vec<_> = frames.iter().filter(|(id, _)| *id == TrackId::AUDIO).collect();
+    let steps = sound.iter().zip(&sound[1..]).map(|((_, a), (_, b))| b.dts.as_micros() - a.dts.as_micros());
+    assert!(steps.clone().all(|step| (19_500..20_500).contains(&step)), "{:?}", steps.collect::<Vec<_>>());
+    house.transcodes.stop();
+}
+
+#[tokio::test]
+async fn when_the_threads_are_late_sound_is_left_out_and_pictures_go_on() {
+    let mut house = House::new(Codec::H264, &Transcode::default());
+    house.write(10);
+    let audible = house.transcodes.for_flv(&house.source()).await;
+    let mut consumer = audible.broadcast.consumer();
+    listen(&mut house, &mut consumer, 10).await;
+    house.write_late(20, Duration::from_secs(3));
+    let mut pictures = 0;
+    let until_dropped = async {
+        // The job is behind by what the thread had no time for yet.
+        while house.metrics.transcodes.dropped.get() < 20 {
+            let (_, frames) = listen(&mut house, &mut consumer, 1).await;
+            pictures += frames.iter().filter(|(id, _)| *id == TrackId::VIDEO).count();
+        }
+        listen(&mut house, &mut consumer, 10).await
+    };
+    let (_, frames) = tokio::time::timeout(TRACKS_MAX, until_dropped).await.expect("sound is left out");
+    pictures += frames.iter().filter(|(id, _)| *id == TrackId::VIDEO).count();
+    assert!(pictures >= 20, "only {pictures} pictures");
+    assert_eq!(house.metrics.transcodes.dropped.get(), 20, "what comes in time is heard again");
     house.transcodes.stop();
 }
