@@ -14,7 +14,7 @@ type Label = [(&'static str, &'static str); 1];
 pub(crate) struct TranscodeMetrics {
     jobs: Family<Label, Gauge>,
     frames: Family<Label, Counter>,
-    /// Frames of sound that were left out, since the threads are too busy.
+    /// Frames that were left out, since the threads are too busy.
     pub(crate) dropped: Counter,
     /// Frames of sound that couldn't be decoded or encoded.
     pub(crate) errors: Counter,
@@ -40,7 +40,7 @@ impl TranscodeMetrics {
         registry.register("transcodes", help, metrics.jobs.clone());
         let help = "Frames of converted sound, by their codec";
         registry.register("transcoded_frames", help, metrics.frames.clone());
-        let help = "Frames of sound that were left out, since the threads that convert were too busy";
+        let help = "Frames that were left out, since the threads that convert sound were too busy";
         registry.register("transcode_dropped_frames", help, metrics.dropped.clone());
         let help = "Frames of sound that could not be decoded or encoded";
         registry.register("transcode_errors", help, metrics.errors.clone());
