@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RTMP, HTTP, ADMIN = 19350, 18080, 19080
+RTMP, HTTP, ADMIN, WEBRTC = 19350, 18080, 19080, 18000
 START_SECONDS_MAX = 15
 
 
@@ -99,7 +99,7 @@ def wait_for_port(port, process, log) -> None:
 def floodtide(window="adaptive", *more):
     """Floodtide on the benchmark's ports, open to every publisher on this machine."""
     command = [binary(), "demo", "--no-clip", "--rtmp", f"127.0.0.1:{RTMP}", "--http", f"127.0.0.1:{HTTP}"]
-    command += ["--admin", f"127.0.0.1:{ADMIN}", "--merge-window", window, *more]
+    command += ["--admin", f"127.0.0.1:{ADMIN}", "--webrtc", f"127.0.0.1:{WEBRTC}", "--merge-window", window, *more]
     return running(command, HTTP)
 
 

@@ -31,6 +31,8 @@ pub struct Ports {
     pub http: u16,
     pub https: u16,
     pub admin: u16,
+    /// UDP.
+    pub webrtc: u16,
     /// Of a program beside the server.
     pub beside: u16,
 }
@@ -101,7 +103,13 @@ impl Server {
     fn start(arguments: &[&OsStr], settings: &[(&str, &str)], folder: Folder) -> Result<Server> {
         let ports = free_ports()?;
         let mut arguments: Vec<OsString> = arguments.iter().map(Into::into).collect();
-        for (flag, port) in [("--rtmp", ports.rtmp), ("--http", ports.http), ("--admin", ports.admin)] {
+        let flags = [
+            ("--rtmp", ports.rtmp),
+            ("--http", ports.http),
+            ("--admin", ports.admin),
+            ("--webrtc", ports.webrtc),
+        ];
+        for (flag, port) in flags {
             arguments.extend([flag.into(), format!("127.0.0.1:{port}").into()]);
         }
         let mut settings: Vec<_> = settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
@@ -288,8 +296,8 @@ pub(crate) fn free_ports() -> Result<Ports> {
     for _ in 0..BLOCKS {
         let block = (std::process::id() + 97 * TAKEN.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
         let port = |n| u16::try_from(FIRST + block * BLOCK + n).unwrap_or(0);
-        let [rtmp, rtmps, http, https, admin, beside] = [0, 1, 2, 3, 4, 5].map(port);
-        let ports = Ports { rtmp, rtmps, http, https, admin, beside };
+        let [rtmp, rtmps, http, https, admin, beside, webrtc] = [0, 1, 2, 3, 4, 5, 6].map(port);
+        let ports = Ports { rtmp, rtmps, http, https, admin, webrtc, beside };
         let all = [rtmp, rtmps, http, https, admin, beside];
         if all.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()) {
             return Ok(ports);

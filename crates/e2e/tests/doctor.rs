@@ -10,10 +10,11 @@ use std::time::Duration;
 const LIMIT: Duration = Duration::from_secs(30);
 
 /// Ports that nobody takes from this test: the doctor only tries them.
-const ANY_PORTS: [(&str, &str); 3] = [
+const ANY_PORTS: [(&str, &str); 4] = [
     ("FLOODTIDE_RTMP__LISTEN", "127.0.0.1:0"),
     ("FLOODTIDE_HTTP__LISTEN", "127.0.0.1:0"),
     ("FLOODTIDE_ADMIN__LISTEN", "127.0.0.1:0"),
+    ("FLOODTIDE_WEBRTC__LISTEN", "127.0.0.1:0"),
 ];
 
 /// The doctor with these settings, in the hands of another program: `["setpriv", "--…"]`.
@@ -184,15 +185,19 @@ fn the_server_that_runs_is_known_and_asked() -> Result<()> {
     let server = Server::serve("[publish]\nstream_key = 'long enough'\n")?;
     let at = |port: u16| format!("127.0.0.1:{port}");
     let (rtmp, http, admin) = (at(server.ports.rtmp), at(server.ports.http), at(server.ports.admin));
+    let webrtc = at(server.ports.webrtc);
     let settings = [
         ("FLOODTIDE_RTMP__LISTEN", &*rtmp),
         ("FLOODTIDE_HTTP__LISTEN", &*http),
         ("FLOODTIDE_ADMIN__LISTEN", &*admin),
+        ("FLOODTIDE_WEBRTC__LISTEN", &*webrtc),
     ];
     let done = doctor(&[], &settings)?;
     ensure!(done.status.success(), "{done}");
     let used = format!("{rtmp} is used by floodtide, process {}", server.pid());
     ensure!(finding(&done, "port of rtmp.listen")?["found"] == used, "{done}");
+    let used = format!("{webrtc}/udp is used by floodtide, process {}", server.pid());
+    ensure!(finding(&done, "port of webrtc.listen")?["found"] == used, "{done}");
     ensure!(finding(&done, "running server")?["found"] == format!("ready at {admin}"), "{done}");
     Ok(())
 }

@@ -227,8 +227,10 @@ fn the_unit_allows_every_system_call_that_the_server_makes() -> Result<()> {
     // The demo publishes and packages; the limit of files is as the unit sets it, so that the server needn't.
     let strace = Tool::new("prlimit")
         .words("--nofile=8192:8192 timeout --signal=TERM 6 strace -f -qq -e signal=none -o");
-    let mut server =
-        strace.arg(&trace).arg(Tool::floodtide_path()).words("demo --admin 127.0.0.1:0 --rtmp 127.0.0.1:0");
+    let mut server = strace
+        .arg(&trace)
+        .arg(Tool::floodtide_path())
+        .words("demo --webrtc 127.0.0.1:0 --admin 127.0.0.1:0 --rtmp 127.0.0.1:0");
     server = server.words("--http 127.0.0.1:0").env("FLOODTIDE_STATE__FOLDER", folder.file("state"));
     server.run(LIMIT)?;
     let trace = std::fs::read_to_string(trace)?;

@@ -124,8 +124,9 @@ fn an_operator_is_told_which_line_and_key_and_what_to_do() -> Result<()> {
         &["hls.part is 5s; it must be at least 200ms, at most 1000ms"],
     )?;
     let tls = "[tls]\ncertificate = '/nonexistent/c.pem'\nkey = '/nonexistent/k.pem'";
-    let free =
-        ["--rtmp", "--http", "--admin"].map(|flag| [flag.to_owned(), "127.0.0.1:0".to_owned()]).concat();
+    let free = ["--rtmp", "--http", "--admin", "--webrtc"]
+        .map(|flag| [flag.to_owned(), "127.0.0.1:0".to_owned()])
+        .concat();
     does_not_start(tls, &free, &["/nonexistent/c.pem"])?;
     let lonely = "[tls]\ncertificate = '/etc/hostname'";
     does_not_start(lonely, &free, &["tls.certificate and tls.key belong together"])?;

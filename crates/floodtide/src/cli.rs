@@ -95,6 +95,9 @@ pub(crate) struct Common {
     /// Where metrics and health are served (admin.listen).
     #[arg(long, value_name = "ADDRESS")]
     admin: Option<String>,
+    /// Where WebRTC's media goes in and out, by UDP (webrtc.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    webrtc: Option<String>,
     /// How long frames may wait to share a write: adaptive, or 0ms to 500ms (egress.merge_window).
     #[arg(long, value_name = "WINDOW")]
     merge_window: Option<String>,
@@ -115,6 +118,7 @@ impl Common {
             ("rtmp", "listen", &self.rtmp),
             ("http", "listen", &self.http),
             ("admin", "listen", &self.admin),
+            ("webrtc", "listen", &self.webrtc),
             ("egress", "merge_window", &self.merge_window),
             ("egress", "workers", &self.egress_workers),
         ];

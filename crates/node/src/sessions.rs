@@ -35,6 +35,8 @@ pub(crate) enum Protocol {
     Flv,
     WsFlv,
     Hls,
+    Whip,
+    Whep,
 }
 
 /// One session. What others may read while it runs.
@@ -366,7 +368,8 @@ impl From<Ending> for CloseReason {
 
 impl Protocol {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Protocol; 4] = [Protocol::Rtmp, Protocol::Flv, Protocol::WsFlv, Protocol::Hls];
+    pub(crate) const ALL: [Protocol; 6] =
+        [Protocol::Rtmp, Protocol::Flv, Protocol::WsFlv, Protocol::Hls, Protocol::Whip, Protocol::Whep];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -374,6 +377,8 @@ impl Protocol {
             Protocol::Flv => "flv",
             Protocol::WsFlv => "ws-flv",
             Protocol::Hls => "hls",
+            Protocol::Whip => "whip",
+            Protocol::Whep => "whep",
         }
     }
 }

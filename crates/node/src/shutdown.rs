@@ -30,6 +30,10 @@ impl Node {
     pub async fn leave_to_successor(self, hurry: impl Future) {
         let drain = self.reloader.running().shutdown.handover.0;
         self.sockets.close();
+        // Its port is one socket for all connections, which the successor has now: whoever is here comes again.
+        if let Some((plane, _)) = &self.webrtc {
+            plane.shutdown();
+        }
         self.drain_within(drain, Phase::HandedOver, hurry).await;
     }
 
@@ -69,6 +73,10 @@ impl Node {
         self.transcodes.stop();
         self.plane.shutdown();
         self.threads.join();
+        if let Some((plane, threads)) = self.webrtc {
+            plane.shutdown();
+            threads.join();
+        }
         // Now that all sessions are over, webhooks have heard of all.
         self.auth.finish(TELL_MAX).await;
     }

@@ -6,7 +6,7 @@ use crate::auth::keys::KeyStore;
 use crate::config::{Config, Layers, Pull, Surroundings};
 use crate::egress::{Plane, Settings};
 use crate::follow::{self, Files};
-use crate::gateway::{Door, http, random_bytes, rtmp};
+use crate::gateway::{Door, http, random_bytes, rtmp, webrtc};
 use crate::handover::{self, Given, Giving, Sockets, Taken};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
@@ -40,6 +40,8 @@ pub struct Node {
     pub(crate) packagings: Arc<http::Packagings>,
     pub(crate) threads: crate::egress::Threads,
     pub(crate) transcodes: Transcodes,
+    /// WebRTC's plane, if it is served.
+    pub(crate) webrtc: Option<(webrtc::Plane, webrtc::Threads)>,
     pub(crate) tasks: JoinSet<()>,
     /// Threads that publishers' sessions run on.
     pub(crate) ingest: Ingest,
@@ -102,17 +104,13 @@ impl Node {
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let sound = crate::transcode::Settings::new(&config.transcode, hub_limits(config));
         let transcodes = Transcodes::start(sound, &metrics.transcodes).context("can't convert sound")?;
+        let webrtc = open_webrtc(config, coming, &metrics)?;
         let (phases, life) = Phases::new();
         let challenges = Challenges::default();
         let known = (&hub, &sessions, &metrics);
         let parts = parts(config, (&state, keys), inherited, known, &challenges)?;
-        let gateways = Gateways::new(
-            config,
-            &parts,
-            (&plane, &transcodes),
-            &metrics,
-            (challenges, addresses.rtmp.port()),
-        );
+        let planes = (&plane, &transcodes, webrtc.as_ref().map(|(plane, _)| plane));
+        let gateways = Gateways::new(config, &parts, planes, &metrics, (challenges, addresses.rtmp.port()));
         let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
         let mut tasks = JoinSet::new();
         let given = Given::default();
@@ -139,6 +137,7 @@ impl Node {
             packagings,
             threads,
             transcodes,
+            webrtc,
             tasks,
             ingest,
             phases,
@@ -225,7 +224,7 @@ impl Gateways {
     fn new(
         config: &Config,
         parts: &Parts,
-        (plane, transcodes): (&Plane, &Transcodes),
+        (plane, transcodes, webrtc): (&Plane, &Transcodes, Option<&webrtc::Plane>),
         metrics: &Arc<Metrics>,
         (challenges, publish_port): (Challenges, u16),
     ) -> Gateways {
@@ -247,6 +246,13 @@ impl Gateways {
             limits: parts.limits.clone(),
             challenges,
             publish_port,
+            offers: webrtc.map(|plane| webrtc::Gateway {
+                transcodes: transcodes.clone(),
+                auth: Arc::clone(&parts.auth),
+                metrics: Arc::clone(metrics),
+                limits: parts.limits.clone(),
+                plane: plane.clone(),
+            }),
         };
         Gateways { rtmp: Arc::new(rtmp), http: Arc::new(http) }
     }
@@ -258,6 +264,25 @@ impl Gateways {
         let (gateway, given) = (Arc::clone(&self.http), given.clone());
         Ok(Giving { sockets: sockets.clone(), gateway, door, secret, given })
     }
+}
+
+/// WebRTC's port and threads, if it is served.
+fn open_webrtc(
+    config: &Config,
+    coming: Coming,
+    metrics: &Arc<Metrics>,
+) -> Result<Option<(webrtc::Plane, webrtc::Threads)>> {
+    if !config.webrtc.enabled {
+        return Ok(None);
+    }
+    let settings = webrtc::Settings {
+        listen: config.webrtc.listen,
+        addresses: config.webrtc.addresses.clone(),
+        workers: if config.webrtc.workers == 0 { cores() } else { config.webrtc.workers },
+        // The one that is taken over from lets go of the port only then.
+        shared: coming == Coming::TakeOver,
+    };
+    Ok(Some(webrtc::Plane::start(&settings, metrics)?))
 }
 
 /// What takes new settings while the server runs.
@@ -354,7 +379,7 @@ mod tests {
     #[tokio::test]
     async fn a_busy_port_is_told_with_the_key_that_changes_it() {
         let mut layers = Layers::default();
-        for section in ["rtmp", "http", "admin"] {
+        for section in ["rtmp", "http", "admin", "webrtc"] {
             layers.put(&[section, "listen"], "127.0.0.1:0");
         }
         let first = Node::start(layers.clone(), Coming::Afresh).await.expect("free ports");

@@ -29,7 +29,7 @@ async function freePort() {
  */
 export async function startDemo({ clip = true, ports } = {}) {
   if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build --release, or set FLOODTIDE`);
-  const at = ports ?? { rtmp: await freePort(), http: await freePort(), admin: await freePort() };
+  const at = ports ?? { rtmp: await freePort(), http: await freePort(), admin: await freePort(), webrtc: await freePort() };
   const flags = Object.entries(at).flatMap(([name, port]) => [`--${name}`, `127.0.0.1:${port}`]);
   const child = spawn(BINARY, ["demo", ...flags, ...(clip ? [] : ["--no-clip"])], { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";

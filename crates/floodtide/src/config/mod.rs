@@ -9,7 +9,7 @@ use anyhow::Result;
 use clap::Subcommand;
 use std::process::ExitCode;
 
-pub(crate) use warnings::{conflicts, errors, listeners, warnings};
+pub(crate) use warnings::{conflicts, datagram_ports, errors, listeners, warnings};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {

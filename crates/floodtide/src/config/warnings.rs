@@ -62,6 +62,11 @@ pub(crate) fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
     all
 }
 
+/// Every UDP port with its key.
+pub(crate) fn datagram_ports(config: &Config) -> Vec<(&'static str, SocketAddr)> {
+    if config.webrtc.enabled { vec![("webrtc.listen", config.webrtc.listen)] } else { Vec::new() }
+}
+
 /// Listeners that want the same port.
 fn twice(listeners: &[(&str, SocketAddr)]) -> Vec<String> {
     let overlap = |a: IpAddr, b: IpAddr| a == b || a.is_unspecified() || b.is_unspecified();

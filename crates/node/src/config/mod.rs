@@ -28,6 +28,7 @@ mod user;
 mod values;
 mod vhost;
 mod webhook;
+mod webrtc;
 
 pub use admin::{Admin, AdminToken};
 pub use auth::{Auth, Jwt, SignedUrl, StreamKey};
@@ -54,3 +55,4 @@ pub use user::PublishUser;
 pub use values::{Moment, Size, Span};
 pub use vhost::{App, PublishAccess, Vhost};
 pub use webhook::{OnFailure, Webhook};
+pub use webrtc::Webrtc;

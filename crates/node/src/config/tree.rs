@@ -2,7 +2,7 @@
 
 use super::{
     Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Pull, Restream, Rtmp, Shutdown, State,
-    Tls, Transcode, Vhost, Webhook,
+    Tls, Transcode, Vhost, Webhook, Webrtc,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -42,6 +42,8 @@ pub struct Config {
     pub restream: Vec<Restream>,
     /// Broadcasts that are fetched from another server. See [restream.md](restream.md).
     pub pull: Vec<Pull>,
+    /// WebRTC: publishing by WHIP, playing by WHEP. See [webrtc.md](webrtc.md).
+    pub webrtc: Webrtc,
     /// How viewers are written to.
     pub egress: Egress,
     /// HLS and LL-HLS.
@@ -76,13 +78,14 @@ impl Config {
             rtmp: _,
             http: _,
             admin,
+            webrtc: _,
             egress: _,
             hls: _,
             transcode: _,
             state: _,
         } = self;
         let admin = Admin { listen: running.admin.listen, ..admin };
-        let Config { rtmp, http, egress, hls, transcode, state, .. } = running.clone();
+        let Config { rtmp, http, webrtc, egress, hls, transcode, state, .. } = running.clone();
         // The listeners are opened at the start.
         let tls = if tls.is_on() == running.tls.is_on() { tls } else { running.tls.clone() };
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
@@ -101,6 +104,7 @@ impl Config {
             admin,
             tls,
             limits,
+            webrtc,
             egress,
             hls,
             transcode,

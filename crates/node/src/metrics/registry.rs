@@ -28,6 +28,7 @@ pub(crate) struct Metrics {
     polling: Arc<Polling>,
     lines: Arc<Lines>,
     pub(crate) timestamp_repairs: Counter,
+    pub(crate) unsent_datagrams: Counter,
     pub(crate) publishes: Counter,
     /// Connections of peers now.
     pub(crate) connections: Gauge,
@@ -83,6 +84,7 @@ impl Metrics {
             polling: Arc::default(),
             lines: Arc::default(),
             timestamp_repairs: Counter::default(),
+            unsent_datagrams: Counter::default(),
             publishes: Counter::default(),
             connections: Gauge::default(),
             connections_max: Gauge::default(),
@@ -115,6 +117,11 @@ impl Metrics {
             "timestamp_repairs",
             "Timestamps re-anchored after a wrap, jump or reset",
             self.timestamp_repairs.clone(),
+        );
+        ours.register(
+            "unsent_datagrams",
+            "Datagrams to WebRTC viewers that the system had no room for; they ask for them again",
+            self.unsent_datagrams.clone(),
         );
         ours.register_with_unit(
             "certificate_ends",

@@ -126,7 +126,6 @@ impl Transcodes {
     }
 
     /// With Opus, whatever the publisher sends: the source itself if it sends Opus or no sound. For viewers by WebRTC.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the gateway that needs it is on its way"))]
     pub(crate) async fn opus(&self, source: &Arc<Broadcast>) -> Audible {
         let has_aac = tracks(source).await.is_some_and(|catalog| has_sound(&catalog, Codec::Aac));
         if has_aac { self.derived(source, Codec::Opus) } else { Audible::whole(source) }

@@ -12,4 +12,4 @@ mod desk;
 mod job;
 mod pool;
 
-pub(crate) use desk::{Settings, Transcodes};
+pub(crate) use desk::{Audible, Settings, Transcodes};

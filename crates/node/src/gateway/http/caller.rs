@@ -46,8 +46,19 @@ impl Caller {
         peer: SocketAddr,
         protocol: Protocol,
     ) -> Ask {
+        self.asks(Action::Play, path, query, (peer, protocol))
+    }
+
+    /// The question whether it may do that.
+    pub(super) fn asks(
+        &self,
+        action: Action,
+        path: BroadcastPath,
+        query: &str,
+        (peer, protocol): (SocketAddr, Protocol),
+    ) -> Ask {
         Ask {
-            action: Action::Play,
+            action,
             path,
             host: self.host.clone(),
             query: query.to_owned(),

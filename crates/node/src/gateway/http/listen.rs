@@ -8,7 +8,7 @@ use super::service::Service;
 use super::{direct, flv, websocket};
 use crate::auth::Auth;
 use crate::egress::{NewViewer, Plane};
-use crate::gateway::{Door, Io, Shut, accept_each};
+use crate::gateway::{Door, Io, Offers, Shut, accept_each};
 use crate::life::{Life, Phase};
 use crate::limits::{Limit, Limits};
 use crate::logs::AccessLog;
@@ -46,6 +46,8 @@ pub(crate) struct Gateway {
     pub(crate) challenges: Challenges,
     /// Where publishers connect to, for the page that says how.
     pub(crate) publish_port: u16,
+    /// Who takes offers, if somebody does.
+    pub(crate) offers: Option<Offers>,
 }
 
 impl Gateway {

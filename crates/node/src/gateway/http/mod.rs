@@ -8,6 +8,7 @@
 //! - [`direct`] files of broadcasts over plain HTTP/1.1
 //! - [`service`] everything else, by hyper
 //! - [`hls`] playlists, parts and segments
+//! - [`offers`] offers of media that comes and goes another way
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
 //! - [`pages`] the embedded pages
 //! - [`refusal`] short answers to who isn't served
@@ -19,6 +20,7 @@ mod flv;
 mod head;
 mod hls;
 mod listen;
+mod offers;
 mod pages;
 mod refusal;
 mod service;

@@ -5,6 +5,7 @@ use super::body::FlvBody;
 use super::caller::Caller;
 use super::listen::Gateway;
 use super::{head, hls, pages};
+use crate::gateway::offer_target;
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use crate::sessions::Protocol;
@@ -32,9 +33,9 @@ pub(crate) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 /// The service of one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Service {
-    gateway: Arc<Gateway>,
+    pub(super) gateway: Arc<Gateway>,
     /// Who is at the other end of the connection; while a request is answered, its client.
-    peer: SocketAddr,
+    pub(super) peer: SocketAddr,
 }
 
 impl Service {
@@ -149,7 +150,8 @@ impl Service {
 }
 
 /// What pages of other origins may read, beside the headers that they always may (Fetch standard, §2.2.2).
-pub(super) const EXPOSED: &str = "Age, Content-Encoding, Content-Length, Content-Range, Date, Server";
+pub(super) const EXPOSED: &str =
+    "Age, Content-Encoding, Content-Length, Content-Range, Date, ETag, Link, Location, Retry-After, Server";
 
 impl hyper::service::Service<Request<Incoming>> for Service {
     type Response = Answer;
@@ -158,13 +160,18 @@ impl hyper::service::Service<Request<Incoming>> for Service {
 
     fn call(&self, request: Request<Incoming>) -> Self::Future {
         let mut service = self.clone();
+        let mut request = request;
         Box::pin(async move {
             let began = Instant::now();
             // Requests of many clients may come through one connection of a proxy.
             let limits = service.gateway.limits.clone();
             service.peer = limits.client(service.peer, &Caller::of(&request).told);
+            let offer = offer_target(request.uri().path());
             let mut answer = match limits.request(service.peer.ip()) {
-                Ok(()) => service.answer_when_there(&request).await,
+                Ok(()) => match offer {
+                    Some(target) => service.offer(&target, &mut request).await,
+                    None => service.answer_when_there(&request).await,
+                },
                 Err(too_much) => refused(&too_much),
             };
             service.answered(&request, &answer, began);
@@ -233,7 +240,7 @@ pub(super) fn text(status: StatusCode, text: &str) -> Answer {
     answer
 }
 
-fn refused(too_much: &TooMuch) -> Answer {
+pub(super) fn refused(too_much: &TooMuch) -> Answer {
     let mut answer = text(too_much.status(), &format!("{too_much}\n"));
     answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(too_much.retry_after_s()));
     answer
@@ -251,16 +258,19 @@ pub(super) fn full(bytes: impl Into<Bytes>) -> UnsyncBoxBody<Bytes, Infallible> 
     Full::new(bytes.into()).boxed_unsync()
 }
 
-fn empty() -> UnsyncBoxBody<Bytes, Infallible> {
+pub(super) fn empty() -> UnsyncBoxBody<Bytes, Infallible> {
     full(Bytes::new())
 }
 
 /// Everybody may play from any page. Fetch standard, §3.2.
-fn preflight() -> Answer {
+pub(super) fn preflight() -> Answer {
     let mut answer = Response::new(empty());
     *answer.status_mut() = StatusCode::NO_CONTENT;
     let headers = answer.headers_mut();
-    headers.insert("access-control-allow-methods", HeaderValue::from_static("GET, HEAD, OPTIONS"));
+    headers.insert(
+        "access-control-allow-methods",
+        HeaderValue::from_static("GET, HEAD, OPTIONS, POST, PATCH, DELETE"),
+    );
     headers.insert("access-control-allow-headers", HeaderValue::from_static("*"));
     headers.insert("access-control-max-age", HeaderValue::from_static("86400"));
     answer

@@ -1,0 +1,139 @@
+//! WHIP and WHEP as HTTP, and a real encoder over WHIP. Browsers are in `e2e/browser/tests/webrtc.test.js`.
+
+use anyhow::{Context, Result, ensure};
+use e2e::clips::Clip;
+use e2e::compare::publish;
+use e2e::frames::{self, Of};
+use e2e::wait::{Look, until};
+use e2e::{Finished, Folder, Running, Server, Tool, clips};
+use std::time::Duration;
+
+const LIMIT: Duration = Duration::from_secs(40);
+const KEY: &str = "[publish]\nstream_key = 's3cret'\n";
+
+/// H.264 without B-frames and Opus, 20 s: what a WHIP encoder sends.
+fn clip(folder: &Folder) -> Result<Clip> {
+    let path = folder.file("whip.mkv");
+    let tool = Tool::ffmpeg9().words("-f lavfi -i testsrc2=size=320x180:rate=30:duration=20");
+    let tool = tool.words("-f lavfi -i anoisesrc=sample_rate=48000:duration=20:seed=7 -ac 2");
+    let tool = tool.words(
+        "-c:v libx264 -profile:v baseline -preset ultrafast -bf 0 -g 30 -sc_threshold 0 -pix_fmt yuv420p",
+    );
+    tool.words("-b:v 300k -c:a libopus -b:a 64k").arg(&path).succeed(LIMIT)?;
+    Ok(Clip { path })
+}
+
+fn whip(clip: &Clip, server: &Server, secret: &str) -> Result<Running> {
+    let tool =
+        Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f whip -authorization").arg(secret);
+    tool.arg(server.http("/live/w/whip")).start()
+}
+
+/// What curl says to a request: status, a line, body.
+fn curl(words: &str, url: &str) -> Result<String> {
+    let tool = Tool::new("curl")
+        .words("--silent --show-error --max-time 10 -w")
+        .arg("\n%{http_code} %{content_type}");
+    Ok(tool.words(words).arg(url).succeed(LIMIT)?.text())
+}
+
+fn says(found: &str, wanted: &[&str]) -> Result<()> {
+    for text in wanted {
+        ensure!(found.contains(text), "{text:?} is not in {found:?}");
+    }
+    Ok(())
+}
+
+#[test]
+fn what_ffmpeg_publishes_by_whip_comes_out_of_flv_and_hls_as_it_went_in() -> Result<()> {
+    let folder = Folder::new()?;
+    let as_it_is = format!("{KEY}[transcode]\naudio_for_flv = 'off'\n");
+    let (clip, server) = (clip(&folder)?, Server::serve(&as_it_is)?);
+    let _publisher = whip(&clip, &server, "s3cret")?;
+    server.wait_live("live/w")?;
+    let whole = frames::read(Tool::ffmpeg9(), &clip.path.to_string_lossy(), Of::Coded, None, LIMIT)?;
+    let flv = frames::read(Tool::ffmpeg9(), &server.http("/live/w.flv"), Of::Coded, Some(4), LIMIT)?;
+    ensure!(
+        flv.video.len() >= 60 && flv.audio.len() >= 100,
+        "{} pictures, {} sounds",
+        flv.video.len(),
+        flv.audio.len()
+    );
+    frames::contiguous(&flv.video, &whole.video).context("pictures by FLV")?;
+    frames::contiguous(&flv.audio, &whole.audio).context("sound by FLV")?;
+    let hls = Tool::ffprobe().words("-v error -show_entries stream=codec_name -of csv=p=0");
+    let hls = hls.arg(server.http("/live/w/index.m3u8")).succeed(LIMIT)?.text();
+    says(&hls, &["h264"])
+}
+
+#[test]
+fn the_end_of_a_whip_session_ends_the_publisher() -> Result<()> {
+    let folder = Folder::new()?;
+    let (clip, server) = (clip(&folder)?, Server::serve(KEY)?);
+    let mut publisher = whip(&clip, &server, "s3cret")?;
+    server.wait_live("live/w")?;
+    publisher.kill()?;
+    // Killed, it says nothing; it is given up after a while of silence.
+    until(LIMIT, "the publisher is given up", || {
+        let log = server.log();
+        Ok(if log.contains("publisher left") { Look::Found(()) } else { Look::NotYet(log) })
+    })
+}
+
+#[test]
+fn who_may_not_publish_is_told_why() -> Result<()> {
+    let server = Server::serve(KEY)?;
+    let offer = "-X POST -H Content-Type:application/sdp --data v=0";
+    let url = server.http("/live/w/whip");
+    says(&curl(offer, &url)?, &["a stream key is needed", "403"])?;
+    says(&curl(&format!("{offer} --oauth2-bearer wrong"), &url)?, &["the stream key is wrong", "403"])?;
+    says(&curl(offer, &format!("{url}?key=wrong"))?, &["the stream key is wrong", "403"])?;
+    let wrong: Finished = Tool::ffmpeg9()
+        .words("-v error -f lavfi -i testsrc2=size=320x180:rate=30 -t 5 -c:v libx264 -profile:v baseline -bf 0 -an -f whip")
+        .words("-authorization wrong")
+        .arg(&url)
+        .run(LIMIT)?;
+    ensure!(!wrong.status.success(), "{wrong}");
+    Ok(())
+}
+
+#[test]
+fn bad_requests_get_a_reason_and_never_a_server_error() -> Result<()> {
+    let server = Server::serve(KEY)?;
+    let (whip, whep) = (server.http("/live/w/whip?key=s3cret"), server.http("/live/w/whep"));
+    let offer = "-X POST -H Content-Type:application/sdp --data";
+    says(&curl(&format!("{offer} v=0"), &whip)?, &["the offer", "400"])?;
+    says(&curl("-X POST --data v=0", &whip)?, &["application/sdp", "415"])?;
+    says(&curl(&format!("{offer} v=0"), &whep)?, &["nobody publishes live/w", "404"])?;
+    says(&curl("", &whip)?, &["OPTIONS, POST", "405"])?;
+    let folder = Folder::new()?;
+    let large = folder.file("large");
+    std::fs::write(&large, "a=x\r\n".repeat(40_000))?;
+    says(&curl(&format!("{offer} @{}", large.display()), &whip)?, &["too large", "413"])?;
+    // A second peer that guesses a connection's name can neither read nor end it.
+    for method in ["DELETE", "PATCH"] {
+        let guess = server.http("/live/w/whep/00112233445566778899aabbccddeeff");
+        says(&curl(&format!("-X {method}"), &guess)?, &["no such connection", "404"])?;
+    }
+    says(&curl("-X GET", &server.http("/live/w/whep/0011"))?, &["405"])?;
+    says(&curl("-X OPTIONS -D -", &whip)?, &["accept-post: application/sdp", "POST", "204"])?;
+    Ok(())
+}
+
+#[test]
+fn a_broadcast_that_webrtc_cannot_carry_is_refused_with_what_to_do() -> Result<()> {
+    let server = Server::serve(KEY)?;
+    let clip = clips::hevc_aac()?;
+    let publisher = Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c copy -f flv");
+    let _publisher = publisher.arg(server.rtmp("/live/w?key=s3cret")).start()?;
+    server.wait_live("live/w")?;
+    let offer = "-X POST -H Content-Type:application/sdp --data v=0";
+    says(&curl(offer, &server.http("/live/w/whep"))?, &["LL-HLS", "406"])
+}
+
+#[test]
+fn webrtc_can_be_turned_off() -> Result<()> {
+    let server = Server::serve(&format!("{KEY}[webrtc]\nenabled = false\n"))?;
+    let _publisher = publish(&clips::h264_aac()?, "", &server.rtmp("/live/w?key=s3cret"))?;
+    says(&curl("-X POST", &server.http("/live/w/whep"))?, &["webrtc.enabled", "404"])
+}

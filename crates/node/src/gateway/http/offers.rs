@@ -1,0 +1,154 @@
+//! WHIP and WHEP as HTTP. RFC 9725; draft-ietf-wish-whep.
+
+use super::caller::Caller;
+use super::service::{Answer, Service, empty, full, preflight, refused, text};
+use crate::auth::Action;
+use crate::gateway::{Created, NotCreated, OfferTarget};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER};
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+
+/// A browser's offer has some 7 kB; with a dozen sections it has 40.
+const OFFER_BYTES_MAX: usize = 64 << 10;
+/// What is said to who comes when there is no room.
+const RETRY_AFTER_S: u64 = 5;
+const SDP: &str = "application/sdp";
+
+impl Service {
+    /// Answers a request to one of the two endpoints, or to a connection.
+    pub(super) async fn offer(&self, target: &OfferTarget, request: &mut Request<Incoming>) -> Answer {
+        let Some(offers) = &self.gateway.offers else {
+            return text(StatusCode::NOT_FOUND, "WebRTC is turned off here (webrtc.enabled)\n");
+        };
+        match (&target.connection, request.method()) {
+            (_, &Method::OPTIONS) => accepting(preflight()),
+            (None, &Method::POST) => self.create(target, request).await,
+            (None, _) => not_allowed("OPTIONS, POST"),
+            (Some(connection), &Method::DELETE) => {
+                if offers.end(connection) {
+                    answer(StatusCode::OK)
+                } else {
+                    gone()
+                }
+            }
+            // Its candidates aren't needed: it is seen where its datagrams come from. RFC 9725 §4.3.2.
+            (Some(connection), &Method::PATCH) => {
+                if offers.has(connection) {
+                    answer(StatusCode::NO_CONTENT)
+                } else {
+                    gone()
+                }
+            }
+            (Some(_), _) => not_allowed("DELETE, OPTIONS, PATCH"),
+        }
+    }
+
+    async fn create(&self, target: &OfferTarget, request: &mut Request<Incoming>) -> Answer {
+        let Some(offers) = &self.gateway.offers else { return gone() };
+        let is_sdp = |value: &HeaderValue| {
+            value.to_str().is_ok_and(|v| v.trim().to_ascii_lowercase().starts_with(SDP))
+        };
+        if !request.headers().get(CONTENT_TYPE).is_some_and(is_sdp) {
+            return text(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "an offer is wanted: Content-Type: application/sdp\n",
+            );
+        }
+        let body = Limited::new(request.body_mut(), OFFER_BYTES_MAX).collect().await;
+        let Some(offer) = body.ok().and_then(|body| String::from_utf8(body.to_bytes().to_vec()).ok()) else {
+            return text(StatusCode::PAYLOAD_TOO_LARGE, "the offer is too large, or no text\n");
+        };
+        let caller = Caller::of(request);
+        let action = target.action();
+        let query = with_key(request.uri().query().unwrap_or_default(), action, caller.bearer.as_deref());
+        let ask = caller.asks(action, target.path.clone(), &query, (self.peer, target.protocol));
+        match offers.create(target, ask, &offer, self.peer).await {
+            Ok(created) => created_answer(created),
+            Err(why) => {
+                tracing::debug!(path = %target.path, protocol = target.protocol.as_str(), %why, "no connection");
+                not_created(&why)
+            }
+        }
+    }
+}
+
+/// Encoders that know WHIP have one field for a secret and send it as a bearer token, a stream key too. Tokens have two dots
+/// (RFC 7519 §7.1), stream keys have none.
+fn with_key(query: &str, action: Action, bearer: Option<&str>) -> String {
+    let has_key = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "key");
+    match bearer.filter(|secret| action == Action::Publish && !has_key && !secret.contains('.')) {
+        Some(key) => {
+            let mut with = form_urlencoded::Serializer::new(query.to_owned());
+            with.append_pair("key", key).finish()
+        }
+        None => query.to_owned(),
+    }
+}
+
+fn created_answer(created: Created) -> Answer {
+    let mut answer = Response::new(full(created.answer));
+    *answer.status_mut() = StatusCode::CREATED;
+    let headers = answer.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for (name, value) in [(LOCATION, created.location), (ETAG, created.etag)] {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    }
+    answer
+}
+
+fn not_created(why: &NotCreated) -> Answer {
+    let status = match why {
+        NotCreated::TooMuch(too_much) => return refused(too_much),
+        NotCreated::Refused(crate::auth::Refusal::Hub(_)) => StatusCode::CONFLICT,
+        NotCreated::Refused(_) => StatusCode::FORBIDDEN,
+        NotCreated::Offer(_) => StatusCode::BAD_REQUEST,
+        NotCreated::NotLive(_) => StatusCode::NOT_FOUND,
+        NotCreated::NothingToSend(_) | NotCreated::Reordered(_) => StatusCode::NOT_ACCEPTABLE,
+        NotCreated::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+    };
+    let mut answer = text(status, &format!("{why}\n"));
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    }
+    answer
+}
+
+/// RFC 9725 §4.2: `Accept-Post` tells what an endpoint takes.
+fn accepting(mut answer: Answer) -> Answer {
+    answer.headers_mut().insert("accept-post", HeaderValue::from_static(SDP));
+    answer
+}
+
+fn not_allowed(allowed: &'static str) -> Answer {
+    let mut answer = text(StatusCode::METHOD_NOT_ALLOWED, &format!("answered here: {allowed}\n"));
+    answer.headers_mut().insert(ALLOW, HeaderValue::from_static(allowed));
+    accepting(answer)
+}
+
+fn gone() -> Answer {
+    text(StatusCode::NOT_FOUND, "no such connection: it ended, or never was\n")
+}
+
+fn answer(status: StatusCode) -> Answer {
+    let mut answer = Response::new(empty());
+    *answer.status_mut() = status;
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_that_is_no_token_is_a_stream_key() {
+        assert_eq!(with_key("", Action::Publish, Some("s3cret")), "key=s3cret");
+        assert_eq!(with_key("a=b", Action::Publish, Some("s3&cret")), "a=b&key=s3%26cret");
+        assert_eq!(with_key("key=x", Action::Publish, Some("s3cret")), "key=x");
+        assert_eq!(with_key("", Action::Publish, Some("a.b.c")), "");
+        assert_eq!(with_key("", Action::Play, Some("s3cret")), "");
+    }
+}

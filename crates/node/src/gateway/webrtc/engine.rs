@@ -1,0 +1,397 @@
+//! One WebRTC connection without sockets. The only file that names str0m: it changes with every month.
+
+use bytes::Bytes;
+use media::{Codec, Kind};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+use str0m::change::SdpOffer;
+use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::format::Codec as WireCodec;
+pub(super) use str0m::media::Rid;
+use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt};
+use str0m::net::{Protocol, Receive};
+use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::{Candidate, IceCreds, Input, Output, Rtc};
+
+/// What all connections share.
+#[derive(Debug)]
+pub(super) struct Engine {
+    crypto: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+}
+
+/// What a peer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Offered {
+    /// It sends. Where it can send H.264, it does: that is what every player of every protocol knows.
+    Publish,
+    /// It is sent what is there of these.
+    Play { video: Option<Codec>, audio: Option<Codec> },
+}
+
+/// The short and the long secret of a connection. RFC 8445 §5.3.
+#[derive(Clone, Debug)]
+pub(super) struct Credentials {
+    pub(super) user: String,
+    pub(super) password: String,
+}
+
+/// Why an offer gets no answer; the text is for its user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum OfferError {
+    #[error("the offer can't be read: {0}")]
+    Unreadable(String),
+    #[error("the offer has {0} media sections; at most {MEDIA_MAX} are taken")]
+    Large(usize),
+    #[error("the offer has nothing that is known here: H.264, VP8, VP9 or AV1, and Opus, are taken")]
+    Nothing,
+    #[error("the offer knows none of the codecs of this broadcast ({0}); watch it by LL-HLS or HTTP-FLV")]
+    Codecs(String),
+    #[error("no key for the handshake: {0}")]
+    Local(String),
+}
+
+/// One connection.
+pub(super) struct Peer {
+    rtc: Rtc,
+    lines: Vec<Line>,
+}
+
+/// One media section.
+#[derive(Debug)]
+struct Line {
+    mid: Mid,
+    kind: Kind,
+    /// What is sent in it.
+    sends: Option<(Pt, SeqNo)>,
+}
+
+/// What a connection wants next.
+pub(super) enum Step {
+    /// This datagram is to be sent.
+    Send {
+        to: SocketAddr,
+        datagram: Vec<u8>,
+    },
+    Event(Event),
+    /// Nothing until then, unless something comes.
+    Wait(Instant),
+    /// It is over.
+    Over,
+}
+
+/// What happened in a connection.
+pub(super) enum Event {
+    /// Media can flow.
+    Connected,
+    Packet(Incoming),
+    /// The receiver lost pictures.
+    KeyframeWanted,
+    /// The sender's clock: at `wallclock` its media time was `ticks`.
+    Clock {
+        kind: Kind,
+        ticks: u64,
+        hz: u32,
+        wallclock: SystemTime,
+    },
+}
+
+/// An RTP packet.
+pub(super) struct Incoming {
+    pub(super) kind: Kind,
+    pub(super) codec: Codec,
+    /// Which of several qualities, if there are several.
+    pub(super) rid: Option<Rid>,
+    pub(super) sequence: u64,
+    /// Extended media time.
+    pub(super) ticks: u64,
+    pub(super) marker: bool,
+    pub(super) payload: Bytes,
+}
+
+/// What goes out: shared by all viewers.
+#[derive(Clone, Debug)]
+pub(super) struct Outgoing {
+    pub(super) payload: Arc<[u8]>,
+    pub(super) marker: bool,
+}
+
+/// A publisher has two sections, a stage of twelve has more; each costs memory.
+const MEDIA_MAX: usize = 4;
+/// How long packets are kept for those who lost one, and how many. Pictures later than that are of no use.
+const RESEND_AGE: Duration = Duration::from_millis(500);
+const RESEND_PACKETS_MAX: usize = 512;
+
+impl Engine {
+    pub(super) fn new() -> Result<Engine, OfferError> {
+        let crypto = str0m::crypto::from_feature_flags();
+        let certificate = crypto.dtls_provider.generate_certificate();
+        let certificate = certificate.ok_or_else(|| OfferError::Local("no certificate".to_owned()))?;
+        Ok(Engine { crypto: Arc::new(crypto), certificate })
+    }
+
+    /// Takes an offer: the connection, and the answer for the peer. RFC 9725 §4.2: everything is in the answer, since not
+    /// every client takes candidates later.
+    pub(super) fn answer(
+        &self,
+        offer: &str,
+        offered: Offered,
+        addresses: &[SocketAddr],
+        credentials: &Credentials,
+        now: Instant,
+    ) -> Result<(Peer, String), OfferError> {
+        let sections = offer.lines().filter(|line| line.starts_with("m=")).count();
+        if sections > MEDIA_MAX {
+            return Err(OfferError::Large(sections));
+        }
+        let has_h264 = offer.lines().any(|line| line.starts_with("a=rtpmap:") && line.contains(" H264/"));
+        let offer =
+            SdpOffer::from_sdp_string(offer).map_err(|error| OfferError::Unreadable(error.to_string()))?;
+        let mut rtc = self.build(offered, has_h264, credentials, now);
+        for address in addresses {
+            let candidate = Candidate::host(*address, "udp");
+            rtc.add_local_candidate(candidate.map_err(|error| OfferError::Local(error.to_string()))?);
+        }
+        let answer = rtc.sdp_api().accept_offer(offer);
+        let answer = answer.map_err(|error| OfferError::Unreadable(error.to_string()))?;
+        let (mut peer, answer) = (Peer { rtc, lines: Vec::new() }, answer.to_sdp_string());
+        peer.learn(&answer, offered);
+        let useful = match offered {
+            Offered::Publish => !peer.lines.is_empty(),
+            Offered::Play { .. } => peer.lines.iter().any(|line| line.sends.is_some()),
+        };
+        if !useful {
+            return Err(match offered {
+                Offered::Publish => OfferError::Nothing,
+                Offered::Play { video, audio } => OfferError::Codecs(names(video, audio)),
+            });
+        }
+        Ok((peer, answer))
+    }
+
+    fn build(&self, offered: Offered, has_h264: bool, credentials: &Credentials, now: Instant) -> Rtc {
+        let has = |codec: Codec| match offered {
+            Offered::Publish => codec.kind() == Kind::Audio || !has_h264 || codec == Codec::H264,
+            Offered::Play { video, audio } => video == Some(codec) || audio == Some(codec),
+        };
+        let builder = Rtc::builder()
+            .set_crypto_provider(Arc::clone(&self.crypto))
+            .set_dtls_cert(self.certificate.clone())
+            .set_local_ice_credentials(IceCreds {
+                ufrag: credentials.user.clone(),
+                pass: credentials.password.clone(),
+            })
+            .set_ice_lite(true)
+            .set_rtp_mode(true)
+            .clear_codecs()
+            .enable_opus(has(Codec::Opus), false)
+            .enable_h264(has(Codec::H264))
+            .enable_vp8(has(Codec::Vp8))
+            .enable_vp9(has(Codec::Vp9))
+            .enable_av1(has(Codec::Av1));
+        builder.build(now)
+    }
+}
+
+impl Peer {
+    /// Notes which sections there are.
+    fn learn(&mut self, answer: &str, offered: Offered) {
+        for (mid, kind) in sections(answer) {
+            let (pt, disabled, direction) = self.negotiated(mid);
+            let Some(pt) = pt.filter(|_| !disabled) else { continue };
+            let sends = matches!(offered, Offered::Play { .. })
+                && matches!(direction, Direction::SendOnly | Direction::SendRecv);
+            if sends && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(0.3));
+                stream.set_unpaced(true);
+            }
+            self.lines.push(Line { mid, kind, sends: sends.then(|| (pt, SeqNo::default())) });
+        }
+    }
+
+    /// The payload type of a section that both sides know, in the offer's order of preference.
+    fn negotiated(&self, mid: Mid) -> (Option<Pt>, bool, Direction) {
+        let Some(media) = self.rtc.media(mid) else { return (None, true, Direction::Inactive) };
+        let known = self.rtc.codec_config().params();
+        let usable = |pt: &&Pt| {
+            known.iter().any(|p| {
+                p.pt() == **pt
+                    && p.spec().format.packetization_mode != Some(0)
+                    && codec(p.spec().codec).is_some()
+            })
+        };
+        (media.remote_pts().iter().find(usable).copied(), media.disabled(), media.direction())
+    }
+
+    /// Whether it is sent that kind.
+    pub(super) fn sends(&self, kind: Kind) -> bool {
+        self.lines.iter().any(|line| line.kind == kind && line.sends.is_some())
+    }
+
+    /// Whether it has a section of that kind.
+    pub(super) fn has(&self, kind: Kind) -> bool {
+        self.lines.iter().any(|line| line.kind == kind)
+    }
+
+    /// Whether a datagram is for this connection; a request is checked by its signature.
+    pub(super) fn accepts(&self, now: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) -> bool {
+        Receive::new(Protocol::Udp, from, to, datagram)
+            .is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
+    }
+
+    /// Takes a datagram in; what can't be read is dropped. Drain by [`Peer::step`] afterwards, as after every other call.
+    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
+        if let Ok(receive) = Receive::new(Protocol::Udp, from, to, datagram)
+            && let Err(error) = self.rtc.handle_input(Input::Receive(now, receive))
+        {
+            tracing::debug!(%error, "a datagram is not taken");
+        }
+    }
+
+    /// Its time has come.
+    pub(super) fn tick(&mut self, now: Instant) {
+        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
+            tracing::debug!(%error, "a connection can't go on");
+            self.rtc.disconnect();
+        }
+    }
+
+    /// Sends one packet of a section; `ticks` is its RTP time.
+    pub(super) fn send(&mut self, kind: Kind, packet: &Outgoing, ticks: u32, now: Instant) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) else { return };
+        let Some((pt, sequence)) = line.sends.as_mut() else { return };
+        let mut direct = self.rtc.direct_api();
+        let Some(stream) = direct.stream_tx_by_mid(line.mid, None) else { return };
+        let write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
+        stream.write_rtp(write.marker(packet.marker).nackable(kind == Kind::Video));
+        sequence.inc();
+    }
+
+    /// Asks the sender of pictures for one to start with.
+    pub(super) fn ask_for_keyframe(&mut self) {
+        let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
+        for mid in mids {
+            let rids: Vec<Option<Rid>> = match self.rtc.media(mid).map(str0m::media::Media::rids_rx) {
+                Some(str0m::media::Rids::Specific(rids)) => rids.iter().copied().map(Some).collect(),
+                _ => vec![None],
+            };
+            for rid in rids {
+                if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
+                    stream.request_keyframe(KeyframeRequestKind::Pli);
+                }
+            }
+        }
+    }
+
+    /// Says goodbye; the datagrams for it come by [`Peer::step`].
+    pub(super) fn close(&mut self) {
+        if self.rtc.close().is_err() {
+            self.rtc.disconnect();
+        }
+    }
+
+    /// What it wants next; call it until [`Step::Wait`] or [`Step::Over`].
+    pub(super) fn step(&mut self) -> Step {
+        loop {
+            if !self.rtc.is_alive() {
+                return Step::Over;
+            }
+            match self.rtc.poll_output() {
+                Ok(Output::Transmit(sent)) => {
+                    return Step::Send { to: sent.destination, datagram: sent.contents.into() };
+                }
+                Ok(Output::Timeout(at)) => return Step::Wait(at),
+                Ok(Output::Event(event)) => {
+                    if let Some(event) = self.event(event) {
+                        return Step::Event(event);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(%error, "a connection ends");
+                    self.rtc.disconnect();
+                    return Step::Over;
+                }
+            }
+        }
+    }
+
+    fn event(&mut self, event: str0m::Event) -> Option<Event> {
+        match event {
+            str0m::Event::Connected => Some(Event::Connected),
+            str0m::Event::KeyframeRequest(_) => Some(Event::KeyframeWanted),
+            str0m::Event::RtpPacket(packet) => self.packet(packet).map(Event::Packet),
+            str0m::Event::SenderFeedback(feedback) => {
+                let line = self.lines.iter().find(|line| line.mid == feedback.mid)?;
+                let info = feedback.sender_info;
+                Some(Event::Clock {
+                    kind: line.kind,
+                    ticks: info.rtp_time.numer(),
+                    hz: info.rtp_time.denom(),
+                    wallclock: info.ntp_time,
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn packet(&mut self, packet: str0m::rtp::RtpPacket) -> Option<Incoming> {
+        let (mid, rid) = {
+            let mut direct = self.rtc.direct_api();
+            let stream = direct.stream_rx(&packet.header.ssrc)?;
+            (stream.mid(), stream.rid())
+        };
+        let line = self.lines.iter().find(|line| line.mid == mid)?;
+        let pt = packet.header.payload_type;
+        let known = self.rtc.codec_config().params().iter().find(|params| params.pt() == pt)?;
+        Some(Incoming {
+            kind: line.kind,
+            codec: codec(known.spec().codec)?,
+            rid,
+            sequence: *packet.seq_no,
+            ticks: packet.time.numer(),
+            marker: packet.header.marker,
+            payload: Bytes::from_owner(packet.payload),
+        })
+    }
+}
+
+impl std::fmt::Debug for Peer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Peer").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+/// The sections of an answer. str0m has no list of them, and tells of each only when media can flow.
+fn sections(answer: &str) -> Vec<(Mid, Kind)> {
+    let (mut kind, mut found) = (None, Vec::new());
+    for line in answer.lines() {
+        if let Some(section) = line.strip_prefix("m=") {
+            kind = match section.split(' ').next() {
+                Some("audio") => Some(Kind::Audio),
+                Some("video") => Some(Kind::Video),
+                _ => None,
+            };
+        }
+        if let (Some(mid), Some(kind)) = (line.strip_prefix("a=mid:"), kind) {
+            found.push((Mid::from(mid.trim()), kind));
+        }
+    }
+    found
+}
+
+fn codec(wire: WireCodec) -> Option<Codec> {
+    Some(match wire {
+        WireCodec::Opus => Codec::Opus,
+        WireCodec::H264 => Codec::H264,
+        WireCodec::Vp8 => Codec::Vp8,
+        WireCodec::Vp9 => Codec::Vp9,
+        WireCodec::Av1 => Codec::Av1,
+        _ => return None,
+    })
+}
+
+fn names(video: Option<Codec>, audio: Option<Codec>) -> String {
+    let names: Vec<_> = [video, audio].into_iter().flatten().map(|codec| format!("{codec:?}")).collect();
+    names.join(" and ")
+}

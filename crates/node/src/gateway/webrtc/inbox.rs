@@ -1,0 +1,102 @@
+//! What other threads hand to a worker.
+
+use super::registry::Key;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Wake;
+
+/// What other threads hand to a worker; the worker is woken once, however much comes.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    waker: mio::Waker,
+    notified: AtomicBool,
+    contents: Mutex<Contents>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Feeds with new frames, by their number on this worker.
+    pub(super) feeds: Vec<usize>,
+    /// Connections whose peers said goodbye over HTTP.
+    pub(super) ended: Vec<Key>,
+    /// Datagrams that came to another worker's socket.
+    pub(super) strays: Vec<Stray>,
+    pub(super) shutdown: bool,
+}
+
+/// A datagram for a connection of another worker.
+#[derive(Debug)]
+pub(super) struct Stray {
+    pub(super) key: Key,
+    pub(super) from: SocketAddr,
+    pub(super) to: SocketAddr,
+    pub(super) bytes: Box<[u8]>,
+}
+
+/// Strays that wait; more are dropped like any datagram that the network has no room for.
+const STRAYS_MAX: usize = 1024;
+
+impl Inbox {
+    pub(super) fn new(waker: mio::Waker) -> Inbox {
+        Inbox { waker, notified: AtomicBool::new(false), contents: Mutex::default() }
+    }
+
+    pub(super) fn end(&self, key: Key) {
+        self.lock().ended.push(key);
+        self.notify();
+    }
+
+    pub(super) fn stray(&self, stray: Stray) {
+        let mut contents = self.lock();
+        if contents.strays.len() < STRAYS_MAX {
+            contents.strays.push(stray);
+        }
+        drop(contents);
+        self.notify();
+    }
+
+    /// Asks the worker to end.
+    pub(super) fn shutdown(&self) {
+        self.lock().shutdown = true;
+        self.notify();
+    }
+
+    /// Takes all that came, into `contents` (whose vectors are reused). False if nothing did.
+    pub(super) fn take(&self, contents: &mut Contents) -> bool {
+        if !self.notified.swap(false, Ordering::AcqRel) {
+            return false;
+        }
+        let mut mine = self.lock();
+        std::mem::swap(&mut mine.feeds, &mut contents.feeds);
+        std::mem::swap(&mut mine.ended, &mut contents.ended);
+        std::mem::swap(&mut mine.strays, &mut contents.strays);
+        contents.shutdown = mine.shutdown;
+        true
+    }
+
+    fn notify(&self) {
+        if !self.notified.swap(true, Ordering::AcqRel) {
+            // An eventfd that can't be written to means the worker is gone; there is nobody left to tell.
+            let _ = self.waker.wake();
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Contents> {
+        self.contents.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells a worker that one of its feeds has new frames. The hub calls it at most once per batch.
+#[derive(Debug)]
+pub(super) struct FeedWaker {
+    pub(super) inbox: Arc<Inbox>,
+    pub(super) feed: usize,
+}
+
+impl Wake for FeedWaker {
+    fn wake(self: Arc<Self>) {
+        self.inbox.lock().feeds.push(self.feed);
+        self.inbox.notify();
+    }
+}

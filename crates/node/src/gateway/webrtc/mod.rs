@@ -1,0 +1,34 @@
+//! WebRTC: WHIP in, WHEP out.
+//!
+//! ```text
+//! HTTP ─offer→ signal ─answer, a connection that waits→ registry
+//! UDP ─datagram→ worker ─STUN names the connection→ takes it from the registry; from then on its own
+//! hub ─frames→ Feed (one per broadcast and worker; packetises once) ─shared payloads→ Peer (encrypts) → UDP
+//! ```
+//!
+//! - [`signal`] offers and answers
+//! - [`plane`] the threads
+//! - [`registry`] which connection is where
+//! - [`worker`] the loop of one thread
+//! - [`socket`] many datagrams a call
+//! - [`stun`] whose datagram it is, before anything is allocated
+//! - [`wheel`] timers
+//! - [`engine`] one connection, sans-IO; the only file that knows the library
+//! - [`publish`] packets to frames
+//! - [`play`] frames to packets
+//! - [`inbox`] what other threads hand to a worker
+
+mod engine;
+mod inbox;
+mod plane;
+mod play;
+mod publish;
+mod registry;
+mod signal;
+mod socket;
+mod stun;
+mod wheel;
+mod worker;
+
+pub(crate) use plane::{Plane, Settings, Threads};
+pub(crate) use signal::{Created, Gateway, NotCreated, Target, target};

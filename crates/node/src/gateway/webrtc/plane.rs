@@ -1,0 +1,158 @@
+//! All workers, and what the HTTP side needs of them.
+
+use super::engine::{Credentials, Engine, OfferError, Offered, Peer};
+use super::inbox::Inbox;
+use super::registry::{Key, Registry};
+use super::socket::{self, Wire};
+use super::worker::{Arriving, Place, WAKE, Worker};
+use crate::gateway::random_bytes;
+use crate::metrics::Metrics;
+use anyhow::{Context, Result};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Instant;
+
+/// WebRTC's threads. Clones share.
+#[derive(Clone)]
+pub(crate) struct Plane {
+    engine: Arc<Engine>,
+    registry: Registry,
+    inboxes: Arc<[Arc<Inbox>]>,
+    addresses: Arc<[SocketAddr]>,
+}
+
+/// The threads of a plane; joined at shutdown.
+#[derive(Debug)]
+pub(crate) struct Threads(Vec<JoinHandle<()>>);
+
+/// How it is set up.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    pub(crate) listen: SocketAddr,
+    /// Addresses that clients reach it by; none: those of this machine.
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) workers: usize,
+    /// Whether another process may still have the port.
+    pub(crate) shared: bool,
+}
+
+/// Too many connections wait for their first datagram.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Overloaded;
+
+impl Plane {
+    /// Opens the port and starts the workers.
+    ///
+    /// # Errors
+    /// When the port is taken, or the system gives no thread.
+    pub(crate) fn start(settings: &Settings, metrics: &Arc<Metrics>) -> Result<(Plane, Threads)> {
+        let listen = settings.listen;
+        let sockets = socket::open(listen, settings.workers.max(1), settings.shared).with_context(|| {
+            format!("can't listen on {listen}/udp: is another program using the port? Choose another with webrtc.listen")
+        })?;
+        let local = sockets.first().context("no socket")?.local_addr()?;
+        let addresses: Arc<[SocketAddr]> = reached_by(local, &settings.addresses).into();
+        let (registry, mut polls, mut inboxes) = (Registry::default(), Vec::new(), Vec::new());
+        for _ in &sockets {
+            let poll = mio::Poll::new()?;
+            inboxes.push(Arc::new(Inbox::new(mio::Waker::new(poll.registry(), WAKE)?)));
+            polls.push(poll);
+        }
+        let inboxes: Arc<[Arc<Inbox>]> = inboxes.into();
+        let mut threads = Vec::new();
+        for (number, (socket, poll)) in sockets.into_iter().zip(polls).enumerate() {
+            let worker = Worker::new(Place {
+                number,
+                poll,
+                inboxes: Arc::clone(&inboxes),
+                registry: registry.clone(),
+                wire: Wire::new(socket)?,
+                addresses: Arc::clone(&addresses),
+                metrics: Arc::clone(metrics),
+            })?;
+            let thread = std::thread::Builder::new().name(format!("webrtc-{number}"));
+            threads.push(thread.spawn(move || worker.run())?);
+        }
+        let engine = Arc::new(Engine::new()?);
+        Ok((Plane { engine, registry, inboxes, addresses }, Threads(threads)))
+    }
+
+    /// Takes an offer: a name for the connection, the connection, and the answer.
+    pub(super) fn answer(&self, offer: &str, offered: Offered) -> Result<(Key, Peer, String), OfferError> {
+        let local = |error: std::io::Error| OfferError::Local(error.to_string());
+        let key = Key::new().map_err(local)?;
+        let password: [u8; 16] = random_bytes().map_err(local)?;
+        let password = password.iter().map(|byte| format!("{byte:02x}")).collect();
+        let credentials = Credentials { user: key.as_str().to_owned(), password };
+        let (peer, answer) =
+            self.engine.answer(offer, offered, &self.addresses, &credentials, Instant::now())?;
+        Ok((key, peer, answer))
+    }
+
+    /// Lets a connection wait for its first datagram.
+    pub(super) fn expect(&self, arriving: Arriving) -> Result<(), Overloaded> {
+        let key = arriving.key.clone();
+        if self.registry.wait(key, arriving, Instant::now()) { Ok(()) } else { Err(Overloaded) }
+    }
+
+    /// Ends a connection by its name. False if there is none.
+    pub(super) fn end(&self, key: &str) -> bool {
+        self.registry.end(&Key::named(key), &self.inboxes)
+    }
+
+    /// Whether there is a connection of this name.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.registry.has(&Key::named(key))
+    }
+
+    /// Asks all workers to end.
+    pub(crate) fn shutdown(&self) {
+        self.inboxes.iter().for_each(|inbox| inbox.shutdown());
+    }
+}
+
+impl std::fmt::Debug for Plane {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Plane").field("addresses", &self.addresses).finish_non_exhaustive()
+    }
+}
+
+impl Threads {
+    /// Waits for the workers to end.
+    pub(crate) fn join(self) {
+        for thread in self.0 {
+            if thread.join().is_err() {
+                tracing::error!("a WebRTC worker panicked");
+            }
+        }
+    }
+}
+
+/// What goes into answers as candidates.
+fn reached_by(local: SocketAddr, configured: &[IpAddr]) -> Vec<SocketAddr> {
+    let port = local.port();
+    if !configured.is_empty() {
+        return configured.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
+    }
+    if !local.ip().is_unspecified() {
+        return vec![local];
+    }
+    let mut ips: Vec<IpAddr> = [outward("192.0.2.1:9"), outward("[2001:db8::1]:9")]
+        .into_iter()
+        .flatten()
+        .filter(|ip| ip.is_ipv4() || local.is_ipv6())
+        .collect();
+    ips.push(IpAddr::from([127, 0, 0, 1]));
+    ips.dedup();
+    ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
+}
+
+/// The address that this machine has towards another one. Nothing is sent: connecting a UDP socket only chooses the route.
+fn outward(to: &str) -> Option<IpAddr> {
+    let to: SocketAddr = to.parse().ok()?;
+    let any: SocketAddr = if to.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
+    let socket = UdpSocket::bind(any).ok()?;
+    socket.connect(to).ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
+}

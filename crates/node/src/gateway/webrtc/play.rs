@@ -1,0 +1,241 @@
+//! Frames to packets, once per broadcast and worker; viewers share the payloads.
+
+use super::engine::{Outgoing, Peer};
+use super::inbox::{FeedWaker, Inbox};
+use hub::{Batch, Broadcast, Catalog, Consumer, Item};
+use media::{Codec, Frame, Kind, Track, TrackId};
+use mux::rtp::{DropPlan, Packetizer, Verdict, clock_hz};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Instant;
+
+/// One broadcast on one worker.
+#[derive(Debug)]
+pub(super) struct Feed {
+    pub(super) broadcast: Arc<Broadcast>,
+    /// Slots of its viewers.
+    pub(super) members: Vec<usize>,
+    pub(super) ended: bool,
+    /// Why nobody can go on, if so.
+    pub(super) broken: Option<&'static str>,
+    consumer: Consumer,
+    waker: Waker,
+    lines: Vec<Line>,
+    /// Pictures from the newest keyframe on, for who joins or lost some.
+    group: Vec<Packets>,
+    /// What the last call to [`Feed::drain`] brought.
+    fresh: Vec<Packets>,
+}
+
+/// One track that goes out.
+#[derive(Debug)]
+struct Line {
+    track: Track,
+    packetizer: Packetizer,
+    plan: DropPlan,
+    hz: u32,
+}
+
+/// The packets of one frame.
+#[derive(Clone, Debug)]
+pub(super) struct Packets {
+    kind: Kind,
+    /// RTP time.
+    ticks: u32,
+    keyframe: bool,
+    arrived: Instant,
+    payloads: Arc<[Outgoing]>,
+    bytes: u64,
+}
+
+/// Where a viewer is in its feed.
+#[derive(Debug, Default)]
+pub(super) struct Seat {
+    /// Whether pictures flow: it got a keyframe.
+    started: bool,
+    /// RTP time of the last picture that it got.
+    last_ticks: Option<u32>,
+    pub(super) sent_bytes: u64,
+    /// Media reached it.
+    pub(super) served: bool,
+}
+
+/// Payload bytes of one packet: with the headers of RTP, SRTP, UDP and IPv6 it fits into what every network carries
+/// (1,280 bytes, RFC 8200 §5).
+const PAYLOAD_BYTES: usize = 1150;
+/// Pictures kept; a longer group is not sent again.
+const GROUP_FRAMES_MAX: usize = 600;
+
+impl Feed {
+    pub(super) fn new(number: usize, inbox: &Arc<Inbox>, broadcast: &Arc<Broadcast>) -> Feed {
+        Feed {
+            broadcast: Arc::clone(broadcast),
+            members: Vec::new(),
+            ended: false,
+            broken: None,
+            consumer: broadcast.consumer(),
+            waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
+            lines: Vec::new(),
+            group: Vec::new(),
+            fresh: Vec::new(),
+        }
+    }
+
+    /// Packetises all that is new, and readies the waker for what comes next.
+    pub(super) fn drain(&mut self, batch: &mut Batch) {
+        self.fresh.clear();
+        let waker = self.waker.clone();
+        let mut cx = Context::from_waker(&waker);
+        while !self.ended && self.consumer.poll_batch(&mut cx, batch).is_ready() {
+            for item in batch.items.drain(..) {
+                match item {
+                    Item::Catalog(catalog) => self.learn(&catalog),
+                    Item::Resumed => {}
+                    Item::Frame { track, frame, arrived, .. } => self.packetise(track, &frame, arrived),
+                }
+            }
+            self.ended |= batch.ended;
+        }
+    }
+
+    fn learn(&mut self, catalog: &Catalog) {
+        let mut lines = Vec::new();
+        for kind in [Kind::Video, Kind::Audio] {
+            let Some(track) = catalog.first(kind) else { continue };
+            let before = self.lines.iter().position(|line| line.track.kind == kind);
+            if before.is_some_and(|at| self.lines[at].track.codec != track.codec) {
+                self.broken = Some("the broadcast changed its codec");
+            }
+            let (Ok(packetizer), Some(hz)) =
+                (Packetizer::new(track.codec, PAYLOAD_BYTES), clock_hz(track.codec))
+            else {
+                continue;
+            };
+            match before {
+                Some(at) => lines.push(Line { track: track.clone(), ..self.lines.swap_remove(at) }),
+                None => lines.push(Line { track: track.clone(), packetizer, plan: DropPlan::default(), hz }),
+            }
+        }
+        self.lines = lines;
+    }
+
+    fn packetise(&mut self, track: TrackId, frame: &Frame, arrived: Instant) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.track.id == track) else { return };
+        match line.plan.judge(line.track.codec, frame) {
+            Verdict::Send => {}
+            Verdict::Drop => return,
+            Verdict::Stuck => {
+                self.broken = Some("it has B-frames now that others build on");
+                return;
+            }
+        }
+        let Ok(payloads) = line.packetizer.packetize(&line.track.config, frame) else { return };
+        let payloads: Arc<[Outgoing]> = payloads
+            .into_iter()
+            .map(|payload| Outgoing { payload: Arc::from(&payload.bytes[..]), marker: payload.marker })
+            .collect();
+        let packets = Packets {
+            kind: line.track.kind,
+            // RTP time wraps. RFC 3550 §5.1.
+            ticks: frame.pts.to_clock(line.hz) as u32,
+            keyframe: frame.keyframe,
+            arrived,
+            bytes: payloads.iter().map(|p| p.payload.len() as u64).sum(),
+            payloads,
+        };
+        if packets.kind == Kind::Video {
+            if packets.keyframe {
+                self.group.clear();
+            }
+            let starts = packets.keyframe || !self.group.is_empty();
+            if starts && self.group.len() < GROUP_FRAMES_MAX {
+                self.group.push(packets.clone());
+            } else {
+                self.group.clear();
+            }
+        }
+        self.fresh.push(packets);
+    }
+
+    /// Arrival times of what is fresh, for the age of frames.
+    pub(super) fn arrivals(&self) -> impl Iterator<Item = Instant> {
+        self.fresh.iter().map(|packets| packets.arrived)
+    }
+
+    /// Sends what is fresh to one viewer.
+    pub(super) fn give(
+        &self,
+        seat: &mut Seat,
+        peer: &mut Peer,
+        now: Instant,
+        drained: &mut impl FnMut(&mut Peer),
+    ) {
+        let pictures =
+            peer.sends(Kind::Video) && self.lines.iter().any(|line| line.track.kind == Kind::Video);
+        for packets in &self.fresh {
+            match packets.kind {
+                Kind::Video if seat.started => seat.send(packets, packets.ticks, peer, now, drained),
+                Kind::Video if packets.keyframe => {
+                    seat.started = true;
+                    seat.send(packets, packets.ticks, peer, now, drained);
+                }
+                Kind::Video => {}
+                Kind::Audio if seat.started || !pictures => {
+                    seat.send(packets, packets.ticks, peer, now, drained);
+                }
+                Kind::Audio => {}
+            }
+        }
+    }
+
+    /// Sends the newest group to who joined or lost pictures. Its times are squeezed together, so that a player shows the last
+    /// picture at once and doesn't stay behind by the length of the group.
+    pub(super) fn give_group(
+        &self,
+        seat: &mut Seat,
+        peer: &mut Peer,
+        now: Instant,
+        drained: &mut impl FnMut(&mut Peer),
+    ) {
+        let Some(newest) = self.group.last() else { return };
+        let count = self.group.len() as u32;
+        let first = match seat.last_ticks {
+            // Times must not go back; the next picture is some thousand ticks ahead.
+            Some(last) => last.wrapping_add(1),
+            None => newest.ticks.wrapping_sub(count - 1),
+        };
+        for (packets, step) in self.group.iter().zip(0..) {
+            seat.send(packets, first.wrapping_add(step), peer, now, drained);
+        }
+        seat.started = true;
+    }
+}
+
+impl Seat {
+    fn send(
+        &mut self,
+        packets: &Packets,
+        ticks: u32,
+        peer: &mut Peer,
+        now: Instant,
+        drained: &mut impl FnMut(&mut Peer),
+    ) {
+        for packet in packets.payloads.iter() {
+            peer.send(packets.kind, packet, ticks, now);
+            drained(peer);
+        }
+        if packets.kind == Kind::Video {
+            self.last_ticks = Some(ticks);
+        }
+        self.sent_bytes += packets.bytes;
+        self.served = true;
+    }
+}
+
+/// What of a broadcast can be sent by WebRTC.
+pub(super) fn sendable(catalog: &Catalog) -> (Option<Codec>, Option<Codec>) {
+    let of =
+        |kind, known: &[Codec]| catalog.first(kind).map(|t| t.codec).filter(|codec| known.contains(codec));
+    let video = of(Kind::Video, &[Codec::H264, Codec::Vp8, Codec::Vp9, Codec::Av1]);
+    (video, of(Kind::Audio, &[Codec::Opus]))
+}

@@ -1,0 +1,195 @@
+//! WHIP and WHEP: offers and answers over HTTP. RFC 9725; draft-ietf-wish-whep.
+
+use super::engine::{OfferError, Offered};
+use super::plane::Plane;
+use super::play::sendable;
+use super::publish::Intake;
+use super::worker::{Arriving, Part};
+use crate::auth::{Action, Auth, Refusal};
+use crate::limits::{Limits, TooMuch};
+use crate::metrics::Metrics;
+use crate::sessions::Protocol;
+use crate::transcode::Transcodes;
+use hub::{Batch, BroadcastPath, Item};
+use media::{Codec, Kind};
+use mux::rtp::{DropPlan, Verdict};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// What a request is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) path: BroadcastPath,
+    pub(crate) protocol: Protocol,
+    /// The connection that it names.
+    pub(crate) connection: Option<String>,
+}
+
+impl Target {
+    /// What the client wants to do.
+    pub(crate) fn action(&self) -> Action {
+        if self.protocol == Protocol::Whip { Action::Publish } else { Action::Play }
+    }
+}
+
+/// What WHIP and WHEP need.
+#[derive(Debug)]
+pub(crate) struct Gateway {
+    pub(crate) auth: Arc<Auth>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) limits: Limits,
+    pub(crate) transcodes: Transcodes,
+    pub(crate) plane: Plane,
+}
+
+/// What the client gets for its offer.
+#[derive(Debug)]
+pub(crate) struct Created {
+    /// `Location`: the connection's own URL, relative to the host.
+    pub(crate) location: String,
+    /// `ETag` of its ICE session. RFC 9725 §4.3.1.
+    pub(crate) etag: String,
+    pub(crate) answer: String,
+}
+
+/// Why an offer is refused; the text is for its user.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotCreated {
+    #[error("{0}")]
+    Refused(#[from] Refusal),
+    #[error("{0}")]
+    Offer(#[from] OfferError),
+    #[error("{0}")]
+    TooMuch(#[from] TooMuch),
+    #[error("nobody publishes {0}")]
+    NotLive(BroadcastPath),
+    #[error(
+        "{0} has no pictures and sound that WebRTC can carry; watch it by LL-HLS at /{0}/index.m3u8, or by HTTP-FLV"
+    )]
+    NothingToSend(BroadcastPath),
+    #[error(
+        "the pictures of {0} are shown in another order than they are coded (B-frames that others build on), which WebRTC can't \
+         carry: watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, bf=0)"
+    )]
+    Reordered(BroadcastPath),
+    #[error("too many connections wait to begin; try again")]
+    Overloaded,
+}
+
+/// How long a viewer waits for the tracks of a broadcast that just began.
+const TRACKS_WAIT: Duration = Duration::from_secs(3);
+
+/// Reads the path of a URL: `/live/NAME/whip`, `/live/NAME/whep`, each with `/CONNECTION` behind it or not.
+pub(crate) fn target(path: &str) -> Option<Target> {
+    let path = path.strip_prefix('/')?;
+    let (front, connection) = match path.rsplit_once('/')? {
+        (front, name) if matches!(name, "whip" | "whep") => (front.to_owned() + "/" + name, None),
+        (front, name) => (front.to_owned(), Some(name.to_owned())),
+    };
+    let (broadcast, endpoint) = front.rsplit_once('/')?;
+    let protocol = match endpoint {
+        "whip" => Protocol::Whip,
+        "whep" => Protocol::Whep,
+        _ => return None,
+    };
+    Some(Target { path: BroadcastPath::parse(broadcast).ok()?, protocol, connection })
+}
+
+impl Gateway {
+    /// Takes an offer. `url` is the path that it came to.
+    pub(crate) async fn create(
+        &self,
+        target: &Target,
+        ask: crate::auth::Ask,
+        offer: &str,
+        peer: SocketAddr,
+    ) -> Result<Created, NotCreated> {
+        let asked = Instant::now();
+        let mut admission = self.limits.enter()?;
+        admission.identify(peer.ip())?;
+        let (key, wire, answer, part, session) = if target.protocol == Protocol::Whip {
+            let grant = self.auth.publish(ask).await?;
+            // The offer first: a bad one takes nobody's seat.
+            let (key, wire, answer) = self.plane.answer(offer, Offered::Publish)?;
+            let (producer, session) = grant.publish(Instant::now())?;
+            let tracks = [Kind::Video, Kind::Audio].into_iter().filter(|kind| wire.has(*kind)).count();
+            let intake = Intake::new(producer, &self.metrics, tracks, Instant::now());
+            (key, wire, answer, Part::Publish(Box::new(intake)), session)
+        } else {
+            let playing = self.auth.play(ask).await?.play().await;
+            let playing = playing.map_err(|demand| NotCreated::NotLive(demand.path().clone()))?;
+            let audible = self.transcodes.opus(&playing.broadcast).await;
+            let (video, audio) = sendable_of(&what_is_there(&audible.broadcast).await, &target.path)?;
+            let (key, wire, answer) = self.plane.answer(offer, Offered::Play { video, audio })?;
+            audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
+            (key, wire, answer, Part::Play(audible), playing.session)
+        };
+        let name = key.as_str().to_owned();
+        let arriving = Arriving { key, peer: wire, part, session, admission, asked };
+        self.plane.expect(arriving).map_err(|_| NotCreated::Overloaded)?;
+        let endpoint = target.protocol.as_str();
+        let location = format!("/{}/{endpoint}/{name}", target.path.as_str());
+        Ok(Created { location, etag: format!("\"{}\"", &name[..8]), answer })
+    }
+
+    /// Ends a connection. False if there is none of that name.
+    pub(crate) fn end(&self, connection: &str) -> bool {
+        self.plane.end(connection)
+    }
+
+    /// Whether there is a connection of that name.
+    pub(crate) fn has(&self, connection: &str) -> bool {
+        self.plane.has(connection)
+    }
+}
+
+/// Tracks of a broadcast and its newest group, waited for a little while.
+async fn what_is_there(broadcast: &Arc<hub::Broadcast>) -> Batch {
+    let (mut consumer, mut batch) = (broadcast.consumer(), Batch::default());
+    // Without tracks by then, there is nothing to send.
+    let _ = tokio::time::timeout(TRACKS_WAIT, consumer.batch(&mut batch)).await;
+    batch
+}
+
+/// The codecs of it that WebRTC can carry: pictures and sound.
+fn sendable_of(batch: &Batch, path: &BroadcastPath) -> Result<(Option<Codec>, Option<Codec>), NotCreated> {
+    let catalog = batch.items.iter().rev().find_map(|item| match item {
+        Item::Catalog(catalog) => Some(catalog),
+        _ => None,
+    });
+    let (video, audio) = catalog.map(|catalog| sendable(catalog)).unwrap_or_default();
+    // Sound alone of what has pictures would be a black screen.
+    let has_pictures = catalog.is_some_and(|catalog| catalog.first(Kind::Video).is_some());
+    if video.is_none() && (has_pictures || audio.is_none()) {
+        return Err(NotCreated::NothingToSend(path.clone()));
+    }
+    let pictures = catalog.and_then(|catalog| catalog.first(Kind::Video)).filter(|_| video.is_some());
+    let mut plan = DropPlan::default();
+    for item in &batch.items {
+        if let (Item::Frame { track, frame, .. }, Some(pictures)) = (item, pictures)
+            && *track == pictures.id
+            && plan.judge(pictures.codec, frame) == Verdict::Stuck
+        {
+            return Err(NotCreated::Reordered(path.clone()));
+        }
+    }
+    Ok((video, audio))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_name_a_broadcast_and_a_connection() {
+        let whep = target("/live/x/whep").unwrap();
+        assert_eq!((whep.path.as_str(), whep.protocol, whep.connection), ("live/x", Protocol::Whep, None));
+        let whip = target("/live/a/b/whip/0011").unwrap();
+        assert_eq!((whip.path.as_str(), whip.protocol), ("live/a/b", Protocol::Whip));
+        assert_eq!(whip.connection.as_deref(), Some("0011"));
+        for other in ["/", "/whip", "/live/x.flv", "/live/x/whop", "/live/../whip"] {
+            assert_eq!(target(other), None, "{other}");
+        }
+    }
+}

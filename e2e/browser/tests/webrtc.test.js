@@ -1,0 +1,130 @@
+// WHIP and WHEP in Chromium: how old a picture is when it is shown, every codec, what RTMP publishes, refusals.
+
+import assert from "node:assert/strict";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { after, before, test } from "node:test";
+import { openPage, startBrowser } from "../support/browser.js";
+import { startDemo } from "../support/server.js";
+import { installPeers } from "../support/webrtc.js";
+
+const WATCH_MS = 5000;
+/** The first pictures come out of the cache, so they are old. */
+const SETTLE_FRAMES = 45;
+
+/** @type {Awaited<ReturnType<typeof startDemo>>} */
+let server;
+/** @type {Awaited<ReturnType<typeof startBrowser>>} */
+let browser;
+before(async () => {
+  server = await startDemo({ clip: false });
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** A page that publishes and plays. */
+async function peers() {
+  const { page, context } = await openPage(browser);
+  await page.goto(server.url);
+  await installPeers(page);
+  return { page, context };
+}
+
+/** @param {import("playwright-core").Page} page @param {string} path */
+const play = (page, path) =>
+  page.evaluate(async ([path, ms]) => {
+    const viewer = await /** @type {any} */ (window).whep(path);
+    await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+    return { ...viewer, ...(viewer.status === 201 ? await viewer.figures() : {}), figures: undefined };
+  }, [path, WATCH_MS]);
+
+/** @param {string} path */
+async function live(path) {
+  for (let tries = 0; tries < 100; tries += 1) {
+    const { broadcasts } = await (await fetch(`${server.url}/api/broadcasts`)).json();
+    if (broadcasts.some((/** @type {{ path: string }} */ one) => one.path === path)) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  throw new Error(`${path} is not live:\n${server.output()}`);
+}
+
+for (const codec of ["H264", "VP8", "VP9", "AV1"]) {
+  test(`a browser's ${codec} is shown in another browser in real time, with sound`, async () => {
+    const { page, context } = await peers();
+    const path = `live/camera-${codec.toLowerCase()}`;
+    const published = await page.evaluate(([path, codec]) => /** @type {any} */ (window).whip(path, { codec }), [path, codec]);
+    assert.equal(published.status, 201, published.text);
+    await live(path);
+    const seen = await play(page, path);
+    assert.equal(seen.status, 201, seen.text);
+    const ages = seen.ages.slice(SETTLE_FRAMES).sort((/** @type {number} */ a, /** @type {number} */ b) => a - b);
+    const [p50, p95] = [0.5, 0.95].map((share) => ages[Math.floor(ages.length * share)]);
+    console.log(`${codec}: first picture after ${Math.round(seen.first_ms)} ms, age P50 ${p50} ms, P95 ${p95} ms, ${seen.frames} frames`);
+    assert.ok(ages.length > 30, `${seen.frames} pictures, ${seen.sounds} sounds`);
+    assert.ok(p95 < 250, `95 of 100 pictures were at most ${p95} ms old`);
+    assert.ok(seen.sounds > 100, `${seen.sounds} packets of sound`);
+    await context.close();
+  });
+}
+
+/** Publishes by RTMP with ffmpeg. @param {string} name @param {string[]} options @param {string} sound */
+function publish(name, options, sound = "-an") {
+  const words = `-v error -re -f lavfi -i testsrc2=size=640x360:rate=30 ${sound} -c:v libx264 -preset ultrafast -pix_fmt yuv420p -g 60`;
+  const target = `rtmp://127.0.0.1:${server.ports.rtmp}/live/${name}`;
+  const child = spawn("ffmpeg", [...words.split(" "), ...options, "-f", "flv", target], { stdio: "ignore" });
+  return async () => {
+    child.kill();
+    if (child.exitCode === null) await once(child, "exit");
+  };
+}
+
+test("what comes by RTMP is shown at once and heard, without waiting for the next keyframe", async () => {
+  const stop = publish("rtmp", ["-bf", "0"], "-f lavfi -i sine -c:a aac");
+  await live("live/rtmp");
+  const { page, context } = await peers();
+  const seen = await play(page, "live/rtmp");
+  await stop();
+  assert.equal(seen.status, 201, seen.text);
+  assert.ok(seen.first_ms < 1500, `the first picture came after ${seen.first_ms} ms`);
+  assert.ok(seen.frames > 100, `${seen.frames} pictures`);
+  assert.equal(seen.freezes, 0);
+  assert.ok(seen.sounds > 150, `${seen.sounds} packets of sound`);
+  await context.close();
+});
+
+test("B-frames that nothing builds on are left out, others are refused with what to do", async () => {
+  const stop = publish("plain", ["-bf", "2", "-b_strategy", "0", "-x264-params", "b-pyramid=none"]);
+  const stopOther = publish("pyramid", ["-bf", "3", "-b_strategy", "0", "-x264-params", "b-pyramid=normal:ref=3"]);
+  await live("live/plain");
+  await live("live/pyramid");
+  const { page, context } = await peers();
+  const plain = await play(page, "live/plain");
+  const pyramid = await play(page, "live/pyramid");
+  await Promise.all([stop(), stopOther()]);
+  assert.ok(plain.frames > 30, `${plain.status} ${plain.text}: ${plain.frames} pictures`);
+  assert.equal(plain.freezes, 0);
+  assert.equal(pyramid.status, 406);
+  assert.match(pyramid.text, /index\.m3u8/);
+  await context.close();
+});
+
+test("a viewer who leaves by DELETE is gone at once", async () => {
+  const stop = publish("gone", ["-bf", "0"]);
+  await live("live/gone");
+  const { page, context } = await peers();
+  const seen = await play(page, "live/gone");
+  const viewers = async () => (await (await fetch(`${server.url}/api/broadcasts`)).json()).broadcasts
+    .find((/** @type {{ path: string }} */ one) => one.path === "live/gone").viewers;
+  assert.equal(await viewers(), 1);
+  assert.equal((await fetch(server.url + seen.connection, { method: "DELETE" })).status, 200);
+  for (let tries = 0; (await viewers()) !== 0; tries += 1) {
+    assert.ok(tries < 50, "still counted");
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  assert.equal((await fetch(server.url + seen.connection, { method: "DELETE" })).status, 404);
+  await stop();
+  await context.close();
+});
