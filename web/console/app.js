@@ -107,7 +107,7 @@ function Header({ at, who, go, leave }) {
   const shown = at.view === "broadcast" ? "broadcasts" : at.view;
   return html`
     <header class="top">
-      <a class="brand" href="/console" onClick=${follows(() => go({ view: "broadcasts", path: "" }))}>
+      <a class="brand" href="/console" aria-label=${texts.title} onClick=${follows(() => go({ view: "broadcasts", path: "" }))}>
         <${Mark} />${texts.title}
       </a>
       ${who && html`

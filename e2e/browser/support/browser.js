@@ -3,11 +3,15 @@
  * @module
  */
 
-import { mkdirSync } from "node:fs";
+import { mkdirSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 import { chromium } from "playwright-core";
 
 export const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL("../out", import.meta.url));
+
+export const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
+const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
 /** @param {{ autoplay?: boolean }} options `autoplay: false` lets the browser refuse to start by itself */
 export function startBrowser({ autoplay = true } = {}) {
@@ -77,6 +81,16 @@ export async function untilPlaying(page) {
 export async function screenshot(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
   await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
+}
+
+/** What axe-core calls serious or critical. @param {import("playwright-core").Page} page */
+export async function violations(page) {
+  // The page allows no scripts from elsewhere, so this one comes by the debugging protocol.
+  await page.evaluate(readFileSync(AXE, "utf8"));
+  const { violations: found } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
+  return found
+    .filter((/** @type {{ impact: string }} */ violation) => ["serious", "critical"].includes(violation.impact))
+    .map((/** @type {any} */ violation) => `${violation.id}: ${violation.nodes.map((/** @type {any} */ node) => node.html)}`);
 }
 
 /** @param {number} ms */

@@ -5,8 +5,9 @@
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { tmpdir } from "node:os";
 import { fileURLToPath } from "node:url";
 
 const BINARY = process.env.FLOODTIDE ?? fileURLToPath(new URL("../../../target/release/floodtide", import.meta.url));
@@ -22,22 +23,62 @@ async function freePort() {
   return port;
 }
 
+/** @typedef {{ rtmp: number, http: number, admin: number, webrtc: number }} Ports */
+
 /**
  * `floodtide demo` on free ports, answering.
- * @param {{ clip?: boolean, ports?: { rtmp: number, http: number, admin: number } }} options `clip: false` publishes
- *   nothing
+ * @param {{ clip?: boolean, ports?: Ports }} options `clip: false` publishes nothing
  */
 export async function startDemo({ clip = true, ports } = {}) {
-  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build --release, or set FLOODTIDE`);
-  const at = ports ?? { rtmp: await freePort(), http: await freePort(), admin: await freePort(), webrtc: await freePort() };
+  const at = ports ?? await freePorts();
   const flags = Object.entries(at).flatMap(([name, port]) => [`--${name}`, `127.0.0.1:${port}`]);
-  const child = spawn(BINARY, ["demo", ...flags, ...(clip ? [] : ["--no-clip"])], { stdio: ["ignore", "pipe", "pipe"] });
+  return start(["demo", ...flags, ...(clip ? [] : ["--no-clip"])], at, { broadcasts: clip ? 1 : 0 });
+}
+
+/**
+ * `floodtide serve` on free ports with a configuration and a state folder of its own.
+ * @param {string} config TOML; `[rtmp]`, `[http]`, `[admin]` get their `listen`, and `[state]` its folder, before it
+ */
+export async function startServer(config) {
+  const folder = mkdtempSync(`${tmpdir()}/floodtide-test-`);
+  const at = await freePorts();
+  const file = `${folder}/floodtide.toml`;
+  const listen = Object.entries(at).map(([name, port]) => `${name}.listen = "127.0.0.1:${port}"\n`).join("");
+  const write = (/** @type {string} */ more) => writeFileSync(file, `${listen}state.folder = "${folder}"\n${more}`);
+  write(config);
+  const server = await start(["serve", "--config", file], at, { broadcasts: 0 });
+  return {
+    ...server,
+    /** Writes another configuration; a reload takes it. */
+    write,
+    async stop() {
+      await server.stop();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** @returns {Promise<Ports>} */
+async function freePorts() {
+  return { rtmp: await freePort(), http: await freePort(), admin: await freePort(), webrtc: await freePort() };
+}
+
+/**
+ * @param {string[]} args
+ * @param {Ports} ports
+ * @param {{ broadcasts: number }} awaited what is live once it is ready
+ */
+async function start(args, ports, { broadcasts }) {
+  if (!existsSync(BINARY)) throw new Error(`${BINARY} is missing: cargo build --release, or set FLOODTIDE`);
+  const child = spawn(BINARY, args, { stdio: ["ignore", "pipe", "pipe"] });
   let output = "";
   for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (text) => (output += text));
-  const url = `http://127.0.0.1:${at.http}`;
+  const url = `http://127.0.0.1:${ports.http}`;
   const server = {
     url,
-    ports: at,
+    /** Where administrators go. */
+    admin: `http://127.0.0.1:${ports.admin}`,
+    ports,
     /** What it printed. */
     output: () => output,
     async stop() {
@@ -50,7 +91,7 @@ export async function startDemo({ clip = true, ports } = {}) {
     },
   };
   const deadline = Date.now() + START_MS_MAX;
-  while (!(await ready(url, clip))) {
+  while (!(await ready(url, broadcasts))) {
     if (child.exitCode !== null || Date.now() > deadline) {
       await server.stop();
       throw new Error(`the server did not start:\n${output}`);
@@ -60,11 +101,11 @@ export async function startDemo({ clip = true, ports } = {}) {
   return server;
 }
 
-/** @param {string} url @param {boolean} clip */
-async function ready(url, clip) {
+/** @param {string} url @param {number} awaited */
+async function ready(url, awaited) {
   try {
     const { broadcasts } = await (await fetch(`${url}/api/broadcasts`)).json();
-    return !clip || broadcasts.length > 0;
+    return broadcasts.length >= awaited;
   } catch {
     return false;
   }

@@ -1,13 +1,9 @@
 // The page itself: finding a broadcast, links, keyboard, phones, both colour schemes, accessibility, coming back.
 
 import assert from "node:assert/strict";
-import { createRequire } from "node:module";
 import { after, before, test } from "node:test";
-import { openPage, reading, screenshot, startBrowser, untilPlaying } from "../support/browser.js";
+import { PHONE, openPage, reading, screenshot, startBrowser, untilPlaying, violations } from "../support/browser.js";
 import { startDemo } from "../support/server.js";
-
-const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
-const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 
 /** @type {Awaited<ReturnType<typeof startDemo>>} */
 let server;
@@ -173,14 +169,4 @@ async function settled(page, view) {
   } else {
     await page.waitForSelector("[data-broadcast]");
   }
-}
-
-/** What axe-core calls serious or critical. @param {import("playwright-core").Page} page */
-async function violations(page) {
-  // The page allows no scripts from elsewhere, so this one comes by the debugging protocol.
-  await page.evaluate((await import("node:fs")).readFileSync(AXE, "utf8"));
-  const { violations: found } = await page.evaluate(() => /** @type {any} */ (window).axe.run());
-  return found
-    .filter((/** @type {{ impact: string }} */ violation) => ["serious", "critical"].includes(violation.impact))
-    .map((/** @type {any} */ violation) => `${violation.id}: ${violation.nodes.map((/** @type {any} */ node) => node.html)}`);
 }

@@ -1,10 +1,9 @@
 // A publisher that vanishes, returns, and ends, as a viewer sees it. Published by ffmpeg.
 
 import assert from "node:assert/strict";
-import { spawn } from "node:child_process";
-import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { openPage, pass, reading, startBrowser, untilPlaying } from "../support/browser.js";
+import { publish } from "../support/publisher.js";
 import { startDemo } from "../support/server.js";
 
 /** @type {Awaited<ReturnType<typeof startDemo>>} */
@@ -20,28 +19,10 @@ after(async () => {
   await server?.stop();
 });
 
-/** @param {string} name */
-function publish(name) {
-  const child = spawn("ffmpeg", [
-    "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine",
-    "-c:v", "libx264", "-preset", "ultrafast", "-g", "50", "-c:a", "aac",
-    "-f", "flv", `rtmp://127.0.0.1:${server.ports.rtmp}/live/${name}`,
-  ], { stdio: "ignore" });
-  return {
-    /** The connection breaks; nothing is said. */
-    async vanish() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exited = once(child, "exit");
-      child.kill("SIGKILL");
-      await exited;
-    },
-  };
-}
-
 for (const via of ["hls", "flv", "ws"]) {
   test(`a publisher that returns in time is followed, one that stays away is waited for (${via})`, async () => {
     const name = `show-${via}`;
-    let publisher = publish(name);
+    let publisher = publish(server, name);
     const { page, context } = await openPage(browser);
     const status = (/** @type {string} */ text) => page.getByRole("status").filter({ hasText: text });
     const moving = async () => {
@@ -56,7 +37,7 @@ for (const via of ["hls", "flv", "ws"]) {
 
       await publisher.vanish();
       await status("Waiting for data").waitFor();
-      publisher = publish(name);
+      publisher = publish(server, name);
       await moving();
       const returned = await reading(page);
       assert.ok(returned.currentTime > 4, `the same connection goes on: ${returned.currentTime} s`);
@@ -70,7 +51,7 @@ for (const via of ["hls", "flv", "ws"]) {
         await pass(200);
         assert.notEqual((await reading(page)).phase, "playing");
       }
-      publisher = publish(name);
+      publisher = publish(server, name);
       await moving();
       const { latency } = await reading(page);
       assert.ok(latency !== null && latency <= (via === "hls" ? 3 : 1.5), `${latency} s behind`);

@@ -48,6 +48,23 @@ for (const folder of ["texts", "console/texts"].filter((name) => existsSync(`${W
   });
 }
 
+test("the console knows every advice and every reason of an end, in both languages", async () => {
+  const source = (/** @type {string} */ path) => readFileSync(`${WEB}/../crates/${path}`, "utf8");
+  const after = (/** @type {string} */ text, /** @type {string} */ mark) => text.slice(text.indexOf(mark));
+  const names = (/** @type {string} */ text, /** @type {string} */ type) =>
+    [...text.matchAll(new RegExp(`${type}::\\w+ => "(\\w+)"`, "g"))].map(([, name]) => name);
+  const codes = names(source("hub/src/health/advice.rs"), "AdviceCode");
+  const reasons = names(after(source("node/src/metrics/reason.rs"), "fn label"), "CloseReason");
+  assert.ok(codes.length >= 12 && reasons.length >= 11, `${codes} ${reasons}`);
+  for (const language of ["en", "zh-cn"]) {
+    const { english, chinese } = await import(`${WEB}/console/texts/${language}.js`);
+    const texts = english ?? chinese;
+    assert.deepEqual(codes.filter((code) => !(code in texts.health.titles)), [], language);
+    assert.deepEqual(reasons.filter((reason) => !(reason in texts.activity.reasons)), [], language);
+    if (language === "zh-cn") assert.deepEqual(codes.filter((code) => texts.health.text(code, "unknown") === "unknown"), []);
+  }
+});
+
 for (const file of sources()) {
   test(`${file} has no text of its own`, () => {
     assert.deepEqual(hardCoded(readFileSync(`${WEB}/${file}`, "utf8")), []);

@@ -13,6 +13,9 @@ const uPlot = /** @type {typeof import("uplot")} */ (/** @type {unknown} */ (ven
 
 const HEIGHT = 180;
 const AXIS_WIDTH = 84;
+const AXIS_HEIGHT = 30;
+/** A scale for less than this would write the same number twice. */
+const HIGHEST_MIN = 10;
 
 /**
  * @param {{ label: string, times: string[], series: Series[], shown: (value: number) => string }} props `label` says
@@ -53,9 +56,10 @@ export function Plot({ label, times, series, shown }) {
 
   return html`
     <div class="plot">
-      <div class="legend" aria-hidden="true">
-        ${series.map(({ name, dashed }) => html`<span class=${dashed ? "dashed" : ""}>${name}</span>`)}
-      </div>
+      ${series.length > 1 && html`
+        <div class="legend" aria-hidden="true">
+          ${series.map(({ name, dashed }) => html`<span class=${dashed ? "dashed" : ""}>${name}</span>`)}
+        </div>`}
       <div class="canvas" role="img" aria-label=${label} ref=${place} />
     </div>`;
 }
@@ -73,14 +77,16 @@ function options(element, series, shown) {
   };
   return {
     width: element.clientWidth, height: HEIGHT,
+    // The last time of day needs room beside the plot.
+    padding: [null, 30, null, null],
     legend: { show: false }, cursor: { show: false },
-    scales: { x: { time: true }, y: { range: (_, _min, max) => [0, Math.max(max * 1.1, 1)] } },
+    scales: { x: { time: true }, y: { range: (_, _min, max) => [0, Math.max(max * 1.1, HIGHEST_MIN)] } },
     series: [{}, ...series.map(({ dashed }, at) => ({
       stroke: colour(at === 0 ? "--accent" : "--ink-soft"), width: 2,
       fill: at === 0 ? colour("--accent-wash") : undefined, dash: dashed ? [5, 4] : undefined, points: { show: false },
     }))],
     axes: [
-      { ...axis, space: 90, values: (_, splits) => splits.map((at) => clock(new Date(at * 1000))) },
+      { ...axis, size: AXIS_HEIGHT, space: 90, values: (_, splits) => splits.map((at) => clock(new Date(at * 1000))) },
       { ...axis, size: AXIS_WIDTH, space: 44, values: (_, splits) => splits.map(shown) },
     ],
   };

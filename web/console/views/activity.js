@@ -42,14 +42,14 @@ function EventList() {
     <section class="panel" aria-labelledby="events">
       <h2 id="events">${texts.activity.events}</h2>
       ${events.length === 0 && html`<p class="soft">${texts.activity.noEvents}</p>`}
-      <ul class="events" aria-labelledby="events" tabindex="0">
+      <div class="scroll" role="log" aria-live="off" aria-labelledby="events" tabindex="0"><ul class="events">
         ${events.slice(0, EVENTS_SHOWN).map((event) => html`
           <li key=${event.id} data-event=${event.type}>
             <time datetime=${event.time}>${clock(new Date(event.time))}</time>
             <span>${texts.activity.kinds[/** @type {"session.began"} */ (event.type)] ?? event.type}</span>
             <span class="soft">${eventFacts(event)}</span>
           </li>`)}
-      </ul>
+      </ul></div>
     </section>`;
 }
 

@@ -42,9 +42,9 @@ export function Configuration({ who }) {
       <p class="soft">${words.help}</p>
       <div role="status" data-result>${result && html`<${Result} result=${result} />`}</div>
       ${error && html`<p class="notice warn" role="status">${refusal(error)}</p>`}
-      ${value && sections(value).map(({ name, pairs }) => html`
-        <section key=${name} class="panel config" aria-labelledby=${`section-${name}`}>
-          <h2 id=${`section-${name}`}><code>[${name}]</code></h2>
+      ${value && sections(value).map(({ name, heading, pairs }) => html`
+        <section key=${name} class="panel config" aria-labelledby=${`section-${name.replace(" ", "-")}`}>
+          <h2 id=${`section-${name.replace(" ", "-")}`}><code>${heading}</code></h2>
           <${Facts} label=${name} pairs=${pairs.map(([key, of]) => [html`<code>${key}</code>`, html`<code>${of}</code>`])} />
         </section>`)}
     </div>`;
@@ -72,14 +72,16 @@ function Result({ result }) {
  * @param {Record<string, any>} tree
  */
 function sections(tree) {
-  const found = /** @type {{ name: string, pairs: [string, string][] }[]} */ ([]);
-  const walk = (/** @type {string} */ name, /** @type {Record<string, any>} */ section) => {
+  const found = /** @type {{ name: string, heading: string, pairs: [string, string][] }[]} */ ([]);
+  const walk = (/** @type {string} */ name, /** @type {Record<string, any>} */ section, heading = `[${name}]`) => {
     const inner = Object.entries(section).filter(([, value]) => isTable(value));
     const pairs = Object.entries(section).filter(([, value]) => !isTable(value) && !isTables(value) && value !== null);
-    if (pairs.length > 0) found.push({ name, pairs: pairs.map(([key, value]) => [key, JSON.stringify(value)]) });
+    // The root has sections only; a list there is one without entries.
+    if (name !== "" && pairs.length > 0) found.push({ name, heading, pairs: pairs.map(([key, value]) => [key, JSON.stringify(value)]) });
     for (const [key, value] of inner) walk(name === "" ? key : `${name}.${key}`, value);
     for (const [key, list] of Object.entries(section).filter(([, value]) => isTables(value))) {
-      for (const [at, value] of list.entries()) walk(`${name}.${key} ${at + 1}`, value);
+      const whole = name === "" ? key : `${name}.${key}`;
+      for (const [at, value] of list.entries()) walk(`${whole} ${at + 1}`, value, `[[${whole}]]`);
     }
   };
   walk("", tree);

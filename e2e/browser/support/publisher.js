@@ -1,0 +1,33 @@
+/**
+ * ffmpeg as a publisher.
+ * @module
+ */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+
+/**
+ * @param {{ ports: { rtmp: number } }} server
+ * @param {string} name behind `live/`, with its query
+ * @param {{ keyframes?: number }} options frames from one keyframe to the next, of 25 a second
+ */
+export function publish(server, name, { keyframes = 50 } = {}) {
+  const child = spawn("ffmpeg", [
+    "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine",
+    "-c:v", "libx264", "-preset", "ultrafast", "-g", String(keyframes), "-sc_threshold", "0", "-c:a", "aac",
+    "-f", "flv", `rtmp://127.0.0.1:${server.ports.rtmp}/live/${name}`,
+  ], { stdio: "ignore" });
+  return {
+    /** Ends by itself when the server does not want it any more. @returns {Promise<void>} */
+    async ended() {
+      if (child.exitCode === null && child.signalCode === null) await once(child, "exit");
+    },
+    /** The connection breaks; nothing is said. */
+    async vanish() {
+      if (child.exitCode !== null || child.signalCode !== null) return;
+      const exited = once(child, "exit");
+      child.kill("SIGKILL");
+      await exited;
+    },
+  };
+}
