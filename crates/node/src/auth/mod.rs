@@ -4,7 +4,7 @@
 //! - [`rules`] all rules together, replaced whole when the configuration changes
 //! - [`keys`], [`jwt`], [`signed_url`], [`webhook`] credentials, each alone; [`pattern`] which paths they are for
 //! - [`login`] users by name and password, when they connect; [`logins`] the challenges that they answer
-//! - [`agent`] what clients say that they are
+//! - [`mod@agent`] what clients say that they are
 //! - [`asking`] webhooks as sessions and requests need them
 //! - [`preview`] what the rules of a configuration would be
 //! - [`grant`] what an accepted request gets
@@ -59,7 +59,7 @@ pub(crate) struct Ask {
     pub(crate) bearer: Option<String>,
     /// The user that it showed to be when it connected.
     pub(crate) login: Option<rtmp::adobe::Answer>,
-    /// What it says that it is, as [`agent`] makes it.
+    /// What it says that it is, as [`agent()`] makes it.
     pub(crate) agent: Option<String>,
     /// The real client.
     pub(crate) peer: SocketAddr,

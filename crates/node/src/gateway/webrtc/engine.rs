@@ -395,3 +395,6 @@ fn names(video: Option<Codec>, audio: Option<Codec>) -> String {
     let names: Vec<_> = [video, audio].into_iter().flatten().map(|codec| format!("{codec:?}")).collect();
     names.join(" and ")
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ use hub::{Batch, Broadcast, ViewerGuard};
 use mio::{Interest, Token};
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -94,6 +95,8 @@ struct Member {
     /// The tick that it is armed for.
     armed: u64,
     resent: Option<Instant>,
+    /// It panicked, so it isn't touched any more.
+    broken: bool,
 }
 
 enum Role {
@@ -175,7 +178,7 @@ impl Worker {
             let now = Instant::now();
             self.wheel.due(now, &mut due);
             for slot in due.drain(..) {
-                self.wake(slot as usize, now);
+                self.guarded(slot as usize, |worker| worker.wake(slot as usize, now));
             }
             self.wire.flush();
             if now.saturating_duration_since(self.checked) >= CHECK_EVERY {
@@ -282,7 +285,23 @@ impl Worker {
         }
     }
 
+    /// A panic in one connection ends that one only.
+    fn guarded(&mut self, slot: usize, work: impl FnOnce(&mut Worker)) {
+        // What is left half done is the connection's own, and that is thrown away.
+        if std::panic::catch_unwind(AssertUnwindSafe(|| work(self))).is_err() {
+            tracing::error!("a WebRTC connection panicked; it ends");
+            if let Some(member) = self.members[slot].as_mut() {
+                member.broken = true;
+            }
+            self.doomed.push((slot, CloseReason::Broken));
+        }
+    }
+
     fn feed_peer(&mut self, slot: usize, datagram: &Datagram<'_>, now: Instant) {
+        self.guarded(slot, |worker| worker.take_in(slot, datagram, now));
+    }
+
+    fn take_in(&mut self, slot: usize, datagram: &Datagram<'_>, now: Instant) {
         let to = self.inside(datagram.to);
         let Some(member) = self.members[slot].as_mut() else { return };
         member.local = datagram.to.ip();
@@ -324,6 +343,7 @@ impl Worker {
             deadline: now,
             armed: 0,
             resent: None,
+            broken: false,
         });
         self.count();
         slot
@@ -496,8 +516,10 @@ impl Worker {
             self.by_address.remove(address);
         }
         // The peer is told, so that it needn't wait for silence.
-        member.peer.close();
-        pump(&mut member.peer, &mut self.wire, member.local);
+        if !member.broken {
+            member.peer.close();
+            pump(&mut member.peer, &mut self.wire, member.local);
+        }
         self.wire.flush();
         member.session.session().report(member.bytes(), 0);
         member.session.ends(reason);
