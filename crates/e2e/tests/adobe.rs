@@ -91,6 +91,19 @@ fn keys_hold_beside_users_who_are_then_asked_only_if_the_configuration_says_so()
     server.wait_live("live/y").with_context(|| publisher.text_so_far())
 }
 
+/// As an encoder does whose server is `rtmp://HOST` and whose stream key is `live/x`.
+#[test]
+fn a_server_without_an_app_takes_it_from_the_name() -> Result<()> {
+    let server = Server::serve(USERS)?;
+    let clip = clips::long()?;
+    let publisher = Tool::ffmpeg()
+        .words("-re -i")
+        .arg(&clip.path)
+        .words("-c copy -f flv -rtmp_app / -rtmp_playpath live/x");
+    let publisher = publisher.arg(url(&server, "alice:of-alice-1", "/")).start()?;
+    server.wait_live("live/x").with_context(|| publisher.text_so_far())
+}
+
 #[test]
 fn a_publisher_ends_when_its_password_changes() -> Result<()> {
     let server = Server::serve(USERS)?;

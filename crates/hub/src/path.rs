@@ -27,12 +27,16 @@ pub enum PathError {
 }
 
 impl BroadcastPath {
-    /// From an app and a name; either may have several elements.
+    /// From an app and a name; either may have several elements, and one may be empty if the other has them all: encoders differ in
+    /// where they cut a URL.
     ///
     /// # Errors
     /// When an element is empty, too long, or has characters that are unsafe in URLs or logs.
     pub fn new(app: &str, name: &str) -> Result<Self, PathError> {
-        Self::parse(&format!("{}/{}", app.trim_matches('/'), name.trim_matches('/')))
+        match (app.trim_matches('/'), name.trim_matches('/')) {
+            ("", whole) | (whole, "") => Self::parse(whole),
+            (app, name) => Self::parse(&format!("{app}/{name}")),
+        }
     }
 
     /// From `app/name`.
@@ -102,5 +106,19 @@ mod tests {
         check("live/a b", Err(PathError::Character));
         check("live/a?b", Err(PathError::Character));
         check(&format!("live/{}", "x".repeat(300)), Err(PathError::TooLong));
+    }
+
+    #[test]
+    fn a_url_may_be_cut_anywhere_between_app_and_name() {
+        for (app, name) in [("live", "x"), ("", "live/x"), ("/", "live/x"), ("live/x", ""), ("/live/", "/x")]
+        {
+            assert_eq!(
+                BroadcastPath::new(app, name).as_ref().map(BroadcastPath::as_str),
+                Ok("live/x"),
+                "{app} {name}"
+            );
+        }
+        assert_eq!(BroadcastPath::new("", "x"), Err(PathError::Empty));
+        assert_eq!(BroadcastPath::new("", ""), Err(PathError::Empty));
     }
 }

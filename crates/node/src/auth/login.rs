@@ -85,11 +85,13 @@ fn seconds() -> u32 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() as u32
 }
 
-/// The question for some name within the app, as the name isn't known yet.
+/// The question for some name within the app, as the name isn't known yet. Without an app it comes with the name; until then the
+/// usual one stands for it.
 fn ask_within(connect: &Connect, host: Option<String>, peer: SocketAddr) -> Option<Ask> {
+    let app = if connect.app.is_empty() { "live" } else { &connect.app };
     Some(Ask {
         action: Action::Publish,
-        path: BroadcastPath::new(&connect.app, "any").ok()?,
+        path: BroadcastPath::new(app, "any").ok()?,
         host,
         query: connect.query.clone(),
         bearer: None,
