@@ -114,7 +114,7 @@ test("a publisher with rare keyframes is told what to do, and an operator kicks 
   await row.getByRole("link").click();
   await page.locator("[data-action=kick]").click();
   await page.getByRole("button", { name: "Cancel" }).click();
-  assert.equal(await page.locator("dialog[open]").count(), 0);
+  await page.locator("dialog[open]").waitFor({ state: "hidden" });
   await page.locator("[data-action=kick]").click();
   await page.getByRole("dialog").getByRole("button", { name: "Kick" }).click();
   await page.getByRole("status").filter({ hasText: "The publisher was kicked." }).waitFor();
