@@ -203,14 +203,16 @@ test("the keyboard alone goes from the list to a broadcast and ends it", async (
     await tabTo(page, '[data-broadcast="live/keyboard"] a');
     await page.keyboard.press("Enter");
     await page.getByRole("heading", { name: "live/keyboard" }).waitFor();
-    assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1", "focus is at the new content");
+    // Focus is at the new content.
+    await page.waitForFunction(() => document.activeElement?.tagName === "H1");
     await page.locator("[data-action=end]").waitFor();
     await tabTo(page, "[data-action=end]");
     await page.keyboard.press("Enter");
     await page.getByRole("dialog").waitFor();
     await page.keyboard.press("Escape");
     await page.getByRole("dialog").waitFor({ state: "detached" });
-    assert.equal(await page.evaluate(() => document.activeElement?.getAttribute("data-action")), "end", "focus comes back");
+    // Focus comes back.
+    await page.waitForFunction(() => document.activeElement?.getAttribute("data-action") === "end");
     await page.keyboard.press("Enter");
     await tabTo(page, "[data-action=confirm]");
     await page.keyboard.press("Enter");
