@@ -9,7 +9,7 @@
 import argparse
 import sys
 
-from machinery import Table, enter_network_namespace
+from machinery import Guard, Table, enter_network_namespace
 from scenarios import SCENARIOS
 
 
@@ -19,12 +19,14 @@ def main() -> int:
     parser.add_argument("--scale", type=float, default=1.0, help="share of the real numbers of viewers and seconds")
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison; the median counts")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when a target is missed")
+    parser.add_argument("--guarded", action="store_true", help="with keys, tokens, limits per address and an access log")
     options = parser.parse_args()
     names = list(SCENARIOS) if "all" in options.scenario else options.scenario
     unknown = [name for name in names if name not in SCENARIOS]
     if unknown:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     enter_network_namespace()
+    Guard.on = options.guarded
     Table.judges = options.scale >= 0.5
     held = [SCENARIOS[name](options.scale, options.rounds).save() for name in names]
     return 1 if options.gate and not all(held) else 0

@@ -1,5 +1,7 @@
 """What every scenario needs: servers, publishers, crowds, and the numbers of a process. Standard library only."""
 
+import base64
+import hmac
 import json
 import os
 import shutil
@@ -15,6 +17,38 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 RTMP, HTTP, ADMIN, WEBRTC = 19350, 18080, 19080, 18000
 START_SECONDS_MAX = 15
+
+
+class Guard:
+    """What clients show, and the server that asks for it: keys, tokens, limits per address and a line for every request."""
+
+    on = False
+    SECRET = "a-secret-for-the-benchmarks-of-32-bytes"
+    KEY = "a-key-for-the-benchmarks"
+    CONFIG = f"""
+publish.stream_key = "{KEY}"
+play.access = "credential"
+limits = {{ exempt = [], connections_per_address = 30000, new_connections_per_address = 30000, requests_per_address = 300000 }}
+log.access = "requests"
+[[auth.jwt]]
+secret = "{SECRET}"
+"""
+
+    @classmethod
+    def token(cls) -> str:
+        def part(data: bytes) -> str:
+            return base64.urlsafe_b64encode(data).decode().rstrip("=")
+
+        claims = {"exp": int(time.time()) + 86_400, "act": "play", "path": "live/**"}
+        signed = ".".join(part(json.dumps(one).encode()) for one in ({"alg": "HS256", "typ": "JWT"}, claims))
+        return f"{signed}.{part(hmac.digest(cls.SECRET.encode(), signed.encode(), 'sha256'))}"
+
+    @classmethod
+    def shown(cls, url: str, what: str) -> str:
+        """A URL with what is needed there."""
+        if not cls.on:
+            return url
+        return f"{url}{'&' if '?' in url else '?'}{what}"
 
 
 def binary() -> str:
@@ -96,9 +130,18 @@ def wait_for_port(port, process, log) -> None:
     sys.exit(f"bench: {process.name} does not listen on {port}")
 
 
+@contextmanager
 def floodtide(window="adaptive", *more):
-    """Floodtide on the benchmark's ports, open to every publisher on this machine."""
-    command = [binary(), "demo", "--no-clip", "--rtmp", f"127.0.0.1:{RTMP}", "--http", f"127.0.0.1:{HTTP}"]
+    """Floodtide on the benchmark's ports, open to everybody on this machine, or with all that guards it."""
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        (Path(folder) / "floodtide.toml").write_text(f"{Guard.CONFIG}\n[state]\nfolder = '{folder}'\n")
+        mode = ["serve", "--config", f"{folder}/floodtide.toml"] if Guard.on else ["demo", "--no-clip"]
+        with serving(mode, window, *more) as server:
+            yield server
+
+
+def serving(mode, window, *more):
+    command = [binary(), *mode, "--rtmp", f"127.0.0.1:{RTMP}", "--http", f"127.0.0.1:{HTTP}"]
     command += ["--admin", f"127.0.0.1:{ADMIN}", "--webrtc", f"127.0.0.1:{WEBRTC}", "--merge-window", window, *more]
     return running(command, HTTP)
 
@@ -143,7 +186,7 @@ def nginx(kind, files=None):
 @contextmanager
 def publishing(path, count=1, per_second=50, url=f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}", lead=3.0):
     """Stamped publishers, `lead` seconds after the last of them began."""
-    command = [binary(), "load", "publish", "-q", "--url", url, "--file", path, "--publishers", str(count)]
+    command = [binary(), "load", "publish", "-q", "--url", Guard.shown(url, f"key={Guard.KEY}"), "--file", path, "--publishers", str(count)]
     command += ["--publish-ramp", str(per_second)]
     with tempfile.TemporaryDirectory(prefix="bench.") as folder:
         process = Process(command, Path(folder) / "log")
@@ -163,6 +206,7 @@ HLS = f"http://127.0.0.1:{HTTP}/live/x{{i}}/index.m3u8"
 
 def crowd(url, viewers, pid, seconds, broadcasts=1, ramp=1000, warmup=3, extra=()) -> dict:
     """A crowd's result, as `floodtide load view --json` gives it."""
+    url = Guard.shown(url, f"token={Guard.token()}")
     command = [binary(), "load", "view", "-q", "--url", url, "-n", str(viewers), "--broadcasts", str(broadcasts)]
     command += ["--ramp", str(ramp), "--warmup", f"{warmup}s", "--duration", f"{seconds}s", "--json", "-", *extra]
     if pid:
