@@ -237,7 +237,7 @@ def churn(scale, rounds):
             cycle(cycles // steps, path)
             readings.append(server.rss_kib() / 1024)
         early, late = mean(readings[: steps // 2]), mean(readings[steps // 2 :])
-        live = broadcasts()
+        live = live_broadcasts()
         table.row(f"RSS over {cycles} broadcasts after as many, second half against first", late, "MiB", early, 1.05)
         table.row("broadcasts left after their grace", live, "", target=0)
     return table
@@ -254,7 +254,7 @@ def metrics():
         return answer.read().decode()
 
 
-def broadcasts():
+def live_broadcasts():
     """Live ones, and those that wait for their publisher."""
     return sum(int(count) for count in re.findall(r"^floodtide_broadcasts{[^}]*} (\d+)", metrics(), re.MULTILINE))
 
@@ -269,7 +269,7 @@ def cycle(count, path):
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
         done, group = done + now, group + 1
     end = time.monotonic() + 20
-    while time.monotonic() < end and broadcasts():
+    while time.monotonic() < end and live_broadcasts():
         time.sleep(0.25)
 
 
