@@ -32,6 +32,17 @@ pub enum Error {
     /// An encrypted tag.
     #[error("an FLV tag is encrypted")]
     Encrypted,
+    /// A program whose pictures, or sound, are coded in a way that isn't supported; by `stream_type`.
+    #[error(
+        "unsupported codec in the transport stream (stream type {0:#04x}); H.264, HEVC, AAC in ADTS, MP3 and Opus are"
+    )]
+    StreamType(u8),
+    /// MPEG audio of layer I or II.
+    #[error("MPEG audio of layer {0} isn't supported; AAC in ADTS, MP3 (layer 3) and Opus are")]
+    AudioLayer(u8),
+    /// A scrambled transport stream.
+    #[error("the transport stream is scrambled")]
+    Scrambled,
     /// A codec that RTP doesn't carry here.
     #[error("RTP can't carry {0:?}; H.264, H.265, AV1, VP9, VP8 and Opus go")]
     NoRtp(Codec),

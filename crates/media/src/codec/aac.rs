@@ -13,6 +13,45 @@ pub struct AudioSpecificConfig {
     pub channels: u8,
 }
 
+/// The header of an ADTS frame. ISO 13818-7 §6.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AdtsHeader {
+    /// The object type, less one.
+    pub profile: u8,
+    /// Index of the sampling frequency.
+    pub rate_index: u8,
+    /// Channels; 0 when a program config element tells.
+    pub channels: u8,
+    /// Bytes of the header, its checksum among them.
+    pub header_bytes: usize,
+    /// Bytes of the frame, its header among them.
+    pub bytes: usize,
+    /// Access units in the frame.
+    pub units: u8,
+}
+
+impl AdtsHeader {
+    /// Reads it; `None` if it is none, or longer than its frame.
+    pub fn parse(bytes: &[u8]) -> Option<AdtsHeader> {
+        let b = bytes.first_chunk::<ADTS_HEADER_BYTES>()?;
+        if b[0] != 0xff || b[1] & 0xf6 != 0xf0 {
+            return None;
+        }
+        let header_bytes = if b[1] & 1 == 0 { ADTS_HEADER_BYTES + 2 } else { ADTS_HEADER_BYTES };
+        let bytes = usize::from(b[3] & 3) << 11 | usize::from(b[4]) << 3 | usize::from(b[5] >> 5);
+        (bytes > header_bytes).then_some(AdtsHeader {
+            profile: b[2] >> 6,
+            rate_index: b[2] >> 2 & 0x0f,
+            channels: (b[2] & 1) << 2 | b[3] >> 6,
+            header_bytes,
+            bytes,
+            units: (b[6] & 3) + 1,
+        })
+    }
+}
+
+/// Bytes of an ADTS header without a checksum.
+pub const ADTS_HEADER_BYTES: usize = 7;
 /// Samples that one access unit of AAC-LC decodes to.
 pub const SAMPLES_PER_FRAME: u32 = 1024;
 
@@ -36,6 +75,19 @@ impl AudioSpecificConfig {
             sample_rate,
             channels,
         })
+    }
+
+    /// What the header of an ADTS frame says of it; `None` for a sampling frequency that is reserved.
+    pub fn of_adts(header: &AdtsHeader) -> Option<AudioSpecificConfig> {
+        let sample_rate = *RATES.get(usize::from(header.rate_index))?;
+        Some(AudioSpecificConfig { object_type: header.profile + 1, sample_rate, channels: header.channels })
+    }
+
+    /// Its two bytes, for a sampling frequency of the table and an object type below 31.
+    pub fn to_bytes(&self) -> [u8; 2] {
+        let index = RATES.iter().position(|r| *r == self.sample_rate).unwrap_or(3) as u16;
+        (u16::from(self.object_type & 0x1f) << 11 | index << 7 | u16::from(self.channels & 0x0f) << 3)
+            .to_be_bytes()
     }
 
     /// The seven bytes of ADTS before a raw access unit of `length` bytes. ISO 13818-7 §6.2.
@@ -77,6 +129,17 @@ mod tests {
     fn adts_carries_length_and_channels() {
         let config = AudioSpecificConfig { object_type: 2, sample_rate: 48_000, channels: 2 };
         assert_eq!(config.adts_header(100), [0xff, 0xf1, 0x4c, 0x80, 0x0d, 0x7f, 0xfc]);
+    }
+
+    #[test]
+    fn adts_comes_back() {
+        let config = AudioSpecificConfig { object_type: 2, sample_rate: 44_100, channels: 6 };
+        let header = AdtsHeader::parse(&config.adts_header(3000)).unwrap();
+        assert_eq!((header.bytes, header.header_bytes, header.units), (3007, 7, 1));
+        assert_eq!(AudioSpecificConfig::of_adts(&header), Some(config));
+        assert_eq!(AudioSpecificConfig::parse(&config.to_bytes()), Some(config));
+        assert_eq!(AdtsHeader::parse(&config.adts_header(0)), None, "nothing in it");
+        assert_eq!(AdtsHeader::parse(&[0xff, 0xfb, 0x90, 0x44, 0, 0, 0]), None, "MP3");
     }
 
     #[test]

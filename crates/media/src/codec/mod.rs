@@ -5,7 +5,9 @@ pub mod av1;
 mod bits;
 pub mod h264;
 pub mod h265;
+pub mod mp3;
 mod names;
+pub mod opus;
 pub mod vp8;
 pub mod vp9;
 
