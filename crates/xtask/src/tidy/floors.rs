@@ -24,14 +24,15 @@ enum Tokio {
 }
 
 /// A door in the house: adding a crate adds a line.
-const FLOORS: [Floor; 11] = [
+const FLOORS: [Floor; 12] = [
     pure("media", &[]),
     pure("mux", &["media"]),
     pure("hls", &["media", "mux"]),
     pure("rtmp", &[]),
+    pure("srt", &[]),
     pure("testkit", &[]),
     Floor { name: "hub", ours: &["media"], tokio: Tokio::Only(&["sync"]) },
-    top("node", &["hls", "hub", "media", "mux", "rtmp"]),
+    top("node", &["hls", "hub", "media", "mux", "rtmp", "srt"]),
     top("load", &["hls", "media", "mux", "rtmp"]),
     top("floodtide", &["hls", "hub", "load", "media", "mux", "node", "rtmp"]),
     top("e2e", &["load", "media", "mux", "rtmp", "testkit"]),

@@ -5,7 +5,7 @@ use super::tree::{File, Tree};
 use super::violation::Violation;
 
 /// Where the wire's own words are at home: an RTMP stream, a TS packet, an RTP packet.
-const WIRE_FOLDERS: [&str; 3] = ["crates/rtmp", "crates/mux/src/ts", "crates/mux/src/rtp"];
+const WIRE_FOLDERS: [&str; 4] = ["crates/rtmp", "crates/srt", "crates/mux/src/ts", "crates/mux/src/rtp"];
 const EMPTY_MODULES: [&str; 6] = ["util", "utils", "helper", "helpers", "manager", "misc"];
 
 pub(super) fn check(tree: &Tree, found: &mut Vec<Violation>) {

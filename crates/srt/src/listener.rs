@@ -1,0 +1,284 @@
+//! Handshakes. Nothing is remembered of a caller before it has shown that its address is real. Draft §4.3.1.
+
+use crate::cipher::{Keys, MATERIAL_BYTES_MAX, Passphrase};
+use crate::connection::{Beginning, Connection};
+use crate::handshake::{self, Capabilities, Extensions, Handshake, flags};
+use crate::packet::{Control, DATAGRAM_BYTES_MAX, Kind, Packet, destination};
+use crate::receive::WINDOW_PACKETS;
+use crate::sequence::Sequence;
+use crate::{Error, Refusal};
+use aws_lc_rs::hmac;
+use bytes::{Bytes, BytesMut};
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+/// Tells whose a datagram is, and answers handshakes.
+#[derive(Debug)]
+pub struct Listener {
+    config: Config,
+    secret: hmac::Key,
+    began: Instant,
+}
+
+/// How callers are taken.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How long lost packets are waited for at least, in both directions. A caller may ask for more.
+    pub latency: Duration,
+    /// The longest that a caller gets.
+    pub latency_max: Duration,
+    /// With one, all media is encrypted, and who doesn't know it is refused.
+    pub passphrase: Option<Passphrase>,
+}
+
+/// What a datagram was.
+#[derive(Debug)]
+pub enum Arrival {
+    /// Nothing that is answered.
+    Nothing,
+    /// A handshake; this goes back. It is no longer than what came.
+    Answer(Bytes),
+    /// A caller whose address is real wants a connection.
+    Request(Box<Request>),
+    /// It is for the connection of this socket, if that is its peer.
+    Connection(u32),
+}
+
+/// A caller that waits for an answer.
+#[derive(Debug)]
+pub struct Request {
+    from: SocketAddr,
+    asked: Handshake,
+    capabilities: Capabilities,
+    stream_id: String,
+    keys: Option<(Keys, Bytes)>,
+    time: (u32, Instant),
+    latencies: (Duration, Duration),
+}
+
+/// What we say that we are: libsrt 1.5.
+const VERSION: u32 = 0x0001_0500;
+/// The oldest that shakes hands by version 5. Draft §3.2.1.1.
+const VERSION_MIN: u32 = 0x0001_0300;
+const FLAGS: u32 = flags::TIMES | flags::CRYPT | flags::DROPS | flags::PERIODIC_NAK | flags::RESENT;
+/// How long a cookie holds: this, and as long again.
+const COOKIE_EVERY: Duration = Duration::from_secs(60);
+/// UDP and IPv4 take this much of what `mtu` counts.
+const MTU_MAX: u32 = DATAGRAM_BYTES_MAX as u32 + 28;
+
+impl Listener {
+    /// `secret` makes cookies that nobody can guess.
+    pub fn new(config: Config, secret: [u8; 32], now: Instant) -> Listener {
+        Listener { config, secret: hmac::Key::new(hmac::HMAC_SHA256, &secret), began: now }
+    }
+
+    /// Looks at a datagram.
+    pub fn handle_input(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> Arrival {
+        match destination(datagram) {
+            None => Arrival::Nothing,
+            Some(0) => self.handshake(from, datagram, now).unwrap_or(Arrival::Nothing),
+            Some(socket) => Arrival::Connection(socket),
+        }
+    }
+
+    fn handshake(&self, from: SocketAddr, datagram: &[u8], now: Instant) -> Option<Arrival> {
+        let Some(Packet::Control(control)) =
+            Packet::parse(datagram).filter(|_| datagram.len() <= DATAGRAM_BYTES_MAX)
+        else {
+            return None;
+        };
+        let (asked, rest) = Handshake::parse(control.body).filter(|_| control.kind == Kind::Handshake)?;
+        match asked.kind {
+            handshake::INDUCTION => Some(Arrival::Answer(self.induce(&asked, from, now))),
+            handshake::CONCLUSION if self.is_ours(asked.cookie, from, now) => {
+                Some(match self.conclude(from, &asked, rest, (control.time, now)) {
+                    Ok(request) => Arrival::Request(Box::new(request)),
+                    Err(refusal) => Arrival::Answer(refuse(&asked, refusal)),
+                })
+            }
+            _ => None,
+        }
+    }
+
+    /// Draft §4.3.1.1.
+    fn induce(&self, asked: &Handshake, from: SocketAddr, now: Instant) -> Bytes {
+        let answer = Handshake {
+            version: 5,
+            // The length of the key is the caller's choice.
+            encryption: 0,
+            extension: handshake::MAGIC,
+            mtu: asked.mtu.min(MTU_MAX),
+            cookie: self.cookie(from, self.minute(now)),
+            address: wire_address(from.ip()),
+            ..asked.clone()
+        };
+        to_bytes(&answer, &[], asked.socket)
+    }
+
+    /// Draft §4.3.1.2.
+    fn conclude(
+        &self,
+        from: SocketAddr,
+        asked: &Handshake,
+        rest: &[u8],
+        time: (u32, Instant),
+    ) -> Result<Request, Refusal> {
+        if asked.version != 5 {
+            return Err(Refusal::VERSION);
+        }
+        let extensions = Extensions::parse(rest).ok_or(Refusal::ROGUE)?;
+        let capabilities = extensions.capabilities.ok_or(Refusal::ROGUE)?;
+        if capabilities.version < VERSION_MIN {
+            return Err(Refusal::VERSION);
+        }
+        let unwanted = [
+            (capabilities.flags & flags::STREAM != 0, Refusal::MESSAGE_API),
+            (extensions.has_other_congestion, Refusal::CONGESTION),
+            (extensions.has_filter, Refusal::FILTER),
+            (extensions.has_group, Refusal::GROUP),
+        ];
+        if let Some((_, refusal)) = unwanted.into_iter().find(|(is, _)| *is) {
+            return Err(refusal);
+        }
+        let keys = self.keys(extensions.key_material)?;
+        let latency = |asked: u16| {
+            let asked = Duration::from_millis(u64::from(asked));
+            asked.max(self.config.latency).min(self.config.latency_max)
+        };
+        Ok(Request {
+            from,
+            asked: asked.clone(),
+            capabilities,
+            stream_id: extensions.stream_id,
+            keys,
+            time,
+            // What the caller sends waits here, and the other way round.
+            latencies: (latency(capabilities.sends_ms), latency(capabilities.receives_ms)),
+        })
+    }
+
+    fn keys(&self, material: Option<&[u8]>) -> Result<Option<(Keys, Bytes)>, Refusal> {
+        match (&self.config.passphrase, material) {
+            (None, None) => Ok(None),
+            (Some(passphrase), Some(material)) if material.len() <= MATERIAL_BYTES_MAX => {
+                let keys = Keys::open(passphrase, material).map_err(Error::refusal)?;
+                Ok(Some((keys, Bytes::copy_from_slice(material))))
+            }
+            _ => Err(Refusal::UNSECURE),
+        }
+    }
+
+    fn minute(&self, now: Instant) -> u64 {
+        now.saturating_duration_since(self.began).as_secs() / COOKIE_EVERY.as_secs()
+    }
+
+    /// Whether we gave this cookie to this address lately.
+    fn is_ours(&self, cookie: u32, from: SocketAddr, now: Instant) -> bool {
+        let minute = self.minute(now);
+        cookie == self.cookie(from, minute) || minute > 0 && cookie == self.cookie(from, minute - 1)
+    }
+
+    fn cookie(&self, from: SocketAddr, minute: u64) -> u32 {
+        let mut message = [0; 26];
+        message[..16].copy_from_slice(&wire_address(from.ip()));
+        message[16..18].copy_from_slice(&from.port().to_be_bytes());
+        message[18..].copy_from_slice(&minute.to_be_bytes());
+        let tag = hmac::sign(&self.secret, &message);
+        let bytes = tag.as_ref();
+        // Zero means none.
+        u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]).max(1)
+    }
+}
+
+impl Request {
+    /// Who asks: its address, and the number of its socket. The same asks again until it is answered.
+    pub fn caller(&self) -> (SocketAddr, u32) {
+        (self.from, self.asked.socket)
+    }
+
+    /// What it asks for, in its words; see [`crate::StreamId`].
+    pub fn stream_id(&self) -> &str {
+        &self.stream_id
+    }
+
+    /// The caller's version, as `1.5.3`.
+    pub fn version(&self) -> String {
+        let [_, major, minor, patch] = self.capabilities.version.to_be_bytes();
+        format!("{major}.{minor}.{patch}")
+    }
+
+    /// Accepts it; `socket` is the number that datagrams for the connection have, and not zero.
+    pub fn accept(self, socket: u32, now: Instant) -> Connection {
+        let (receives, sends) = self.latencies;
+        let millis = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
+        let mut extensions = BytesMut::new();
+        let answer = Capabilities {
+            version: VERSION,
+            flags: FLAGS,
+            receives_ms: millis(receives),
+            sends_ms: millis(sends),
+        };
+        answer.write(&mut extensions);
+        let mut extension = handshake::HAS_CAPABILITIES;
+        let mut encryption = 0;
+        if let Some((keys, material)) = &self.keys {
+            handshake::write_keys(&mut extensions, material);
+            extension |= handshake::HAS_KEYS;
+            encryption = keys.field();
+        }
+        let window = self.asked.window.min(WINDOW_PACKETS as u32);
+        let answer = Handshake {
+            version: 5,
+            encryption,
+            extension,
+            mtu: self.asked.mtu.min(MTU_MAX),
+            window,
+            socket,
+            address: wire_address(self.from.ip()),
+            ..self.asked.clone()
+        };
+        let mut body = BytesMut::new();
+        answer.write(&mut body);
+        body.extend_from_slice(&extensions);
+        let beginning = Beginning {
+            peer_socket: self.asked.socket,
+            answer: body.freeze(),
+            keys: self.keys.map(|(keys, _)| keys),
+            first: Sequence::new(self.asked.first_sequence),
+            asked: self.time,
+            latencies: self.latencies,
+        };
+        Connection::new(beginning, now)
+    }
+
+    /// Refuses it: the datagram that says so.
+    pub fn refuse(&self, refusal: Refusal) -> Bytes {
+        refuse(&self.asked, refusal)
+    }
+}
+
+fn refuse(asked: &Handshake, refusal: Refusal) -> Bytes {
+    let answer = Handshake { version: 5, encryption: 0, extension: 0, kind: refusal.0, ..asked.clone() };
+    to_bytes(&answer, &[], asked.socket)
+}
+
+fn to_bytes(handshake: &Handshake, extensions: &[u8], to: u32) -> Bytes {
+    let mut body = BytesMut::with_capacity(handshake::BYTES + extensions.len());
+    handshake.write(&mut body);
+    body.extend_from_slice(extensions);
+    Control { kind: Kind::Handshake, info: 0, time: 0, body: &body }.to_bytes(to)
+}
+
+/// libsrt has words of a little-endian machine here; peers don't look at it.
+fn wire_address(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => {
+            let mut bytes = [0; 16];
+            let mut octets = ip.octets();
+            octets.reverse();
+            bytes[..4].copy_from_slice(&octets);
+            bytes
+        }
+        IpAddr::V6(ip) => ip.octets(),
+    }
+}
