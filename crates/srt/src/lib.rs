@@ -2,7 +2,7 @@
 //! out; no socket, no clock. Follows draft-sharabayko-srt-01, and libsrt where that says otherwise.
 //!
 //! - [`Listener`] what a datagram is: a handshake, which it answers without remembering anything, or a connection's
-//! - [`Request`] a caller that showed its address to be real, and waits for an answer
+//! - [`Caller`] one that showed its address to be real; [`Request`] one that knows the passphrase, too
 //! - [`Connection`] what was accepted
 //! - [`StreamId`] what a caller asks for
 //! - `receive`, `send` the two directions of a connection
@@ -27,7 +27,7 @@ mod stream_id;
 pub use cipher::Passphrase;
 pub use connection::{CloseReason, Connection};
 pub use error::{Error, Fault};
-pub use listener::{Arrival, Config, Listener, Request};
+pub use listener::{Arrival, Caller, Config, Listener, Request};
 pub use packet::{DATAGRAM_BYTES_MAX, PAYLOAD_BYTES_MAX};
 pub use stats::Stats;
 pub use stream_id::{Mode, StreamId};

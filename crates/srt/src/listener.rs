@@ -1,12 +1,12 @@
 //! Handshakes. Nothing is remembered of a caller before it has shown that its address is real. Draft §4.3.1.
 
+use crate::Refusal;
 use crate::cipher::{Keys, MATERIAL_BYTES_MAX, Passphrase};
 use crate::connection::{Beginning, Connection};
 use crate::handshake::{self, Capabilities, Extensions, Handshake, flags};
 use crate::packet::{Control, DATAGRAM_BYTES_MAX, Kind, Packet, destination};
 use crate::receive::WINDOW_PACKETS;
 use crate::sequence::Sequence;
-use crate::{Error, Refusal};
 use aws_lc_rs::hmac;
 use bytes::{Bytes, BytesMut};
 use std::net::{IpAddr, SocketAddr};
@@ -38,22 +38,29 @@ pub enum Arrival {
     Nothing,
     /// A handshake; this goes back. It is no longer than what came.
     Answer(Bytes),
-    /// A caller whose address is real wants a connection.
-    Request(Box<Request>),
+    /// A caller whose address is real wants a connection. It may be the same one again.
+    Caller(Box<Caller>),
     /// It is for the connection of this socket, if that is its peer.
     Connection(u32),
 }
 
-/// A caller that waits for an answer.
+/// A caller that waits for an answer. Nothing costly was done for it yet.
 #[derive(Debug)]
-pub struct Request {
+pub struct Caller {
     from: SocketAddr,
     asked: Handshake,
     capabilities: Capabilities,
     stream_id: String,
-    keys: Option<(Keys, Bytes)>,
+    secret: Option<(Passphrase, Bytes)>,
     time: (u32, Instant),
     latencies: (Duration, Duration),
+}
+
+/// A caller that knows the passphrase, if there is one.
+#[derive(Debug)]
+pub struct Request {
+    caller: Caller,
+    keys: Option<(Keys, Bytes)>,
 }
 
 /// What we say that we are: libsrt 1.5.
@@ -92,7 +99,7 @@ impl Listener {
             handshake::INDUCTION => Some(Arrival::Answer(self.induce(&asked, from, now))),
             handshake::CONCLUSION if self.is_ours(asked.cookie, from, now) => {
                 Some(match self.conclude(from, &asked, rest, (control.time, now)) {
-                    Ok(request) => Arrival::Request(Box::new(request)),
+                    Ok(caller) => Arrival::Caller(Box::new(caller)),
                     Err(refusal) => Arrival::Answer(refuse(&asked, refusal)),
                 })
             }
@@ -122,7 +129,7 @@ impl Listener {
         asked: &Handshake,
         rest: &[u8],
         time: (u32, Instant),
-    ) -> Result<Request, Refusal> {
+    ) -> Result<Caller, Refusal> {
         if asked.version != 5 {
             return Err(Refusal::VERSION);
         }
@@ -140,32 +147,27 @@ impl Listener {
         if let Some((_, refusal)) = unwanted.into_iter().find(|(is, _)| *is) {
             return Err(refusal);
         }
-        let keys = self.keys(extensions.key_material)?;
+        let secret = match (&self.config.passphrase, extensions.key_material) {
+            (None, None) => None,
+            (Some(passphrase), Some(material)) if material.len() <= MATERIAL_BYTES_MAX => {
+                Some((passphrase.clone(), Bytes::copy_from_slice(material)))
+            }
+            _ => return Err(Refusal::UNSECURE),
+        };
         let latency = |asked: u16| {
             let asked = Duration::from_millis(u64::from(asked));
             asked.max(self.config.latency).min(self.config.latency_max)
         };
-        Ok(Request {
+        Ok(Caller {
             from,
             asked: asked.clone(),
             capabilities,
             stream_id: extensions.stream_id,
-            keys,
+            secret,
             time,
             // What the caller sends waits here, and the other way round.
             latencies: (latency(capabilities.sends_ms), latency(capabilities.receives_ms)),
         })
-    }
-
-    fn keys(&self, material: Option<&[u8]>) -> Result<Option<(Keys, Bytes)>, Refusal> {
-        match (&self.config.passphrase, material) {
-            (None, None) => Ok(None),
-            (Some(passphrase), Some(material)) if material.len() <= MATERIAL_BYTES_MAX => {
-                let keys = Keys::open(passphrase, material).map_err(Error::refusal)?;
-                Ok(Some((keys, Bytes::copy_from_slice(material))))
-            }
-            _ => Err(Refusal::UNSECURE),
-        }
     }
 
     fn minute(&self, now: Instant) -> u64 {
@@ -190,26 +192,60 @@ impl Listener {
     }
 }
 
-impl Request {
+impl Caller {
     /// Who asks: its address, and the number of its socket. The same asks again until it is answered.
-    pub fn caller(&self) -> (SocketAddr, u32) {
+    pub fn name(&self) -> (SocketAddr, u32) {
         (self.from, self.asked.socket)
+    }
+
+    /// Whether it knows the passphrase. That costs a millisecond, so count it before.
+    ///
+    /// # Errors
+    /// When it doesn't: the datagram that says so.
+    pub fn unlock(self) -> Result<Request, Bytes> {
+        let keys = match &self.secret {
+            None => None,
+            Some((passphrase, material)) => match Keys::open(passphrase, material) {
+                Ok(keys) => Some((keys, material.clone())),
+                Err(error) => return Err(self.refuse(error.refusal())),
+            },
+        };
+        Ok(Request { caller: self, keys })
+    }
+
+    /// Refuses it: the datagram that says so.
+    pub fn refuse(&self, refusal: Refusal) -> Bytes {
+        refuse(&self.asked, refusal)
+    }
+}
+
+impl Request {
+    /// Who asks, as [`Caller::name`] has it.
+    pub fn name(&self) -> (SocketAddr, u32) {
+        self.caller.name()
     }
 
     /// What it asks for, in its words; see [`crate::StreamId`].
     pub fn stream_id(&self) -> &str {
-        &self.stream_id
+        &self.caller.stream_id
     }
 
     /// The caller's version, as `1.5.3`.
     pub fn version(&self) -> String {
-        let [_, major, minor, patch] = self.capabilities.version.to_be_bytes();
+        let [_, major, minor, patch] = self.caller.capabilities.version.to_be_bytes();
         format!("{major}.{minor}.{patch}")
+    }
+
+    /// Refuses it: the datagram that says so.
+    pub fn refuse(&self, refusal: Refusal) -> Bytes {
+        self.caller.refuse(refusal)
     }
 
     /// Accepts it; `socket` is the number that datagrams for the connection have, and not zero.
     pub fn accept(self, socket: u32, now: Instant) -> Connection {
-        let (receives, sends) = self.latencies;
+        let Request { caller, keys } = self;
+        let Caller { from, asked, time, latencies, .. } = caller;
+        let (receives, sends) = latencies;
         let millis = |time: Duration| u16::try_from(time.as_millis()).unwrap_or(u16::MAX);
         let mut extensions = BytesMut::new();
         let answer = Capabilities {
@@ -221,39 +257,33 @@ impl Request {
         answer.write(&mut extensions);
         let mut extension = handshake::HAS_CAPABILITIES;
         let mut encryption = 0;
-        if let Some((keys, material)) = &self.keys {
+        if let Some((keys, material)) = &keys {
             handshake::write_keys(&mut extensions, material);
             extension |= handshake::HAS_KEYS;
             encryption = keys.field();
         }
-        let window = self.asked.window.min(WINDOW_PACKETS as u32);
         let answer = Handshake {
             version: 5,
             encryption,
             extension,
-            mtu: self.asked.mtu.min(MTU_MAX),
-            window,
+            mtu: asked.mtu.min(MTU_MAX),
+            window: asked.window.min(WINDOW_PACKETS as u32),
             socket,
-            address: wire_address(self.from.ip()),
-            ..self.asked.clone()
+            address: wire_address(from.ip()),
+            ..asked
         };
         let mut body = BytesMut::new();
         answer.write(&mut body);
         body.extend_from_slice(&extensions);
         let beginning = Beginning {
-            peer_socket: self.asked.socket,
+            peer_socket: asked.socket,
             answer: body.freeze(),
-            keys: self.keys.map(|(keys, _)| keys),
-            first: Sequence::new(self.asked.first_sequence),
-            asked: self.time,
-            latencies: self.latencies,
+            keys: keys.map(|(keys, _)| keys),
+            first: Sequence::new(asked.first_sequence),
+            asked: time,
+            latencies,
         };
         Connection::new(beginning, now)
-    }
-
-    /// Refuses it: the datagram that says so.
-    pub fn refuse(&self, refusal: Refusal) -> Bytes {
-        refuse(&self.asked, refusal)
     }
 }
 

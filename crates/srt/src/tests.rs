@@ -66,13 +66,14 @@ impl Meeting {
         match self.listener.handle_input(self.address, datagram, now) {
             Arrival::Nothing => panic!("a datagram of a caller means nothing"),
             Arrival::Answer(answer) => self.answer(&answer),
-            Arrival::Request(request) => match (self.refuse, &mut self.connection) {
-                (Some(refusal), _) => {
+            Arrival::Caller(caller) => match (caller.unlock(), self.refuse, &mut self.connection) {
+                (Err(refusal), ..) => self.answer(&refusal),
+                (Ok(request), Some(refusal), _) => {
                     let answer = request.refuse(refusal);
                     self.answer(&answer);
                 }
-                (None, Some(connection)) => connection.accept(now),
-                (None, None) => {
+                (Ok(_), None, Some(connection)) => connection.accept(now),
+                (Ok(request), None, None) => {
                     self.stream_id = request.stream_id().to_owned();
                     self.connection = Some(request.accept(SOCKET, now));
                 }
