@@ -33,6 +33,8 @@ pub struct Ports {
     pub admin: u16,
     /// UDP.
     pub webrtc: u16,
+    /// UDP.
+    pub srt: u16,
     /// Of a program beside the server.
     pub beside: u16,
 }
@@ -108,6 +110,7 @@ impl Server {
             ("--http", ports.http),
             ("--admin", ports.admin),
             ("--webrtc", ports.webrtc),
+            ("--srt", ports.srt),
         ];
         for (flag, port) in flags {
             arguments.extend([flag.into(), format!("127.0.0.1:{port}").into()]);
@@ -296,8 +299,8 @@ pub(crate) fn free_ports() -> Result<Ports> {
     for _ in 0..BLOCKS {
         let block = (std::process::id() + 97 * TAKEN.fetch_add(1, Ordering::Relaxed)) % BLOCKS;
         let port = |n| u16::try_from(FIRST + block * BLOCK + n).unwrap_or(0);
-        let [rtmp, rtmps, http, https, admin, beside, webrtc] = [0, 1, 2, 3, 4, 5, 6].map(port);
-        let ports = Ports { rtmp, rtmps, http, https, admin, webrtc, beside };
+        let [rtmp, rtmps, http, https, admin, beside, webrtc, srt] = [0, 1, 2, 3, 4, 5, 6, 7].map(port);
+        let ports = Ports { rtmp, rtmps, http, https, admin, webrtc, srt, beside };
         let all = [rtmp, rtmps, http, https, admin, beside];
         if all.iter().all(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok()) {
             return Ok(ports);

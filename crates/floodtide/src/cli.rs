@@ -98,6 +98,9 @@ pub(crate) struct Common {
     /// Where WebRTC's media goes in and out, by UDP (webrtc.listen).
     #[arg(long, value_name = "ADDRESS")]
     webrtc: Option<String>,
+    /// Where SRT listens, by UDP (srt.listen).
+    #[arg(long, value_name = "ADDRESS")]
+    srt: Option<String>,
     /// How long frames may wait to share a write: adaptive, or 0ms to 500ms (egress.merge_window).
     #[arg(long, value_name = "WINDOW")]
     merge_window: Option<String>,
@@ -119,6 +122,7 @@ impl Common {
             ("http", "listen", &self.http),
             ("admin", "listen", &self.admin),
             ("webrtc", "listen", &self.webrtc),
+            ("srt", "listen", &self.srt),
             ("egress", "merge_window", &self.merge_window),
             ("egress", "workers", &self.egress_workers),
         ];

@@ -37,6 +37,7 @@ pub(crate) enum Protocol {
     Hls,
     Whip,
     Whep,
+    Srt,
 }
 
 /// One session. What others may read while it runs.
@@ -61,6 +62,26 @@ pub(crate) struct Session {
     /// To what its sound is converted, if it is.
     transcoded: OnceLock<Codec>,
     ending: AtomicU8,
+    link: ArcSwapOption<Link>,
+}
+
+/// How the way to the other side is, where the protocol measures it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Link {
+    pub(crate) rtt: Duration,
+    /// How long a lost packet is waited for.
+    pub(crate) latency: Duration,
+    /// Packets of media so far, those that were sent again left out.
+    pub(crate) packets: u64,
+    /// Packets that were missing when a later one came, or that the other side asked for again.
+    pub(crate) missed: u64,
+    /// Packets that were sent again.
+    pub(crate) resent: u64,
+    /// Packets that never came in time.
+    pub(crate) lost: u64,
+    /// Media bits in the second before.
+    pub(crate) bits_per_s: u64,
+    pub(crate) is_encrypted: bool,
 }
 
 /// What a session begins with.
@@ -176,6 +197,7 @@ impl Sessions {
             skips: AtomicU32::new(0),
             transcoded: OnceLock::new(),
             ending: AtomicU8::new(0),
+            link: ArcSwapOption::empty(),
         });
         self.0.live[role as usize][session.ask.protocol as usize].fetch_add(1, Ordering::Relaxed);
         self.shard(session.id).insert(session.id, Arc::clone(&session));
@@ -294,6 +316,16 @@ impl Session {
         self.skips.store(skips, Ordering::Relaxed);
     }
 
+    /// How the way to the other side is, where that is measured.
+    pub(crate) fn link(&self) -> Option<Arc<Link>> {
+        self.link.load_full()
+    }
+
+    /// Reported now and then by whoever measures it.
+    pub(crate) fn measure(&self, link: Link) {
+        self.link.store(Some(Arc::new(link)));
+    }
+
     /// Why it has to end, if it has to.
     pub(crate) fn ending(&self, now: Instant) -> Option<Ending> {
         match self.ending.load(Ordering::Acquire) {
@@ -368,8 +400,15 @@ impl From<Ending> for CloseReason {
 
 impl Protocol {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Protocol; 6] =
-        [Protocol::Rtmp, Protocol::Flv, Protocol::WsFlv, Protocol::Hls, Protocol::Whip, Protocol::Whep];
+    pub(crate) const ALL: [Protocol; 7] = [
+        Protocol::Rtmp,
+        Protocol::Flv,
+        Protocol::WsFlv,
+        Protocol::Hls,
+        Protocol::Whip,
+        Protocol::Whep,
+        Protocol::Srt,
+    ];
 
     pub(crate) const fn as_str(self) -> &'static str {
         match self {
@@ -379,6 +418,7 @@ impl Protocol {
             Protocol::Hls => "hls",
             Protocol::Whip => "whip",
             Protocol::Whep => "whep",
+            Protocol::Srt => "srt",
         }
     }
 }

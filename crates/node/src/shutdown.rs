@@ -77,6 +77,9 @@ impl Node {
             plane.shutdown();
             threads.join();
         }
+        if let Some(srt) = self.srt {
+            srt.join();
+        }
         // Now that all sessions are over, webhooks have heard of all.
         self.auth.finish(TELL_MAX).await;
     }

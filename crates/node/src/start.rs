@@ -6,7 +6,7 @@ use crate::auth::keys::KeyStore;
 use crate::config::{Config, Layers, Pull, Surroundings};
 use crate::egress::{Plane, Settings};
 use crate::follow::{self, Files};
-use crate::gateway::{Door, http, random_bytes, rtmp, webrtc};
+use crate::gateway::{Door, http, random_bytes, rtmp, srt, webrtc};
 use crate::handover::{self, Given, Giving, Sockets, Taken};
 use crate::ingest::Ingest;
 use crate::life::{Life, Phases};
@@ -42,6 +42,8 @@ pub struct Node {
     pub(crate) transcodes: Transcodes,
     /// WebRTC's plane, if it is served.
     pub(crate) webrtc: Option<(webrtc::Plane, webrtc::Threads)>,
+    /// SRT's thread, if it is served.
+    pub(crate) srt: Option<srt::Served>,
     pub(crate) tasks: JoinSet<()>,
     /// Threads that publishers' sessions run on.
     pub(crate) ingest: Ingest,
@@ -105,6 +107,8 @@ impl Node {
         let sound = crate::transcode::Settings::new(&config.transcode, hub_limits(config));
         let transcodes = Transcodes::start(sound, &metrics.transcodes).context("can't convert sound")?;
         let webrtc = open_webrtc(config, coming, &metrics)?;
+        let srt = config.srt.enabled.then(|| srt::Settings::open(&config.srt, coming == Coming::TakeOver));
+        let srt = srt.transpose()?;
         let (phases, life) = Phases::new();
         let challenges = Challenges::default();
         let known = (&hub, &sessions, &metrics);
@@ -120,6 +124,7 @@ impl Node {
         }
         let (ways, doors) = ((gateways.rtmp, gateways.http), doors(config, &parts.limits));
         let admin = open.serve(&mut tasks, &ingest, ways, doors, &parts.certificates, &life)?;
+        let srt = srt.map(|settings| serve_srt(settings, &parts, &metrics, &life)).transpose()?;
         spawn_parts(&mut tasks, &ingest, &parts, &metrics, &life);
         let reloader = Reloader::new(layers.clone(), config.clone(), parts);
         let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, (&life, &transcodes)));
@@ -138,6 +143,7 @@ impl Node {
             threads,
             transcodes,
             webrtc,
+            srt,
             tasks,
             ingest,
             phases,
@@ -285,6 +291,22 @@ fn open_webrtc(
     Ok(Some(webrtc::Plane::start(&settings, metrics)?))
 }
 
+/// Starts SRT's thread.
+fn serve_srt(
+    settings: srt::Settings,
+    parts: &Parts,
+    metrics: &Arc<Metrics>,
+    life: &Life,
+) -> Result<srt::Served> {
+    let gateway = srt::Gateway {
+        auth: Arc::clone(&parts.auth),
+        metrics: Arc::clone(metrics),
+        limits: parts.limits.clone(),
+        access: parts.sessions.access().clone(),
+    };
+    gateway.serve(settings, life.clone())
+}
+
 /// What takes new settings while the server runs.
 fn parts(
     config: &Config,
@@ -379,7 +401,7 @@ mod tests {
     #[tokio::test]
     async fn a_busy_port_is_told_with_the_key_that_changes_it() {
         let mut layers = Layers::default();
-        for section in ["rtmp", "http", "admin", "webrtc"] {
+        for section in ["rtmp", "http", "admin", "webrtc", "srt"] {
             layers.put(&[section, "listen"], "127.0.0.1:0");
         }
         let first = Node::start(layers.clone(), Coming::Afresh).await.expect("free ports");

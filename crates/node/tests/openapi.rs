@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 async fn served() -> String {
     let state = std::env::temp_dir().join(format!("floodtide-openapi-{}", std::process::id()));
     let mut layers = Layers::default();
-    for section in ["rtmp", "http", "admin", "webrtc"] {
+    for section in ["rtmp", "http", "admin", "webrtc", "srt"] {
         layers.put(&[section, "listen"], "127.0.0.1:0");
     }
     layers.put(&["state", "folder"], &state.display().to_string());

@@ -64,7 +64,9 @@ pub(crate) fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
 
 /// Every UDP port with its key.
 pub(crate) fn datagram_ports(config: &Config) -> Vec<(&'static str, SocketAddr)> {
-    if config.webrtc.enabled { vec![("webrtc.listen", config.webrtc.listen)] } else { Vec::new() }
+    let webrtc = config.webrtc.enabled.then_some(("webrtc.listen", config.webrtc.listen));
+    let srt = config.srt.enabled.then_some(("srt.listen", config.srt.listen));
+    webrtc.into_iter().chain(srt).collect()
 }
 
 /// Listeners that want the same port.

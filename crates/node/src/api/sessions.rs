@@ -7,7 +7,7 @@ use super::health::seconds;
 use super::problem::Problem;
 use super::time::rfc3339;
 use super::{Api, Shared};
-use crate::sessions::{self, Ended, Ending, Protocol, Role, Session, SessionId, Sessions};
+use crate::sessions::{self, Ended, Ending, Link, Protocol, Role, Session, SessionId, Sessions};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -22,7 +22,7 @@ use utoipa_axum::routes;
 pub(super) struct SessionView {
     id: String,
     role: SessionRole,
-    /// `rtmp`, `flv`, `ws-flv` or `hls`.
+    /// `rtmp`, `flv`, `ws-flv`, `hls`, `whip`, `whep` or `srt`.
     protocol: &'static str,
     /// The broadcast.
     path: String,
@@ -47,6 +47,30 @@ pub(super) struct SessionView {
     /// When its right ends, in RFC 3339.
     #[serde(skip_serializing_if = "Option::is_none")]
     expires: Option<String>,
+    /// How the way to the other side is, where the protocol measures it (SRT).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    link: Option<LinkView>,
+}
+
+/// How the way to the other side is.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+struct LinkView {
+    /// There and back, in milliseconds.
+    rtt_ms: f64,
+    /// How long a lost packet is waited for, in milliseconds.
+    latency_ms: f64,
+    /// Packets of media so far.
+    packets: u64,
+    /// Packets that were missing when a later one came, or that the other side asked for again.
+    missed: u64,
+    /// Packets that were sent again.
+    resent: u64,
+    /// Packets that never came in time.
+    lost: u64,
+    /// Media bits in the second before.
+    bits_per_s: u64,
+    /// Whether media is encrypted.
+    encrypted: bool,
 }
 
 /// A session that is over.
@@ -196,6 +220,22 @@ impl SessionView {
             user: session.who.clone(),
             user_agent: session.ask.agent.clone(),
             expires: session.expires.map(|at| api.anchor.text(at)),
+            link: session.link().map(|link| LinkView::of(&link)),
+        }
+    }
+}
+
+impl LinkView {
+    fn of(link: &Link) -> LinkView {
+        LinkView {
+            rtt_ms: seconds(link.rtt) * 1000.0,
+            latency_ms: seconds(link.latency) * 1000.0,
+            packets: link.packets,
+            missed: link.missed,
+            resent: link.resent,
+            lost: link.lost,
+            bits_per_s: link.bits_per_s,
+            encrypted: link.is_encrypted,
         }
     }
 }

@@ -6,7 +6,7 @@ use toml::Value;
 pub const MASK: &str = "********";
 
 /// Words in the names of keys whose values are secrets.
-const WORDS: [&str; 4] = ["secret", "stream_key", "password", "token"];
+const WORDS: [&str; 5] = ["secret", "stream_key", "password", "passphrase", "token"];
 
 /// A value as anybody may see it: secrets, and what is secret in URLs, are masked. `key` is its name, without its section.
 #[must_use]

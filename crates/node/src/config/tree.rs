@@ -1,8 +1,8 @@
 //! The whole tree, and what a type alone can't say about it.
 
 use super::{
-    Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Pull, Restream, Rtmp, Shutdown, State,
-    Tls, Transcode, Vhost, Webhook, Webrtc,
+    Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Pull, Restream, Rtmp, Shutdown, Srt,
+    State, Tls, Transcode, Vhost, Webhook, Webrtc,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -44,6 +44,8 @@ pub struct Config {
     pub pull: Vec<Pull>,
     /// WebRTC: publishing by WHIP, playing by WHEP. See [webrtc.md](webrtc.md).
     pub webrtc: Webrtc,
+    /// SRT: publishing and playing MPEG-TS over UDP. See [srt.md](srt.md).
+    pub srt: Srt,
     /// How viewers are written to.
     pub egress: Egress,
     /// HLS and LL-HLS.
@@ -79,13 +81,14 @@ impl Config {
             http: _,
             admin,
             webrtc: _,
+            srt: _,
             egress: _,
             hls: _,
             transcode: _,
             state: _,
         } = self;
         let admin = Admin { listen: running.admin.listen, ..admin };
-        let Config { rtmp, http, webrtc, egress, hls, transcode, state, .. } = running.clone();
+        let Config { rtmp, http, webrtc, srt, egress, hls, transcode, state, .. } = running.clone();
         // The listeners are opened at the start.
         let tls = if tls.is_on() == running.tls.is_on() { tls } else { running.tls.clone() };
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };
@@ -105,6 +108,7 @@ impl Config {
             tls,
             limits,
             webrtc,
+            srt,
             egress,
             hls,
             transcode,
@@ -133,6 +137,7 @@ impl Config {
         super::auth::check_keys(&self.publish.key)?;
         super::user::check(&self.publish.user)?;
         self.limits.check()?;
+        self.srt.check()?;
         for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {
             if on && self.limits.trusted_proxies.is_empty() {
                 return Err(format!(

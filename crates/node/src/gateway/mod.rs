@@ -4,6 +4,7 @@ mod door;
 pub(crate) mod http;
 mod io;
 pub(crate) mod rtmp;
+pub(crate) mod srt;
 pub(crate) mod webrtc;
 
 // Offers come by HTTP, which needn't know what they are for.

@@ -133,7 +133,7 @@ impl Scrape {
         viewers.push(("hls", self.polling.usual.load(Ordering::Relaxed)));
         viewers.push(("ll-hls", self.polling.low_latency.load(Ordering::Relaxed)));
         page.gauges("viewers", "Viewers now; those by HLS are an estimate", None, "protocol", &viewers)?;
-        let publishers = [Protocol::Rtmp, Protocol::Flv, Protocol::Whip]
+        let publishers = [Protocol::Rtmp, Protocol::Flv, Protocol::Whip, Protocol::Srt]
             .map(|p| (p.as_str(), self.sessions.live(Role::Publisher, p)));
         page.gauges("publishers", "Publishers now, pulls among them", None, "protocol", &publishers)?;
         for (role, name, help) in [
