@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-RTMP, HTTP, ADMIN, WEBRTC = 19350, 18080, 19080, 18000
+RTMP, HTTP, ADMIN, WEBRTC, SRT = 19350, 18080, 19080, 18000, 18100
 START_SECONDS_MAX = 15
 
 
@@ -142,7 +142,8 @@ def floodtide(window="adaptive", *more):
 
 def serving(mode, window, *more):
     command = [binary(), *mode, "--rtmp", f"127.0.0.1:{RTMP}", "--http", f"127.0.0.1:{HTTP}"]
-    command += ["--admin", f"127.0.0.1:{ADMIN}", "--webrtc", f"127.0.0.1:{WEBRTC}", "--merge-window", window, *more]
+    command += ["--admin", f"127.0.0.1:{ADMIN}", "--webrtc", f"127.0.0.1:{WEBRTC}"]
+    command += ["--srt", f"127.0.0.1:{SRT}", "--merge-window", window, *more]
     return running(command, HTTP)
 
 

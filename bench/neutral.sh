@@ -14,7 +14,7 @@ ip netns add floodtide-bench 2>/dev/null || true
 ip -n floodtide-bench link set lo up
 trap 'ip netns del floodtide-bench' EXIT
 export NETNS=floodtide-bench SECS=${SECS:-10} SETTLE=3
-export OWN_ARGS="demo --no-clip --rtmp 127.0.0.1:19350 --http 127.0.0.1:18080 --admin 127.0.0.1:19080 --webrtc 127.0.0.1:18000 --merge-window ${window}ms"
+export OWN_ARGS="demo --no-clip --rtmp 127.0.0.1:19350 --http 127.0.0.1:18080 --admin 127.0.0.1:19080 --webrtc 127.0.0.1:18000 --srt 127.0.0.1:18100 --merge-window ${window}ms"
 bin=$work/target/release
 for _ in $(seq "$rounds"); do
   LABEL=floodtide-$window "$folder/run.sh" "$bin/loadgen" "$work/main.flv" own "$root/target/release/floodtide" flv "$viewers"

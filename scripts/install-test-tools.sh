@@ -40,6 +40,7 @@ needed=(
     '/usr/lib/*/vlc/plugins/control/liboldrc_plugin.so:vlc-plugin-base'
     setpriv:util-linux
     rtmpdump:rtmpdump
+    srt-live-transmit:srt-tools
     gst-launch-1.0:gstreamer1.0-tools
     '/usr/lib/*/gstreamer-1.0/libgstplayback.so:gstreamer1.0-plugins-base'
     '/usr/lib/*/gstreamer-1.0/libgstadaptivedemux2.so:gstreamer1.0-plugins-good'

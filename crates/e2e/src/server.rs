@@ -193,6 +193,11 @@ impl Server {
         format!("rtmp://127.0.0.1:{}{path}", self.ports.rtmp)
     }
 
+    /// `srt://127.0.0.1:PORT` with this stream id, as it is, and the rest of a query.
+    pub fn srt(&self, stream_id: &str, more: &str) -> String {
+        format!("srt://127.0.0.1:{}?streamid={stream_id}{more}", self.ports.srt)
+    }
+
     /// `rtmps://127.0.0.1:PORT` with this path.
     pub fn rtmps(&self, path: &str) -> String {
         format!("rtmps://127.0.0.1:{}{path}", self.ports.rtmps)

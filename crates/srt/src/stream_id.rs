@@ -28,6 +28,8 @@ pub enum Mode {
 
 /// Before the fields of one that has them.
 const MARK: &str = "#!::";
+/// The same as URLs have it.
+const ESCAPED_MARK: &str = "%23!";
 /// Fields of one; further ones are left out.
 const FIELDS_MAX: usize = 16;
 
@@ -38,6 +40,9 @@ impl StreamId {
     /// # Errors
     /// When it names nothing, or wants neither.
     pub fn parse(text: &str) -> Result<StreamId, Error> {
+        // DEVIATION: ffmpeg before 6 sends what its URL has as it is, escapes too.
+        let unescaped = text.starts_with(ESCAPED_MARK).then(|| unescape(text));
+        let text = unescaped.as_deref().unwrap_or(text);
         match text.strip_prefix(MARK) {
             Some(fields) => Self::of_fields(fields),
             None => Self::plain(text),
@@ -108,6 +113,26 @@ impl StreamId {
     }
 }
 
+/// Text without the escapes of a URL (RFC 3986 §2.1); what is none stays.
+fn unescape(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((first, later)) = rest.split_first() {
+        let hex = later.get(..2).and_then(|two| std::str::from_utf8(two).ok());
+        match hex.and_then(|two| u8::from_str_radix(two, 16).ok()).filter(|_| *first == b'%') {
+            Some(byte) => {
+                out.push(byte);
+                rest = &later[2..];
+            }
+            None => {
+                out.push(*first);
+                rest = later;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +148,7 @@ mod tests {
         check("#!::m=request,r=/live/x,token=a.b=", "live/x", Mode::Request, &[("token", "a.b=")]);
         check("#!::r=live/x?key=k1,m=publish", "live/x", Mode::Publish, &[("key", "k1")]);
         check("#!::r=live/x", "live/x", Mode::Request, &[]);
+        check("%23!%3A%3Ar%3Dlive/x,m=publish,y=%zz", "live/x", Mode::Publish, &[("y", "%zz")]);
         check("live/x?key=k1&y=2", "live/x", Mode::Publish, &[("key", "k1"), ("y", "2")]);
         check("live/x?m=request", "live/x", Mode::Request, &[]);
         check("play:live/x?token=t", "live/x", Mode::Request, &[("token", "t")]);

@@ -23,7 +23,7 @@ async function freePort() {
   return port;
 }
 
-/** @typedef {{ rtmp: number, http: number, admin: number, webrtc: number }} Ports */
+/** @typedef {{ rtmp: number, http: number, admin: number, webrtc: number, srt: number }} Ports */
 
 /**
  * `floodtide demo` on free ports, answering.
@@ -60,7 +60,7 @@ export async function startServer(config) {
 
 /** @returns {Promise<Ports>} */
 async function freePorts() {
-  return { rtmp: await freePort(), http: await freePort(), admin: await freePort(), webrtc: await freePort() };
+  return { rtmp: await freePort(), http: await freePort(), admin: await freePort(), webrtc: await freePort(), srt: await freePort() };
 }
 
 /**

@@ -3,7 +3,7 @@
 use super::broadcasts::codec;
 use super::extract::Parameters;
 use super::guards::Guards;
-use super::health::seconds;
+use super::health::{millis, seconds};
 use super::problem::Problem;
 use super::time::rfc3339;
 use super::{Api, Shared};
@@ -228,8 +228,8 @@ impl SessionView {
 impl LinkView {
     fn of(link: &Link) -> LinkView {
         LinkView {
-            rtt_ms: seconds(link.rtt) * 1000.0,
-            latency_ms: seconds(link.latency) * 1000.0,
+            rtt_ms: millis(link.rtt),
+            latency_ms: millis(link.latency),
             packets: link.packets,
             missed: link.missed,
             resent: link.resent,
