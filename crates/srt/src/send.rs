@@ -142,6 +142,8 @@ impl Sender {
         stats: &mut Stats,
     ) -> Option<(Sequence, Sequence)> {
         let mut gone: Option<(Sequence, Sequence)> = None;
+        // Ranges that overlap would let a small report cost much work.
+        let mut looks = KEPT_PACKETS_MAX;
         for (from, to) in ranges(report) {
             let end = to.since(self.first).min(self.sent as i32 - 1);
             let begin = from.since(self.first);
@@ -150,6 +152,10 @@ impl Sender {
                 gone = Some(gone.map_or((from, last), |(first, _)| (first, last)));
             }
             for at in begin.max(0)..=end {
+                if looks == 0 {
+                    return gone;
+                }
+                looks -= 1;
                 let kept = &mut self.kept[at as usize];
                 let rests = kept.resent.is_some_and(|at| now.saturating_duration_since(at) < rtt);
                 if kept.is_wanted || rests {

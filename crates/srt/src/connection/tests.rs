@@ -170,6 +170,20 @@ fn a_peer_that_takes_nothing_costs_bounded_memory() {
 }
 
 #[test]
+fn a_report_of_overlapping_losses_is_answered_once() {
+    let mut pair = Pair::new(0, 5);
+    for number in 0..20u32 {
+        pair.ends[0].send(Bytes::copy_from_slice(&number.to_be_bytes()), pair.now);
+    }
+    while pair.ends[0].poll_transmit(pair.now).is_some() {}
+    let report: Vec<u8> = [0x8000_0005u32, 24].map(u32::to_be_bytes).concat().repeat(100);
+    let report = Control { kind: Kind::Nak, info: 0, time: 0, body: &report }.to_bytes(2);
+    let now = pair.now;
+    pair.ends[0].handle_input(&report, now);
+    assert_eq!(pair.ends[0].stats().asked_again, 20);
+}
+
+#[test]
 fn fuzz_damaged_datagrams_never_panic_and_stay_in_bounds() {
     let mut random = Random::seeded(51);
     for round in 0..300 {

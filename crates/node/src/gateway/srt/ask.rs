@@ -131,3 +131,22 @@ impl Refused {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_have_the_codes_that_the_documents_say() {
+        let check = |refused: Refused, code: u32| assert_eq!(refused.code().0, code, "{refused}");
+        check(srt::Error::NoResource.into(), 2400);
+        check(Refusal::KeyMissing.into(), 2401);
+        check(Refusal::TokenMissing.into(), 2401);
+        check(Refusal::PlayClosed.into(), 2403);
+        check(Refusal::UnknownApp("x".to_owned()).into(), 2404);
+        check(Refusal::Hub(hub::Error::Occupied).into(), 2409);
+        let path = BroadcastPath::parse("live/x").unwrap();
+        check(Refused::NotLive(path.clone()), 2404);
+        check(Refused::NothingToSend(path), 2415);
+    }
+}

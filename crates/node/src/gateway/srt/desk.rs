@@ -170,11 +170,12 @@ impl Desk {
             Some(0) => return,
             Some(socket) => {
                 let socket = *socket;
-                if let Some(member) = self.members.get_mut(&socket) {
-                    member.connection.accept(now);
-                    self.pump(socket, now);
-                }
-                return;
+                return self.guarded(socket, |desk| {
+                    if let Some(member) = desk.members.get_mut(&socket) {
+                        member.connection.accept(now);
+                    }
+                    desk.pump(socket, now);
+                });
             }
             None => {}
         }

@@ -118,3 +118,85 @@ impl Writer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use media::{Codec, Track};
+    use mux::ts::{Demuxer, Event};
+
+    const AVCC: &[u8] = &[1, 0x4d, 0x40, 0x1e, 0xff, 0xe1, 0, 4, 0x67, 0x4d, 1, 2, 1, 0, 4, 0x68, 0xeb, 1, 2];
+
+    fn writer(tracks: &[Track]) -> Writer {
+        let mut writer = Writer {
+            muxer: Muxer::new(&[]),
+            leads: None,
+            is_sound_alone: false,
+            out: BytesMut::new(),
+            payloads: Vec::new(),
+            arrived: Vec::new(),
+            tables_at: None,
+        };
+        writer.learn(&Catalog { tracks: tracks.to_vec() });
+        writer
+    }
+
+    fn frame(ms: i64, keyframe: bool, payload: &[u8]) -> Frame {
+        let dts = Timestamp::from_millis(ms);
+        Frame { dts, pts: dts, keyframe, payload: Bytes::copy_from_slice(payload) }
+    }
+
+    fn video() -> Track {
+        Track::new(TrackId::VIDEO, Codec::H264, Bytes::from_static(AVCC))
+    }
+
+    fn audio() -> Track {
+        Track::new(TrackId::AUDIO, Codec::Aac, Bytes::from_static(&[0x11, 0x90]))
+    }
+
+    /// Two seconds, a keyframe every second; returns the payloads.
+    fn written(tracks: &[Track]) -> Vec<Payload> {
+        let (mut writer, now) = (writer(tracks), Instant::now());
+        for at in 0..50 {
+            for track in tracks {
+                let keyframe = track.kind == Kind::Audio || at % 25 == 0;
+                let picture = [&[0, 0, 15, 160, if keyframe { 0x65 } else { 0x41 }][..], &[7; 3999]].concat();
+                let payload = if track.kind == Kind::Audio { &[1; 200] } else { &picture[..] };
+                writer.write(track.id, &frame(at * 40, keyframe, payload), now);
+            }
+        }
+        writer.cut(false);
+        writer.payloads
+    }
+
+    #[test]
+    fn payloads_fit_into_datagrams_and_viewers_begin_where_tables_and_a_keyframe_are() {
+        let payloads = written(&[video(), audio()]);
+        for payload in &payloads {
+            let length = payload.bytes.len();
+            assert!(length % PACKET_BYTES == 0 && (1..=PAYLOAD_BYTES).contains(&length), "{length}");
+        }
+        let starts: Vec<usize> = (0..payloads.len()).filter(|at| payloads[*at].starts).collect();
+        assert_eq!((starts.len(), starts[0]), (2, 0));
+        let mut demuxer = Demuxer::new(Timestamp::ZERO);
+        for payload in &payloads[starts[1]..] {
+            demuxer.push(&payload.bytes, Instant::now()).unwrap();
+        }
+        demuxer.finish(Instant::now()).unwrap();
+        let events: Vec<Event> = std::iter::from_fn(|| demuxer.poll()).collect();
+        let frames =
+            |id| events.iter().filter(|e| matches!(e, Event::Frame { track, .. } if *track == id)).count();
+        assert_eq!((frames(TrackId::VIDEO), frames(TrackId::AUDIO)), (25, 25), "from the second group on");
+        let first = events.iter().find_map(|event| match event {
+            Event::Frame { track: TrackId::VIDEO, frame } => Some(frame.keyframe),
+            _ => None,
+        });
+        assert_eq!(first, Some(true));
+    }
+
+    #[test]
+    fn sound_alone_can_be_joined_twice_a_second() {
+        let starts = written(&[audio()]).iter().filter(|payload| payload.starts).count();
+        assert_eq!(starts, 4);
+    }
+}
