@@ -41,7 +41,9 @@ pub(super) fn routes(guards: &Guards) -> OpenApiRouter<Shared> {
 
 /// Trades a credential for a cookie, for pages. It lasts 12 h, or as long as the credential is good.
 #[utoipa::path(post, path = "/v1/login", tag = "auth", request_body = Login,
-    responses((status = 200, description = "A cookie is set", body = Whoami)))]
+    responses((status = 200, description = "A cookie is set", body = Whoami),
+        (status = 401, description = "The credential is wrong, or its time is over"),
+        (status = 429, description = "Too many wrong credentials; `Retry-After` says when")))]
 async fn login(
     State(api): State<Shared>,
     Extension(peer): Extension<Peer>,

@@ -211,7 +211,8 @@ async fn list(
 
 /// One broadcast, with tracks, health and sessions.
 #[utoipa::path(get, path = "/v1/broadcasts/{path}", tag = "broadcasts",
-    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show")),
+    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show",
+        pattern = "^[^/]+(/[^/]+)+$")),
     responses((status = 200, description = "The broadcast", body = BroadcastFull)))]
 async fn one(State(api): State<Shared>, Named(path): Named) -> Result<Json<BroadcastFull>, Problem> {
     let broadcast = api.broadcast(&path)?;
@@ -231,7 +232,8 @@ async fn one(State(api): State<Shared>, Named(path): Named) -> Result<Json<Broad
 
 /// Ends a broadcast at once: its publisher is kicked, its viewers see the end, and nobody waits for anybody.
 #[utoipa::path(delete, path = "/v1/broadcasts/{path}", tag = "broadcasts",
-    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show")),
+    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show",
+        pattern = "^[^/]+(/[^/]+)+$")),
     responses((status = 204, description = "It is over")))]
 async fn end(State(api): State<Shared>, Named(path): Named) -> Result<StatusCode, Problem> {
     api.broadcast(&path)?;
@@ -243,7 +245,8 @@ async fn end(State(api): State<Shared>, Named(path): Named) -> Result<StatusCode
 
 /// Ends the publisher's session. It may come back, and the broadcast waits for it as long as `publish.grace` says.
 #[utoipa::path(post, path = "/v1/broadcasts/{path}/kick", tag = "broadcasts", request_body = Option<Kick>,
-    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show")),
+    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show",
+        pattern = "^[^/]+(/[^/]+)+$")),
     responses((status = 200, description = "How many sessions end within a second", body = Kicked)))]
 async fn kick(
     State(api): State<Shared>,
@@ -259,7 +262,8 @@ async fn kick(
 /// Lets the next publisher who is allowed to publish take the broadcast over within 60 s, whatever `publish.collision` says.
 /// Viewers stay.
 #[utoipa::path(post, path = "/v1/broadcasts/{path}/takeover", tag = "broadcasts",
-    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show")),
+    params(("path" = String, Path, description = "Its path in one element: slashes are written %2F", example = "live/show",
+        pattern = "^[^/]+(/[^/]+)+$")),
     responses((status = 204, description = "The seat is open")))]
 async fn takeover(State(api): State<Shared>, Named(path): Named) -> Result<StatusCode, Problem> {
     api.broadcast(&path)?.open_seat(Instant::now() + TAKEOVER_TIME);

@@ -95,7 +95,8 @@ async fn show(
 
 /// Reads the configuration again, and takes what may change at run time. When something is wrong in it, the old one stays.
 #[utoipa::path(post, path = "/v1/config/reload", tag = "config",
-    responses((status = 200, description = "What it did", body = ReloadedView)))]
+    responses((status = 200, description = "What it did", body = ReloadedView),
+        (status = 409, description = "Something is wrong in it; the old one stays")))]
 async fn reload(State(api): State<Shared>) -> Result<Json<ReloadedView>, Problem> {
     let reloader = api.reloader.clone();
     let reloaded = blocking(move || reloader.reload()).await?;
@@ -109,7 +110,7 @@ async fn reload(State(api): State<Shared>) -> Result<Json<ReloadedView>, Problem
 
 /// Tells what is wrong in a configuration (TOML), without taking it.
 #[utoipa::path(post, path = "/v1/config/check", tag = "config",
-    request_body(content = String, content_type = "application/toml"),
+    request_body(content = Option<String>, content_type = "application/toml"),
     responses((status = 200, description = "What is wrong", body = Verdict)))]
 async fn check(request: Request) -> Result<Json<Verdict>, Problem> {
     let text = body(request).await?;
@@ -126,8 +127,9 @@ async fn check(request: Request) -> Result<Json<Verdict>, Problem> {
 /// Tells what a reload would change if the server's file were this one (TOML), or, with an empty body, as its file is now.
 /// The server's environment and flags lie above it, as always. Nothing is taken.
 #[utoipa::path(post, path = "/v1/config/diff", tag = "config",
-    request_body(content = String, content_type = "application/toml"),
-    responses((status = 200, description = "What differs from what the server runs with", body = [ChangeView])))]
+    request_body(content = Option<String>, content_type = "application/toml"),
+    responses((status = 200, description = "What differs from what the server runs with", body = [ChangeView]),
+        (status = 409, description = "Something is wrong in the file as it is now")))]
 async fn diff(State(api): State<Shared>, request: Request) -> Result<Json<Vec<ChangeView>>, Problem> {
     let text = Some(body(request).await?).filter(|text| !text.trim().is_empty());
     let wrong = if text.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };

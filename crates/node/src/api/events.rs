@@ -125,7 +125,7 @@ pub(super) fn ring() -> Ring<Event> {
 
 /// What happened lately as JSON, or what happens as server-sent events if `Accept` asks for `text/event-stream`; they go on
 /// behind `Last-Event-ID`. A connection lasts ten minutes, or until the configuration is reloaded; then come back.
-#[utoipa::path(get, path = "/v1/events", tag = "node", params(Which, ("Last-Event-ID" = Option<u64>, Header)),
+#[utoipa::path(get, path = "/v1/events", tag = "node", params(Which, ("Last-Event-ID" = Option<String>, Header, description = "The last `id` that came; what is none is overlooked")),
     responses((status = 200, description = "Events, oldest first", content(
         ([EventView] = "application/json"), (String = "text/event-stream")))))]
 async fn events(

@@ -25,6 +25,10 @@ pub(super) struct MaybeBody<T>(pub(super) T);
 #[derive(Debug)]
 pub(super) struct Named(pub(super) BroadcastPath);
 
+/// What `{id}` names.
+#[derive(Debug)]
+pub(super) struct Id(pub(super) String);
+
 /// How long a body may take.
 const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -49,7 +53,15 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody
         if request.body().is_end_stream() {
             return Ok(MaybeBody(T::default()));
         }
-        Ok(MaybeBody(Body::from_request(request, state).await?.0))
+        // `null` is none, too.
+        Ok(MaybeBody(Body::<Option<T>>::from_request(request, state).await?.0.unwrap_or_default()))
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Id {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        Ok(Id(Path::from_request_parts(parts, state).await?.0))
     }
 }
 

@@ -6,11 +6,13 @@ use super::{Api, Shared};
 use crate::auth::jwt::Role;
 use axum::Extension;
 use axum::extract::{MatchedPath, Request, State};
+use axum::http::StatusCode;
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
+use utoipa::openapi::path::{Operation, Parameter, ParameterIn};
 use utoipa::openapi::security::SecurityRequirement;
-use utoipa::openapi::{ContentBuilder, OpenApi, Ref, ResponseBuilder};
+use utoipa::openapi::{Content, ContentBuilder, OpenApi, Ref, RefOr, ResponseBuilder};
 use utoipa_axum::router::OpenApiRouter;
 
 /// Puts routes behind guards.
@@ -88,7 +90,7 @@ fn action(request: &Request) -> String {
 
 /// Says in the description who may, and what comes when it may not be.
 fn describe(openapi: &mut OpenApi, role: Option<Role>) {
-    for item in openapi.paths.paths.values_mut() {
+    for (path, item) in &mut openapi.paths.paths {
         let all = [&mut item.get, &mut item.post, &mut item.patch, &mut item.delete];
         for operation in all.into_iter().flatten() {
             // Handlers of two resources may have one name, and ids are unique (OpenAPI 3.1 §4.8.10).
@@ -100,14 +102,59 @@ fn describe(openapi: &mut OpenApi, role: Option<Role>) {
                     .map(|scheme| SecurityRequirement::new(scheme, [role.as_str()]))
                     .into(),
             });
-            let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
-            let problem = ResponseBuilder::new()
-                .description("It can't be done; `detail` says why")
-                .content("application/problem+json", content)
-                .build();
-            operation.responses.responses.insert("default".to_owned(), problem.into());
+            for (status, description) in refusals(path, operation, role) {
+                let refusal = ResponseBuilder::new().description(description);
+                let known = &mut operation.responses.responses;
+                known.entry(status.as_str().to_owned()).or_insert_with(|| refusal.build().into());
+            }
+            for (status, response) in &mut operation.responses.responses {
+                if let (true, RefOr::T(response)) = (status.as_str() >= "400", response) {
+                    response.content.insert("application/problem+json".to_owned(), problem().into());
+                }
+            }
         }
     }
+}
+
+/// A body that says why.
+fn problem() -> Content {
+    ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build()
+}
+
+/// How an operation may be refused, by what it takes. What else may stand in its way, its handler says.
+fn refusals(path: &str, operation: &Operation, role: Option<Role>) -> Vec<(StatusCode, &'static str)> {
+    let mut all = vec![
+        (StatusCode::FORBIDDEN, "The role doesn't allow it, or it comes a way that isn't allowed"),
+        (StatusCode::SERVICE_UNAVAILABLE, "A key of `[[auth.jwt]]` can't be read"),
+    ];
+    if role.is_some() {
+        all.push((StatusCode::UNAUTHORIZED, "A credential is needed, or it is wrong"));
+        all.push((StatusCode::TOO_MANY_REQUESTS, "Too many wrong credentials; `Retry-After` says when"));
+    }
+    // Headers that make no sense are overlooked.
+    let may_be_wrong = |parameter: &RefOr<Parameter>| match parameter {
+        RefOr::T(parameter) => parameter.parameter_in != ParameterIn::Header,
+        RefOr::Ref(_) => true,
+    };
+    if operation.request_body.is_some() || operation.parameters.iter().flatten().any(may_be_wrong) {
+        let description = "A parameter or the body is malformed, or asks for something that can't be";
+        all.push((StatusCode::BAD_REQUEST, description));
+    }
+    if path.contains('{') {
+        all.push((StatusCode::NOT_FOUND, "There is none of this name"));
+    }
+    let Some(RefOr::T(body)) = &operation.request_body else { return all };
+    all.extend([
+        (StatusCode::REQUEST_TIMEOUT, "The body didn't come in time"),
+        (StatusCode::PAYLOAD_TOO_LARGE, "The body is too large"),
+    ]);
+    if body.content.contains_key("application/json") {
+        all.extend([
+            (StatusCode::UNSUPPORTED_MEDIA_TYPE, "The body is no `application/json`"),
+            (StatusCode::UNPROCESSABLE_ENTITY, "The body is JSON, but not as it should be"),
+        ]);
+    }
+    all
 }
 
 /// For what nobody serves.

@@ -1,6 +1,6 @@
 //! `/v1/keys`: stream keys, those of the configuration and those made at run time.
 
-use super::extract::Body;
+use super::extract::{Body, Id};
 use super::guards::Guards;
 use super::problem::Problem;
 use super::{Api, Shared, blocking};
@@ -9,7 +9,7 @@ use crate::auth::pattern::Pattern;
 use crate::config::Moment;
 use crate::gateway::random_bytes;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::SystemTime;
@@ -45,6 +45,7 @@ struct MadeKey {
 /// What a new key shall be.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "path": "live/alice", "note": "camera 2" }))]
 struct Wanted {
     /// The paths that it is for: `live/alice`, `live/*` (one element) or `live/**` (all behind it); a vhost stands first.
     path: String,
@@ -58,6 +59,7 @@ struct Wanted {
 /// What shall change.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "enabled": false }))]
 struct Change {
     enabled: bool,
 }
@@ -69,7 +71,8 @@ pub(super) fn routes(guards: &Guards) -> OpenApiRouter<Shared> {
 
 /// All stream keys, never their secrets.
 #[utoipa::path(get, path = "/v1/keys", tag = "keys",
-    responses((status = 200, description = "Keys", body = [KeyView])))]
+    responses((status = 200, description = "Keys", body = [KeyView]),
+        (status = 503, description = "The store of keys can't be used; the log says why")))]
 async fn list(State(api): State<Shared>) -> Result<Json<Vec<KeyView>>, Problem> {
     let config = api.reloader.running();
     let configured = config.publish.key.iter().filter_map(Key::from_config);
@@ -81,7 +84,8 @@ async fn list(State(api): State<Shared>) -> Result<Json<Vec<KeyView>>, Problem> 
 
 /// Makes a key. Its secret is in this answer, and nowhere else ever.
 #[utoipa::path(post, path = "/v1/keys", tag = "keys", request_body = Wanted,
-    responses((status = 201, description = "The key", body = MadeKey)))]
+    responses((status = 201, description = "The key", body = MadeKey),
+        (status = 409, description = "Stored, but not in use, or the store is full"), (status = 503, description = "The store of keys can't be used; the log says why")))]
 async fn add(
     State(api): State<Shared>,
     Body(wanted): Body<Wanted>,
@@ -100,11 +104,12 @@ async fn add(
 
 /// Enables or disables a key. Sessions that a disabled key allowed end.
 #[utoipa::path(patch, path = "/v1/keys/{id}", tag = "keys", request_body = Change,
-    params(("id" = String, Path, description = "Its id")),
-    responses((status = 200, description = "The key", body = KeyView)))]
+    params(("id" = String, Path, description = "Its id", example = "k_64056696d7580c89")),
+    responses((status = 200, description = "The key", body = KeyView),
+        (status = 409, description = "Stored, but not in use, or the store is full"), (status = 503, description = "The store of keys can't be used; the log says why")))]
 async fn change(
     State(api): State<Shared>,
-    Path(id): Path<String>,
+    Id(id): Id,
     Body(change): Body<Change>,
 ) -> Result<Json<KeyView>, Problem> {
     let key = changed(&api, move |store| store.set_enabled(&id, change.enabled)).await?;
@@ -113,9 +118,10 @@ async fn change(
 
 /// Removes a key for ever. Sessions that it allowed end.
 #[utoipa::path(delete, path = "/v1/keys/{id}", tag = "keys",
-    params(("id" = String, Path, description = "Its id")),
-    responses((status = 204, description = "It is gone")))]
-async fn remove(State(api): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+    params(("id" = String, Path, description = "Its id", example = "k_64056696d7580c89")),
+    responses((status = 204, description = "It is gone"),
+        (status = 409, description = "Stored, but not in use, or the store is full"), (status = 503, description = "The store of keys can't be used; the log says why")))]
+async fn remove(State(api): State<Shared>, Id(id): Id) -> Result<StatusCode, Problem> {
     changed(&api, move |store| store.remove(&id)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

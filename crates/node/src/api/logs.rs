@@ -60,9 +60,10 @@ pub(super) fn routes(guards: &Guards) -> OpenApiRouter<Shared> {
 }
 
 /// The newest lines as JSON, or lines as they come as server-sent events if `Accept` asks for `text/event-stream`.
-#[utoipa::path(get, path = "/v1/logs", tag = "node", params(Which, ("Last-Event-ID" = Option<u64>, Header)),
+#[utoipa::path(get, path = "/v1/logs", tag = "node", params(Which, ("Last-Event-ID" = Option<String>, Header, description = "The last `id` that came; what is none is overlooked")),
     responses((status = 200, description = "Lines, oldest first", content(
-        ([LineView] = "application/json"), (String = "text/event-stream")))))]
+        ([LineView] = "application/json"), (String = "text/event-stream"))),
+        (status = 404, description = "This server keeps no lines")))]
 async fn logs(
     State(api): State<Shared>,
     Parameters(which): Parameters<Which>,

@@ -1,12 +1,13 @@
 //! `/v1/restreams` and `/v1/pulls`: connections that we open to other servers.
 
 use super::Shared;
+use super::extract::Id;
 use super::guards::Guards;
 use super::problem::Problem;
 use super::time::rfc3339;
 use crate::outward::Report;
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -56,17 +57,17 @@ async fn pulls(State(api): State<Shared>) -> Json<Vec<OutwardView>> {
 
 /// Tries one that waits again now.
 #[utoipa::path(post, path = "/v1/restreams/{id}/retry", tag = "outward",
-    params(("id" = u64, Path, description = "Its id")),
+    params(("id" = u64, Path, description = "Its id", example = 7)),
     responses((status = 204, description = "It tries")))]
-async fn retry_restream(State(api): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn retry_restream(State(api): State<Shared>, Id(id): Id) -> Result<StatusCode, Problem> {
     tried(api.reloader.restreams().retry(number(&id)?))
 }
 
 /// Tries one that waits again now.
 #[utoipa::path(post, path = "/v1/pulls/{id}/retry", tag = "outward",
-    params(("id" = u64, Path, description = "Its id")),
+    params(("id" = u64, Path, description = "Its id", example = 7)),
     responses((status = 204, description = "It tries")))]
-async fn retry_pull(State(api): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn retry_pull(State(api): State<Shared>, Id(id): Id) -> Result<StatusCode, Problem> {
     tried(api.reloader.pulls().retry(number(&id)?))
 }
 

@@ -1,7 +1,7 @@
 //! `/v1/sessions`: who is connected, and who was.
 
 use super::broadcasts::codec;
-use super::extract::Parameters;
+use super::extract::{Id, Parameters};
 use super::guards::Guards;
 use super::health::{millis, seconds};
 use super::problem::Problem;
@@ -9,7 +9,7 @@ use super::time::rfc3339;
 use super::{Api, Shared};
 use crate::sessions::{self, Ended, Ending, Link, Protocol, Role, Session, SessionId, Sessions};
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use serde::{Deserialize, Serialize};
 use std::time::Instant;
@@ -118,6 +118,7 @@ struct Which {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// Only those that began after the session of this id; the last id of one answer continues it in the next.
+    #[param(pattern = "^[0-9a-fA-F]{1,16}$")]
     after: Option<String>,
 }
 
@@ -170,17 +171,19 @@ async fn ended(
 }
 
 /// One session.
-#[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "Its id")),
+#[utoipa::path(get, path = "/v1/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "Its id", example = "66b1f7a3", pattern = "^[0-9a-fA-F]{1,16}$")),
     responses((status = 200, description = "The session", body = SessionView)))]
-async fn one(State(api): State<Shared>, Path(id): Path<String>) -> Result<Json<SessionView>, Problem> {
+async fn one(State(api): State<Shared>, Id(id): Id) -> Result<Json<SessionView>, Problem> {
     let session = find(&api, &id)?;
     Ok(Json(SessionView::of(&session, &api, Instant::now())))
 }
 
 /// Ends a session. A publisher may come back, and its broadcast waits for it as long as `publish.grace` says.
-#[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions", params(("id" = String, Path, description = "Its id")),
+#[utoipa::path(delete, path = "/v1/sessions/{id}", tag = "sessions",
+    params(("id" = String, Path, description = "Its id", example = "66b1f7a3", pattern = "^[0-9a-fA-F]{1,16}$")),
     responses((status = 204, description = "It ends within a second")))]
-async fn kick(State(api): State<Shared>, Path(id): Path<String>) -> Result<StatusCode, Problem> {
+async fn kick(State(api): State<Shared>, Id(id): Id) -> Result<StatusCode, Problem> {
     Sessions::end(&*find(&api, &id)?, Ending::Kicked);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -20,6 +20,7 @@ use utoipa_axum::routes;
 /// What a new token shall allow.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "act": "play", "path": "live/*", "ttl_s": 3600 }))]
 struct WantedToken {
     act: Act,
     /// The paths that it is for: `live/alice`, `live/*` or `live/**`. Not for `admin`.
@@ -27,7 +28,7 @@ struct WantedToken {
     /// For `admin`: what it may do.
     role: Option<RoleName>,
     /// How long it holds, in seconds.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 3_153_600_000_i64)]
     ttl_s: u64,
     /// Whom it is for, in lists and logs.
     subject: Option<String>,
@@ -40,12 +41,13 @@ struct WantedToken {
 /// What a signed URL shall allow.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({ "act": "publish", "path": "live/alice", "ttl_s": 3600 }))]
 struct WantedUrl {
     act: UrlAct,
     /// The paths that it is for: `live/alice`, `live/*` or `live/**`.
     path: String,
     /// How long it holds, in seconds.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 3_153_600_000_i64)]
     ttl_s: u64,
     /// The only address or network that it is good for.
     ip: Option<String>,
@@ -94,13 +96,17 @@ struct MadeUrl {
     expires: String,
 }
 
+/// How long a credential may hold. The description has the number, too.
+const TTL_S_MAX: u64 = 3_153_600_000;
+
 pub(super) fn routes(guards: &Guards) -> OpenApiRouter<Shared> {
     guards.admin(OpenApiRouter::new().routes(routes!(token)).routes(routes!(url)))
 }
 
 /// Signs a token (JWT) by the secret of an `[[auth.jwt]]`.
 #[utoipa::path(post, path = "/v1/tokens", tag = "keys", request_body = WantedToken,
-    responses((status = 201, description = "The token", body = MadeToken)))]
+    responses((status = 201, description = "The token", body = MadeToken),
+        (status = 409, description = "No `[[auth.jwt]]` can sign it")))]
 async fn token(
     State(api): State<Shared>,
     Body(wanted): Body<WantedToken>,
@@ -127,7 +133,8 @@ async fn token(
 
 /// Signs a URL's query by the secret of an `[[auth.url]]`.
 #[utoipa::path(post, path = "/v1/urls", tag = "keys", request_body = WantedUrl,
-    responses((status = 201, description = "The query", body = MadeUrl)))]
+    responses((status = 201, description = "The query", body = MadeUrl),
+        (status = 409, description = "No `[[auth.url]]` can sign it")))]
 async fn url(
     State(api): State<Shared>,
     Body(wanted): Body<WantedUrl>,
@@ -150,19 +157,16 @@ fn network(text: Option<&str>) -> Result<Option<Network>, Problem> {
     network.map_err(|error: &str| Problem::bad_request(format!("ip: {error}")))
 }
 
-/// Until the year 9999, beyond which nobody can write it.
+/// The moment in so many seconds.
 fn end(ttl_s: u64) -> Result<SystemTime, Problem> {
-    let end = SystemTime::now().checked_add(Duration::from_secs(ttl_s)).filter(|end| {
-        end.duration_since(SystemTime::UNIX_EPOCH).is_ok_and(|since| since.as_secs() < SECONDS_MAX)
-    });
-    match end {
-        Some(end) if ttl_s > 0 => Ok(end),
-        _ => Err(Problem::bad_request("ttl_s must be 1 or more, and end before the year 9999")),
+    let end = SystemTime::now().checked_add(Duration::from_secs(ttl_s));
+    match end.filter(|_| (1..=TTL_S_MAX).contains(&ttl_s)) {
+        Some(end) => Ok(end),
+        None => Err(Problem::bad_request(format!(
+            "ttl_s is {ttl_s}; it must be 1 to {TTL_S_MAX}, a hundred years"
+        ))),
     }
 }
-
-/// The end of the year 9998.
-const SECONDS_MAX: u64 = 253_370_764_800;
 
 impl From<RoleName> for Role {
     fn from(role: RoleName) -> Role {
