@@ -93,13 +93,29 @@ impl Obs {
         Ok(obs)
     }
 
-    /// Presses "Start Streaming", and waits until OBS says that it does.
+    /// Presses "Start Streaming", and waits until OBS says that it does. Like a user it presses again when nothing
+    /// happens: OBS 29 takes the request but ignores it while it still tidies up after the stream before.
     ///
     /// # Errors
-    /// When it doesn't in time.
+    /// When it doesn't in time, or OBS gives up.
     pub fn publish(&mut self) -> Result<()> {
-        self.request("StartStream", &json!({}))?;
+        const PRESS_AGAIN: Duration = Duration::from_secs(5);
+        let began = Instant::now();
+        while !self.press_start(PRESS_AGAIN)? {
+            ensure!(began.elapsed() < LIMIT, "OBS doesn't start:\n{}", self.log());
+        }
         self.wait("STARTED")
+    }
+
+    /// False when its output hasn't changed after this time.
+    fn press_start(&mut self, patience: Duration) -> Result<bool> {
+        if self.status()?["outputActive"] != true {
+            self.request("StartStream", &json!({}))?;
+        }
+        self.socket.get_ref().set_read_timeout(Some(patience))?;
+        let changed = !self.states.is_empty() || self.note_event().is_ok();
+        self.socket.get_ref().set_read_timeout(Some(LIMIT))?;
+        Ok(changed)
     }
 
     /// Presses "Stop Streaming", and waits until it is over.
