@@ -285,6 +285,7 @@ fn open_webrtc(
         listen: config.webrtc.listen,
         addresses: config.webrtc.addresses.clone(),
         workers: if config.webrtc.workers == 0 { cores() } else { config.webrtc.workers },
+        stay: config.webrtc.rendition_stay.0,
         // The one that is taken over from lets go of the port only then.
         shared: coming == Coming::TakeOver,
     };

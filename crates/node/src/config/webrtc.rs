@@ -1,8 +1,9 @@
 //! WHIP and WHEP.
 
-use super::values::any;
+use super::values::{Span, any};
 use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 /// WebRTC: publishing by WHIP, playing by WHEP. See [webrtc.md](webrtc.md).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,10 +18,32 @@ pub struct Webrtc {
     pub addresses: Vec<IpAddr>,
     /// Threads. `0`: one for each core.
     pub workers: usize,
+    /// When a publisher sends several qualities (simulcast): the shortest time that a viewer stays at one before it gets a
+    /// better one. A worse one, when the network carries no more, comes at once.
+    pub rendition_stay: Span,
+    /// TURN servers that clients are told of: for networks that let nothing through to `listen`.
+    pub turn: Vec<Turn>,
+}
+
+/// A TURN server that clients are told of (RFC 9725 §4.4). Its password is told to everybody who may publish or play.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Turn {
+    /// Its URL (RFC 7065): `turn:turn.example.net?transport=udp` or `turns:…`; `stun:…` too.
+    pub url: String,
+    pub username: String,
+    pub password: String,
 }
 
 impl Default for Webrtc {
     fn default() -> Self {
-        Webrtc { enabled: true, listen: any(8000), addresses: Vec::new(), workers: 0 }
+        Webrtc {
+            enabled: true,
+            listen: any(8000),
+            addresses: Vec::new(),
+            workers: 0,
+            rendition_stay: Span(Duration::from_secs(30)),
+            turn: Vec::new(),
+        }
     }
 }

@@ -5,11 +5,12 @@ use media::{Codec, Kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
-use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt};
+use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rids};
 use str0m::net::{Protocol, Receive};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
@@ -26,8 +27,8 @@ pub(super) struct Engine {
 pub(super) enum Offered {
     /// It sends. Where it can send H.264, it does: that is what every player of every protocol knows.
     Publish,
-    /// It is sent what is there of these.
-    Play { video: Option<Codec>, audio: Option<Codec> },
+    /// It is sent what is there of these; `measured`: how much its network carries is to be found out.
+    Play { video: Option<Codec>, audio: Option<Codec>, measured: bool },
 }
 
 /// The short and the long secret of a connection. RFC 8445 §5.3.
@@ -88,13 +89,20 @@ pub(super) enum Event {
     Packet(Incoming),
     /// The receiver lost pictures.
     KeyframeWanted,
-    /// The sender's clock: at `wallclock` its media time was `ticks`.
-    Clock {
-        kind: Kind,
-        ticks: u64,
-        hz: u32,
-        wallclock: SystemTime,
-    },
+    /// The sender's clock.
+    Clock(Clock),
+    /// The network to the peer carries so many bits per second.
+    Carries(u64),
+}
+
+/// What a sender report tells: at `wallclock` the media time was `ticks`. RFC 3550 §6.4.1.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Clock {
+    pub(super) kind: Kind,
+    pub(super) rid: Option<Rid>,
+    pub(super) ticks: u64,
+    pub(super) hz: u32,
+    pub(super) wallclock: SystemTime,
 }
 
 /// An RTP packet.
@@ -122,6 +130,10 @@ const MEDIA_MAX: usize = 4;
 /// How long packets are kept for those who lost one, and how many. Pictures later than that are of no use.
 const RESEND_AGE: Duration = Duration::from_millis(500);
 const RESEND_PACKETS_MAX: usize = 512;
+/// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
+const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
+/// A quality needs room above its rate, and the next better one has to be found reachable.
+const WISH_PERCENT: u64 = 150;
 
 impl Engine {
     pub(super) fn new() -> Result<Engine, OfferError> {
@@ -164,7 +176,7 @@ impl Engine {
         if !useful {
             return Err(match offered {
                 Offered::Publish => OfferError::Nothing,
-                Offered::Play { video, audio } => OfferError::Codecs(names(video, audio)),
+                Offered::Play { video, audio, .. } => OfferError::Codecs(names(video, audio)),
             });
         }
         Ok((peer, answer))
@@ -173,7 +185,7 @@ impl Engine {
     fn build(&self, offered: Offered, has_h264: bool, credentials: &Credentials, now: Instant) -> Rtc {
         let has = |codec: Codec| match offered {
             Offered::Publish => codec.kind() == Kind::Audio || !has_h264 || codec == Codec::H264,
-            Offered::Play { video, audio } => video == Some(codec) || audio == Some(codec),
+            Offered::Play { video, audio, .. } => video == Some(codec) || audio == Some(codec),
         };
         let builder = Rtc::builder()
             .set_crypto_provider(Arc::clone(&self.crypto))
@@ -190,7 +202,8 @@ impl Engine {
             .enable_vp8(has(Codec::Vp8))
             .enable_vp9(has(Codec::Vp9))
             .enable_av1(has(Codec::Av1));
-        builder.build(now)
+        let measured = matches!(offered, Offered::Play { measured: true, .. });
+        builder.enable_bwe(measured.then_some(FIRST_ESTIMATE)).build(now)
     }
 }
 
@@ -204,7 +217,8 @@ impl Peer {
                 && matches!(direction, Direction::SendOnly | Direction::SendRecv);
             if sends && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
                 stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(0.3));
-                stream.set_unpaced(true);
+                // Where the network is measured, bursts would be taken for a queue in it.
+                stream.set_unpaced(!matches!(offered, Offered::Play { measured: true, .. }));
             }
             self.lines.push(Line { mid, kind, sends: sends.then(|| (pt, SeqNo::default())) });
         }
@@ -268,20 +282,31 @@ impl Peer {
         sequence.inc();
     }
 
-    /// Asks the sender of pictures for one to start with.
-    pub(super) fn ask_for_keyframe(&mut self) {
+    /// Asks the sender of pictures for one to start with, in these qualities.
+    pub(super) fn ask_for_keyframes(&mut self, rids: &[Option<Rid>]) {
         let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
         for mid in mids {
-            let rids: Vec<Option<Rid>> = match self.rtc.media(mid).map(str0m::media::Media::rids_rx) {
-                Some(str0m::media::Rids::Specific(rids)) => rids.iter().copied().map(Some).collect(),
-                _ => vec![None],
-            };
             for rid in rids {
-                if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, rid) {
+                if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, *rid) {
                     stream.request_keyframe(KeyframeRequestKind::Pli);
                 }
             }
         }
+    }
+
+    /// Whether the peer sends its pictures in several qualities.
+    pub(super) fn has_qualities(&self) -> bool {
+        let several = |line: &&Line| {
+            self.rtc
+                .media(line.mid)
+                .is_some_and(|m| matches!(m.rids_rx(), Rids::Specific(rids) if rids.len() > 1))
+        };
+        self.lines.iter().find(several).is_some()
+    }
+
+    /// The rate that would be sent if the network carried it, bits per second: measuring goes that far.
+    pub(super) fn wish(&mut self, bits_per_second: u64) {
+        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second * WISH_PERCENT / 100));
     }
 
     /// Says goodbye; the datagrams for it come by [`Peer::step`].
@@ -324,12 +349,16 @@ impl Peer {
             str0m::Event::SenderFeedback(feedback) => {
                 let line = self.lines.iter().find(|line| line.mid == feedback.mid)?;
                 let info = feedback.sender_info;
-                Some(Event::Clock {
+                Some(Event::Clock(Clock {
                     kind: line.kind,
+                    rid: feedback.rid,
                     ticks: info.rtp_time.numer(),
                     hz: info.rtp_time.denom(),
                     wallclock: info.ntp_time,
-                })
+                }))
+            }
+            str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
+                Some(Event::Carries(estimate.as_u64()))
             }
             _ => None,
         }

@@ -10,20 +10,26 @@
 //! - [`plane`] the threads
 //! - [`registry`] which connection is where
 //! - [`worker`] the loop of one thread
+//! - [`member`] one connection of it
 //! - [`socket`] many datagrams a call
 //! - [`stun`] whose datagram it is, before anything is allocated
 //! - [`wheel`] timers
 //! - [`engine`] one connection, sans-IO; the only file that knows the library
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
+//! - [`renditions`] the qualities of one publisher
+//! - [`quality`] which of them a viewer gets
 //! - [`inbox`] what other threads hand to a worker
 
 mod engine;
 mod inbox;
+mod member;
 mod plane;
 mod play;
 mod publish;
+mod quality;
 mod registry;
+mod renditions;
 mod signal;
 mod socket;
 mod stun;

@@ -2,16 +2,18 @@
 
 use super::engine::{Credentials, Engine, OfferError, Offered, Peer};
 use super::inbox::Inbox;
+use super::member::Arriving;
 use super::registry::{Key, Registry};
+use super::renditions::Renditions;
 use super::socket::{self, Wire};
-use super::worker::{Arriving, Place, WAKE, Worker};
+use super::worker::{Place, WAKE, Worker};
 use crate::gateway::random_bytes;
 use crate::metrics::Metrics;
 use anyhow::{Context, Result};
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// WebRTC's threads. Clones share.
 #[derive(Clone)]
@@ -20,6 +22,7 @@ pub(crate) struct Plane {
     registry: Registry,
     inboxes: Arc<[Arc<Inbox>]>,
     addresses: Arc<[SocketAddr]>,
+    renditions: Renditions,
 }
 
 /// The threads of a plane; joined at shutdown.
@@ -33,6 +36,8 @@ pub(crate) struct Settings {
     /// Addresses that clients reach it by; none: those of this machine.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) workers: usize,
+    /// The shortest time that a viewer stays at one quality before a better one.
+    pub(crate) stay: Duration,
     /// Whether another process may still have the port.
     pub(crate) shared: bool,
 }
@@ -60,7 +65,7 @@ impl Plane {
             polls.push(poll);
         }
         let inboxes: Arc<[Arc<Inbox>]> = inboxes.into();
-        let mut threads = Vec::new();
+        let (mut threads, renditions) = (Vec::new(), Renditions::default());
         for (number, (socket, poll)) in sockets.into_iter().zip(polls).enumerate() {
             let worker = Worker::new(Place {
                 number,
@@ -69,13 +74,15 @@ impl Plane {
                 registry: registry.clone(),
                 wire: Wire::new(socket)?,
                 addresses: Arc::clone(&addresses),
+                renditions: renditions.clone(),
+                stay: settings.stay,
                 metrics: Arc::clone(metrics),
             })?;
             let thread = std::thread::Builder::new().name(format!("webrtc-{number}"));
             threads.push(thread.spawn(move || worker.run())?);
         }
         let engine = Arc::new(Engine::new()?);
-        Ok((Plane { engine, registry, inboxes, addresses }, Threads(threads)))
+        Ok((Plane { engine, registry, inboxes, addresses, renditions }, Threads(threads)))
     }
 
     /// Takes an offer: a name for the connection, the connection, and the answer.
@@ -88,6 +95,11 @@ impl Plane {
         let (peer, answer) =
             self.engine.answer(offer, offered, &self.addresses, &credentials, Instant::now())?;
         Ok((key, peer, answer))
+    }
+
+    /// The qualities of publishers.
+    pub(super) fn renditions(&self) -> &Renditions {
+        &self.renditions
     }
 
     /// Lets a connection wait for its first datagram.

@@ -13,6 +13,8 @@ use std::time::Instant;
 #[derive(Debug)]
 pub(super) struct Feed {
     pub(super) broadcast: Arc<Broadcast>,
+    /// The broadcast that its bytes are counted for: its own, or the one that it is a quality of.
+    pub(super) counted: Arc<Broadcast>,
     /// Slots of its viewers.
     pub(super) members: Vec<usize>,
     pub(super) ended: bool,
@@ -48,11 +50,18 @@ pub(super) struct Packets {
     bytes: u64,
 }
 
-/// Where a viewer is in its feed.
+/// What a viewer takes from a feed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Takes {
+    pub(super) pictures: bool,
+    pub(super) sound: bool,
+}
+
+/// Where a viewer is in its feeds.
 #[derive(Debug, Default)]
 pub(super) struct Seat {
     /// Whether pictures flow: it got a keyframe.
-    started: bool,
+    pub(super) started: bool,
     /// RTP time of the last picture that it got.
     last_ticks: Option<u32>,
     pub(super) sent_bytes: u64,
@@ -67,9 +76,15 @@ const PAYLOAD_BYTES: usize = 1150;
 const GROUP_FRAMES_MAX: usize = 600;
 
 impl Feed {
-    pub(super) fn new(number: usize, inbox: &Arc<Inbox>, broadcast: &Arc<Broadcast>) -> Feed {
+    pub(super) fn new(
+        number: usize,
+        inbox: &Arc<Inbox>,
+        broadcast: &Arc<Broadcast>,
+        counted: &Arc<Broadcast>,
+    ) -> Feed {
         Feed {
             broadcast: Arc::clone(broadcast),
+            counted: Arc::clone(counted),
             members: Vec::new(),
             ended: false,
             broken: None,
@@ -162,9 +177,15 @@ impl Feed {
         self.fresh.iter().map(|packets| packets.arrived)
     }
 
+    /// Whether a viewer can begin here now.
+    pub(super) fn has_fresh_keyframe(&self) -> bool {
+        self.fresh.iter().any(|packets| packets.kind == Kind::Video && packets.keyframe)
+    }
+
     /// Sends what is fresh to one viewer.
     pub(super) fn give(
         &self,
+        takes: Takes,
         seat: &mut Seat,
         peer: &mut Peer,
         now: Instant,
@@ -173,17 +194,14 @@ impl Feed {
         let pictures =
             peer.sends(Kind::Video) && self.lines.iter().any(|line| line.track.kind == Kind::Video);
         for packets in &self.fresh {
-            match packets.kind {
-                Kind::Video if seat.started => seat.send(packets, packets.ticks, peer, now, drained),
-                Kind::Video if packets.keyframe => {
-                    seat.started = true;
-                    seat.send(packets, packets.ticks, peer, now, drained);
-                }
-                Kind::Video => {}
-                Kind::Audio if seat.started || !pictures => {
-                    seat.send(packets, packets.ticks, peer, now, drained);
-                }
-                Kind::Audio => {}
+            let wanted = match packets.kind {
+                Kind::Video => takes.pictures && (seat.started || packets.keyframe),
+                // Sound begins with the pictures, and goes on while those come from elsewhere.
+                Kind::Audio => takes.sound && (seat.started || seat.served || !pictures),
+            };
+            if wanted {
+                seat.started |= packets.kind == Kind::Video;
+                seat.send(packets, packets.ticks, peer, now, drained);
             }
         }
     }
@@ -220,6 +238,11 @@ impl Seat {
         now: Instant,
         drained: &mut impl FnMut(&mut Peer),
     ) {
+        let ticks = match self.last_ticks.filter(|_| packets.kind == Kind::Video) {
+            // Another quality's clock may be a little behind; two pictures of one time would be taken for one.
+            Some(last) if ticks.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
+            _ => ticks,
+        };
         for packet in packets.payloads.iter() {
             peer.send(packets.kind, packet, ticks, now);
             drained(peer);

@@ -1,86 +1,74 @@
 //! Packets to frames: one publisher's tracks on the broadcast's timeline.
 
-use super::engine::{Incoming, Rid};
+mod line;
+
+use super::engine::{Clock, Incoming, Rid};
+use super::renditions::Published;
 use crate::metrics::{CloseReason, Metrics};
 use bytes::Bytes;
 use hub::Producer;
+use line::Line;
 use media::codec::{vp8, vp9};
-use media::{Codec, Frame, Kind, Timestamp, Track, TrackId};
-use mux::rtp::{Depacketizer, Event, Received, Unit, clock_hz};
-use std::collections::VecDeque;
+use media::{Codec, Frame, Kind, Timestamp};
+use mux::rtp::{Event, Unit};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 /// One publisher that was accepted.
 #[derive(Debug)]
 pub(super) struct Intake {
     producer: Producer,
+    /// Where the qualities go, if there are several.
+    published: Option<Published>,
     metrics: Arc<Metrics>,
     lines: Vec<Line>,
+    /// Which quality the broadcast itself has, and which one it takes at its next keyframe.
+    base: Option<Rid>,
+    next_base: Option<Rid>,
+    /// Time of the last picture of the broadcast itself.
+    last_picture: Option<Timestamp>,
     expected: usize,
     began: Instant,
     /// Where the timeline stood when it began.
     start: Timestamp,
     ready: bool,
     pub(super) bytes: u64,
-    keyframe_wanted: bool,
-    keyframe_asked: Option<Instant>,
-    keyframe_came: Option<Instant>,
 }
 
-/// One track that comes in.
-#[derive(Debug)]
-struct Line {
-    kind: Kind,
-    codec: Codec,
-    /// Which of several qualities is taken.
-    rid: Option<Rid>,
-    heard: Instant,
-    hz: u32,
-    depacketizer: Depacketizer,
-    /// Highest number that had come by then.
-    seen: VecDeque<(Instant, u64)>,
-    config: Option<Bytes>,
-    /// As keyframes tell it.
-    size: Option<(u32, u32)>,
-    /// Microseconds to add to media time.
-    shift: Option<i64>,
-    /// Sender's wall clock minus its media time, in microseconds.
-    clock: Option<i64>,
-    last: Option<Timestamp>,
-}
-
-/// A packet that is missing for so long won't come: resending takes a round trip or two.
-const GIVE_UP: Duration = Duration::from_millis(250);
 /// Without a second track for so long, the first goes live alone.
 const SECOND_TRACK_WAIT: Duration = Duration::from_millis(1000);
-/// A browser sends a keyframe only when asked: players by segments, and viewers who join, need them.
-const KEYFRAME_EVERY: Duration = Duration::from_secs(2);
-/// Asking more often than this only costs the picture its quality.
-const KEYFRAME_ASK_MIN: Duration = Duration::from_millis(500);
 /// Sound and pictures are moved against each other when they are further apart than this.
 const OFFSET_MAX_MICROS: i64 = 5_000;
-/// A quality that isn't heard for so long is replaced by another one.
+/// A quality that isn't heard for so long is gone.
 const RID_SILENCE: Duration = Duration::from_millis(1500);
-/// Points of [`Line::seen`].
-const SEEN_MAX: usize = 64;
+/// The broadcast itself takes a better quality when that came for so long: players by segments see a new configuration.
+const RID_STEADY: Duration = Duration::from_secs(2);
+/// A quality is better when it has so much more bits, in percent.
+const BETTER_PERCENT: u64 = 130;
 
 impl Intake {
     /// `expected` tracks were offered.
-    pub(super) fn new(producer: Producer, metrics: &Arc<Metrics>, expected: usize, now: Instant) -> Intake {
+    pub(super) fn new(
+        producer: Producer,
+        published: Option<Published>,
+        metrics: &Arc<Metrics>,
+        expected: usize,
+        now: Instant,
+    ) -> Intake {
         let start = producer.resumes_at().unwrap_or(Timestamp::ZERO);
         Intake {
             producer,
+            published,
             metrics: Arc::clone(metrics),
             lines: Vec::new(),
+            base: None,
+            next_base: None,
+            last_picture: None,
             expected,
             began: now,
             start,
             ready: false,
             bytes: 0,
-            keyframe_wanted: false,
-            keyframe_asked: None,
-            keyframe_came: None,
         }
     }
 
@@ -97,84 +85,74 @@ impl Intake {
         self.bytes += packet.payload.len() as u64;
         self.metrics.here().ingest(packet.payload.len() as u64);
         let Some(at) = self.line(&packet, now) else { return Ok(()) };
-        let line = &mut self.lines[at];
-        line.heard = now;
-        line.note(packet.sequence, now);
-        line.depacketizer.push(Received {
-            sequence: packet.sequence,
-            timestamp: packet.ticks as u32,
-            marker: packet.marker,
-            payload: packet.payload,
-        });
+        self.lines[at].push(packet, now);
         self.drain(at, now)
     }
 
-    /// Gives up on what is missing too long; whether the sender should be asked for a keyframe.
+    /// Gives up on what is missing too long; the qualities (`None`: there is one only) that a keyframe is to be asked for.
     ///
     /// # Errors
     /// When somebody else publishes there now.
-    pub(super) fn tick(&mut self, now: Instant) -> Result<bool, CloseReason> {
+    pub(super) fn tick(&mut self, now: Instant) -> Result<Vec<Option<Rid>>, CloseReason> {
         for at in 0..self.lines.len() {
             if let Some(sequence) = self.lines[at].overdue(now) {
                 self.lines[at].depacketizer.give_up_before(sequence);
                 self.drain(at, now)?;
             }
         }
+        self.drop_silent(now);
+        self.choose_base(now);
         self.open(now);
-        let stale =
-            self.keyframe_came.is_none_or(|came| now.saturating_duration_since(came) >= KEYFRAME_EVERY);
-        let pictures = self.lines.iter().any(|line| line.kind == Kind::Video);
-        let rested =
-            self.keyframe_asked.is_none_or(|at| now.saturating_duration_since(at) >= KEYFRAME_ASK_MIN);
-        if pictures && rested && (stale || self.keyframe_wanted) {
-            self.keyframe_asked = Some(now);
-            self.keyframe_wanted = false;
-            return Ok(true);
-        }
-        Ok(false)
+        Ok(self.lines.iter_mut().filter_map(|line| line.asks(now).then_some(line.rid)).collect())
     }
 
     /// The sender told what its clocks are.
-    pub(super) fn clock(&mut self, kind: Kind, ticks: u64, hz: u32, wallclock: SystemTime) {
-        let Ok(wall) = wallclock.duration_since(UNIX_EPOCH) else { return };
-        let media = i64::try_from(u128::from(ticks) * 1_000_000 / u128::from(hz.max(1)));
+    pub(super) fn clock(&mut self, told: &Clock) {
+        let Ok(wall) = told.wallclock.duration_since(UNIX_EPOCH) else { return };
+        let media = i64::try_from(u128::from(told.ticks) * 1_000_000 / u128::from(told.hz.max(1)));
         let (Ok(wall), Ok(media)) = (i64::try_from(wall.as_micros()), media) else { return };
-        if let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) {
+        let same = |line: &&mut Line| line.kind == told.kind && line.rid == told.rid;
+        if let Some(line) = self.lines.iter_mut().find(same) {
             line.clock = Some(wall - media);
         }
         self.align();
     }
 
-    /// Puts sound where the sender's clocks say that it belongs beside the pictures. RFC 3550 §6.4.1.
+    /// Puts sound, and other qualities, where the sender's clocks say that they belong beside the pictures. RFC 3550 §6.4.1.
     fn align(&mut self) {
-        let of = |kind| self.lines.iter().find(|line| line.kind == kind);
-        let (Some(video), Some(audio)) = (of(Kind::Video), of(Kind::Audio)) else { return };
-        let (Some(video_clock), Some(video_shift)) = (video.clock, video.shift) else { return };
-        let (Some(audio_clock), Some(audio_shift)) = (audio.clock, audio.shift) else { return };
-        let wanted = video_shift + audio_clock - video_clock;
-        if (wanted - audio_shift).abs() > OFFSET_MAX_MICROS
-            && let Some(audio) = self.lines.iter_mut().find(|line| line.kind == Kind::Audio)
-        {
-            audio.shift = Some(wanted);
+        let base = |line: &&Line| line.kind == Kind::Video && line.rid == self.base;
+        let Some(pictures) = self.lines.iter().find(base) else { return };
+        let (Some(clock), Some(shift), rid) = (pictures.clock, pictures.shift, pictures.rid) else { return };
+        for line in self.lines.iter_mut().filter(|line| line.kind == Kind::Audio || line.rid != rid) {
+            let (Some(its_clock), Some(its_shift)) = (line.clock, line.shift) else { continue };
+            let wanted = shift + its_clock - clock;
+            if (wanted - its_shift).abs() > OFFSET_MAX_MICROS {
+                line.shift = Some(wanted);
+            }
         }
     }
 
-    /// The track that a packet belongs to. Of several qualities one is taken, until nothing comes of it any more.
+    /// The track that a packet belongs to. Several qualities are taken only from who offered them.
     fn line(&mut self, packet: &Incoming, now: Instant) -> Option<usize> {
-        let known = self.lines.iter().position(|line| line.kind == packet.kind);
-        if let Some(at) = known {
-            let line = &self.lines[at];
-            let same = line.codec == packet.codec && line.rid == packet.rid;
-            if same {
-                return Some(at);
-            }
-            if line.rid != packet.rid && now.saturating_duration_since(line.heard) < RID_SILENCE {
-                return None;
-            }
+        let same = |line: &Line| line.kind == packet.kind && line.rid == packet.rid;
+        let known = self.lines.iter().position(same);
+        if known.is_some_and(|at| self.lines[at].codec == packet.codec) {
+            return known;
         }
-        let before = known.map(|at| &self.lines[at]);
-        let mut line = Line::new(packet, now)?;
-        line.last = before.and_then(|line| line.last);
+        let pictures = packet.kind == Kind::Video;
+        let others = self.lines.iter().any(|line| line.kind == packet.kind);
+        if known.is_none() && others && (self.published.is_none() || !pictures) {
+            return None;
+        }
+        let before = known.and_then(|at| self.lines[at].rung.take());
+        let rung = match (&self.published, packet.rid.filter(|_| pictures)) {
+            (Some(published), Some(rid)) if before.is_none() => Some(published.rung(rid, now)?),
+            _ => before,
+        };
+        let line = Line::new(packet, rung, now)?;
+        if pictures && !others {
+            self.take_base(packet.rid);
+        }
         match known {
             Some(at) => self.lines[at] = line,
             None => self.lines.push(line),
@@ -182,132 +160,145 @@ impl Intake {
         Some(known.unwrap_or(self.lines.len() - 1))
     }
 
+    /// Forgets qualities that aren't sent any more; the last one stays, whatever its network does.
+    fn drop_silent(&mut self, now: Instant) {
+        let silent = |line: &Line| now.saturating_duration_since(line.heard) >= RID_SILENCE;
+        while self.lines.iter().filter(|line| line.rung.is_some()).count() > 1
+            && let Some(at) = self.lines.iter().position(|line| line.rung.is_some() && silent(line))
+        {
+            let line = self.lines.remove(at);
+            if let (Some(published), Some((rung, _))) = (&self.published, &line.rung) {
+                published.remove(rung);
+            }
+        }
+    }
+
+    /// The broadcast itself has the best quality that comes steadily.
+    fn choose_base(&mut self, now: Instant) {
+        if self.published.is_none() {
+            return;
+        }
+        let pictures = || self.lines.iter().filter(|line| line.kind == Kind::Video);
+        let Some(base) = pictures().find(|line| line.rid == self.base) else {
+            let best = self
+                .lines
+                .iter_mut()
+                .filter(|line| line.kind == Kind::Video)
+                .max_by_key(|l| l.bits_per_second());
+            self.next_base = best.and_then(|line| {
+                line.keyframe_wanted = true;
+                line.rid
+            });
+            return;
+        };
+        let enough = base.bits_per_second() * BETTER_PERCENT / 100;
+        let steady = |line: &&Line| now.saturating_duration_since(line.began) >= RID_STEADY;
+        let better = pictures().filter(steady).max_by_key(|line| line.bits_per_second());
+        self.next_base = better.filter(|line| line.bits_per_second() > enough).and_then(|line| line.rid);
+    }
+
+    fn take_base(&mut self, rid: Option<Rid>) {
+        (self.base, self.next_base) = (rid, None);
+        if let (Some(published), Some(rid)) = (&self.published, rid) {
+            published.set_base(rid);
+        }
+    }
+
     fn drain(&mut self, at: usize, now: Instant) -> Result<(), CloseReason> {
         while let Some(event) = self.lines[at].depacketizer.poll() {
             match event {
-                Event::Config(config) => self.config(at, config)?,
+                Event::Config(config) => {
+                    self.lines[at].config = Some(config);
+                    self.tell_track(at)?;
+                }
                 Event::Unit(unit) => self.unit(at, unit, now)?,
-                Event::Lost { .. } => self.keyframe_wanted |= self.lines[at].kind == Kind::Video,
+                Event::Lost { .. } => self.lines[at].keyframe_wanted |= self.lines[at].kind == Kind::Video,
             }
         }
         Ok(())
     }
 
-    fn config(&mut self, at: usize, config: Bytes) -> Result<(), CloseReason> {
-        let line = &mut self.lines[at];
-        line.config = Some(config.clone());
-        let track = line.track(config);
-        self.producer.track(track).map_err(|_| CloseReason::Superseded)
+    /// Whether the broadcast itself gets what comes here.
+    fn is_base(&self, at: usize) -> bool {
+        self.lines[at].kind == Kind::Audio || self.lines[at].rid == self.base
+    }
+
+    /// Tells viewers what the track is.
+    fn tell_track(&mut self, at: usize) -> Result<(), CloseReason> {
+        let is_base = self.is_base(at);
+        let Some(track) = self.lines[at].track() else { return Ok(()) };
+        if let Some((_, producer)) = &mut self.lines[at].rung {
+            producer.track(track.clone()).map_err(|_| CloseReason::Superseded)?;
+            producer.ready();
+        }
+        match is_base {
+            true => self.producer.track(track).map_err(|_| CloseReason::Superseded),
+            false => Ok(()),
+        }
     }
 
     fn unit(&mut self, at: usize, unit: Unit, now: Instant) -> Result<(), CloseReason> {
         if self.lines[at].config.is_none() {
-            let config = if self.lines[at].codec == Codec::Opus { opus_head() } else { Bytes::new() };
-            self.config(at, config)?;
+            let opus = self.lines[at].codec == Codec::Opus;
+            self.lines[at].config = Some(if opus { opus_head() } else { Bytes::new() });
+            self.tell_track(at)?;
         }
         let arrived =
             i64::try_from(now.saturating_duration_since(self.began).as_micros()).unwrap_or(i64::MAX);
         let here = self.start.as_micros().saturating_add(arrived);
         let time = self.lines[at].place(unit.timestamp, here);
         if unit.keyframe && self.lines[at].kind == Kind::Video {
-            self.keyframe_came = Some(now);
-            self.size(at, &unit.payload)?;
+            self.keyframe(at, &unit.payload, now)?;
         }
         let frame = Frame { dts: time, pts: time, keyframe: unit.keyframe, payload: unit.payload };
-        self.producer.write(self.lines[at].id(), frame, now).map_err(|_| CloseReason::Superseded)?;
+        self.write(at, frame, now)?;
         self.open(now);
         Ok(())
     }
 
-    /// The size of pictures, where only they tell it.
-    fn size(&mut self, at: usize, keyframe: &[u8]) -> Result<(), CloseReason> {
-        let line = &mut self.lines[at];
-        let size = match line.codec {
-            Codec::Vp8 => vp8::size(keyframe),
-            Codec::Vp9 => vp9::size(keyframe),
-            _ => None,
-        };
-        if size.is_none() || size == line.size {
+    fn write(&mut self, at: usize, mut frame: Frame, now: Instant) -> Result<(), CloseReason> {
+        let (is_base, line) = (self.is_base(at), &mut self.lines[at]);
+        let id = line.id();
+        if let Some((_, producer)) = &mut line.rung {
+            producer.write(id, frame.clone(), now).map_err(|_| CloseReason::Superseded)?;
+        }
+        if !is_base {
             return Ok(());
         }
-        line.size = size;
-        let track = line.track(line.config.clone().unwrap_or_default());
-        self.producer.track(track).map_err(|_| CloseReason::Superseded)
+        if line.kind == Kind::Video {
+            // The clock of another quality may be a little behind until the sender has told what its clocks are.
+            let time = self.last_picture.map_or(frame.dts, |last| frame.dts.max(last));
+            (frame.dts, frame.pts, self.last_picture) = (time, time, Some(time));
+        }
+        self.producer.write(id, frame, now).map_err(|_| CloseReason::Superseded)
+    }
+
+    /// A picture that players can begin with.
+    fn keyframe(&mut self, at: usize, payload: &[u8], now: Instant) -> Result<(), CloseReason> {
+        let line = &mut self.lines[at];
+        line.keyframe_came = Some(now);
+        let size = match line.codec {
+            Codec::Vp8 => vp8::size(payload),
+            Codec::Vp9 => vp9::size(payload),
+            _ => None,
+        };
+        let grown = size.is_some() && size != line.size;
+        line.size = size.or(line.size);
+        let turns = line.rid.is_some() && line.rid == self.next_base;
+        if turns {
+            self.take_base(self.next_base);
+        }
+        if grown || turns { self.tell_track(at) } else { Ok(()) }
     }
 
     fn open(&mut self, now: Instant) {
-        let there = self.lines.iter().filter(|line| line.last.is_some()).count();
+        let sound = self.lines.iter().any(|line| line.kind == Kind::Audio && line.shift.is_some());
+        let there = usize::from(sound) + usize::from(self.last_picture.is_some());
         let waited = now.saturating_duration_since(self.began) >= SECOND_TRACK_WAIT;
         if !self.ready && there > 0 && (there >= self.expected || waited) {
             self.ready = true;
             self.producer.ready();
         }
-    }
-}
-
-impl Line {
-    fn new(packet: &Incoming, now: Instant) -> Option<Line> {
-        let codec = packet.codec;
-        Some(Line {
-            kind: packet.kind,
-            codec,
-            rid: packet.rid,
-            heard: now,
-            hz: clock_hz(codec)?,
-            depacketizer: Depacketizer::new(codec).ok()?,
-            seen: VecDeque::new(),
-            config: None,
-            size: None,
-            shift: None,
-            clock: None,
-            last: None,
-        })
-    }
-
-    fn track(&self, config: Bytes) -> Track {
-        let track = Track::new(self.id(), self.codec, config);
-        Track { told_size: self.size.or(track.told_size), ..track }
-    }
-
-    fn id(&self) -> TrackId {
-        match self.kind {
-            Kind::Video => TrackId::VIDEO,
-            Kind::Audio => TrackId::AUDIO,
-        }
-    }
-
-    fn note(&mut self, sequence: u64, now: Instant) {
-        let highest = self.seen.back().map_or(sequence, |(_, last)| sequence.max(*last));
-        let fresh = self.seen.back().is_some_and(|(at, _)| now.saturating_duration_since(*at) < GIVE_UP / 16);
-        match self.seen.back_mut().filter(|_| fresh) {
-            Some(last) => last.1 = highest,
-            None => self.seen.push_back((now, highest)),
-        }
-        if self.seen.len() > SEEN_MAX {
-            self.seen.pop_front();
-        }
-    }
-
-    /// What is missing below this number is missing too long.
-    fn overdue(&mut self, now: Instant) -> Option<u64> {
-        let mut found = None;
-        while let Some((at, sequence)) = self.seen.front()
-            && now.saturating_duration_since(*at) >= GIVE_UP
-        {
-            found = Some(*sequence);
-            self.seen.pop_front();
-        }
-        found
-    }
-
-    /// Media time on the broadcast's timeline; `here` is where the timeline stands. Never back.
-    fn place(&mut self, ticks: i64, here: i64) -> Timestamp {
-        let micros = Timestamp::from_clock(ticks, self.hz).as_micros();
-        let shift = *self.shift.get_or_insert(here - micros);
-        let time = Timestamp::from_micros(micros.saturating_add(shift));
-        let time = self.last.map_or(time, |last| time.max(last));
-        self.last = Some(time);
-        time
     }
 }
 

@@ -1,7 +1,7 @@
 //! Connections by the name that their datagrams have: those that wait for their first one, and which worker has the others.
 
 use super::inbox::Inbox;
-use super::worker::Arriving;
+use super::member::Arriving;
 use crate::gateway::random_bytes;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,10 +1,11 @@
 //! WHIP and WHEP: offers and answers over HTTP. RFC 9725; draft-ietf-wish-whep.
 
 use super::engine::{OfferError, Offered};
+use super::member::{Arriving, Part};
 use super::plane::Plane;
 use super::play::sendable;
 use super::publish::Intake;
-use super::worker::{Arriving, Part};
+
 use crate::auth::{Action, Auth, Refusal};
 use crate::limits::{Limits, TooMuch};
 use crate::metrics::Metrics;
@@ -114,14 +115,16 @@ impl Gateway {
             let (key, wire, answer) = self.plane.answer(offer, Offered::Publish)?;
             let (producer, session) = grant.publish(Instant::now())?;
             let tracks = [Kind::Video, Kind::Audio].into_iter().filter(|kind| wire.has(*kind)).count();
-            let intake = Intake::new(producer, &self.metrics, tracks, Instant::now());
+            let several = wire.has_qualities().then(|| self.plane.renditions().publish(&target.path));
+            let intake = Intake::new(producer, several, &self.metrics, tracks, Instant::now());
             (key, wire, answer, Part::Publish(Box::new(intake)), session)
         } else {
             let playing = self.auth.play(ask).await?.play().await;
             let playing = playing.map_err(|demand| NotCreated::NotLive(demand.path().clone()))?;
             let audible = self.transcodes.opus(&playing.broadcast).await;
             let (video, audio) = sendable_of(&what_is_there(&audible.broadcast).await, &target.path)?;
-            let (key, wire, answer) = self.plane.answer(offer, Offered::Play { video, audio })?;
+            let measured = self.plane.renditions().of(&target.path).is_some();
+            let (key, wire, answer) = self.plane.answer(offer, Offered::Play { video, audio, measured })?;
             audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
             (key, wire, answer, Part::Play(audible), playing.session)
         };

@@ -1,21 +1,21 @@
 //! The loop of one thread: a socket, its connections, and their timers.
 
-use super::engine::{Event, Peer, Step};
+use super::engine::Step;
 use super::inbox::{Contents, Inbox, Stray};
-use super::play::{Feed, Seat};
-use super::publish::Intake;
+use super::member::{Arriving, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump};
+use super::play::Feed;
 use super::registry::{Found, Key, Registry};
+use super::renditions::{Renditions, Rung};
 use super::socket::{Datagram, Inbound, Wire};
 use super::stun::{self, Content};
 use super::wheel::Wheel;
-use crate::limits::Admission;
 use crate::metrics::{CloseReason, Metrics, Shard};
-use crate::sessions::{Protocol, SessionGuard};
+use crate::sessions::Protocol;
 use crate::transcode::Audible;
-use hub::{Batch, Broadcast, ViewerGuard};
+use hub::{Batch, Broadcast};
 use mio::{Interest, Token};
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -33,6 +33,8 @@ pub(super) struct Worker {
     registry: Registry,
     wire: Wire,
     addresses: Arc<[SocketAddr]>,
+    renditions: Renditions,
+    stay: Duration,
     metrics: Arc<Metrics>,
     shard: Arc<Shard>,
     members: Vec<Option<Member>>,
@@ -56,64 +58,10 @@ enum Owner {
     Elsewhere(usize, Key),
 }
 
-/// A connection that was answered, on its way to a worker.
-#[derive(Debug)]
-pub(super) struct Arriving {
-    pub(super) key: Key,
-    pub(super) peer: Peer,
-    pub(super) part: Part,
-    pub(super) session: SessionGuard,
-    /// Counts its connection.
-    pub(super) admission: Admission,
-    /// When its offer was complete.
-    pub(super) asked: Instant,
-}
-
-/// What a connection is for.
-#[derive(Debug)]
-pub(super) enum Part {
-    Publish(Box<Intake>),
-    Play(Audible),
-}
-
-/// One connection.
-struct Member {
-    key: Key,
-    peer: Peer,
-    role: Role,
-    session: SessionGuard,
-    _admission: Admission,
-    asked: Instant,
-    connected: bool,
-    /// When something came last. A peer that is there asks for consent every few seconds (RFC 7675 §5.1).
-    heard: Instant,
-    /// Where datagrams came from, the oldest first.
-    known: Vec<SocketAddr>,
-    /// Which of our addresses the peer used last.
-    local: IpAddr,
-    deadline: Instant,
-    /// The tick that it is armed for.
-    armed: u64,
-    resent: Option<Instant>,
-    /// It panicked, so it isn't touched any more.
-    broken: bool,
-}
-
-enum Role {
-    Publish(Box<Intake>),
-    Play { feed: usize, seat: Seat, wants_group: bool, _lease: Option<ViewerGuard> },
-}
-
 /// How often sessions are reported and silent connections looked for.
 const CHECK_EVERY: Duration = Duration::from_millis(200);
-/// How long a peer that isn't heard is kept: its network may change.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// From the first datagram to media.
-const CONNECT_MAX: Duration = Duration::from_secs(20);
 /// Addresses of one peer: its networks and their NATs.
 const ADDRESSES_MAX: usize = 8;
-/// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
-const RESEND_MIN: Duration = Duration::from_millis(400);
 /// Datagrams read before timers and feeds have their turn.
 const READ_ROUNDS_MAX: usize = 16;
 /// A publisher's clock work: what is missing is given up, keyframes are asked for.
@@ -127,6 +75,9 @@ pub(super) struct Place {
     pub(super) registry: Registry,
     pub(super) wire: Wire,
     pub(super) addresses: Arc<[SocketAddr]>,
+    pub(super) renditions: Renditions,
+    /// The shortest time at one quality before a better one.
+    pub(super) stay: Duration,
     pub(super) metrics: Arc<Metrics>,
 }
 
@@ -144,6 +95,8 @@ impl Worker {
             registry: place.registry,
             wire: place.wire,
             addresses: place.addresses,
+            renditions: place.renditions,
+            stay: place.stay,
             shard: place.metrics.worker(),
             metrics: place.metrics,
             members: Vec::new(),
@@ -315,16 +268,18 @@ impl Worker {
         let role = match arriving.part {
             Part::Publish(intake) => Role::Publish(intake),
             Part::Play(Audible { broadcast, lease, .. }) => {
-                let feed = self.feed_for(&broadcast);
-                Role::Play { feed, seat: Seat::default(), wants_group: true, _lease: lease }
+                let base = self.feed_for(&broadcast, &broadcast);
+                let ladder = self.renditions.of(broadcast.path());
+                let quality = ladder.map(|ladder| Quality::new(ladder, self.stay));
+                Role::Play(Box::new(Watching::new(base, quality, lease)))
             }
         };
         let slot = self.free.pop().unwrap_or_else(|| {
             self.members.push(None);
             self.members.len() - 1
         });
-        if let Role::Play { feed, .. } = &role
-            && let Some(feed) = self.feeds[*feed].as_mut()
+        if let Role::Play(watching) = &role
+            && let Some(feed) = self.feeds[watching.base].as_mut()
         {
             feed.members.push(slot);
         }
@@ -342,14 +297,13 @@ impl Worker {
             local: datagram.to.ip(),
             deadline: now,
             armed: 0,
-            resent: None,
             broken: false,
         });
         self.count();
         slot
     }
 
-    fn feed_for(&mut self, broadcast: &Arc<Broadcast>) -> usize {
+    fn feed_for(&mut self, broadcast: &Arc<Broadcast>, counted: &Arc<Broadcast>) -> usize {
         let same = |feed: &Feed| Arc::ptr_eq(&feed.broadcast, broadcast);
         if let Some(number) = self.feeds.iter().position(|f| f.as_ref().is_some_and(same)) {
             return number;
@@ -358,7 +312,7 @@ impl Worker {
             self.feeds.push(None);
             self.feeds.len() - 1
         });
-        let mut feed = Feed::new(number, &self.inbox, broadcast);
+        let mut feed = Feed::new(number, &self.inbox, broadcast, counted);
         feed.drain(&mut self.batch);
         self.feeds[number] = Some(feed);
         number
@@ -389,35 +343,63 @@ impl Worker {
     fn flush(&mut self, number: usize, now: Instant) {
         let Some(mut feed) = self.feeds.get_mut(number).and_then(Option::take) else { return };
         feed.drain(&mut self.batch);
-        let mut sent = 0;
-        let mut given = 0;
+        let (mut sent, mut given, mut moved) = (0, 0, Vec::new());
         for slot in &feed.members {
             let Some(member) = self.members[*slot].as_mut() else { continue };
             if !member.connected {
                 continue;
             }
             let before = member.sent_bytes();
-            member.play(&feed, now, &mut self.wire);
+            moved.extend(member.play(number, &feed, now, &mut self.wire).map(|left| (*slot, left)));
             sent += member.sent_bytes() - before;
             given += 1;
             arm(&mut self.wheel, *slot, member);
         }
         self.wire.flush();
         self.shard.egress(Protocol::Whep, sent);
-        feed.broadcast.add_egress_bytes(sent);
+        feed.counted.add_egress_bytes(sent);
         if given > 0 {
             let written = Instant::now();
             feed.arrivals()
                 .for_each(|at| self.shard.frame_written(written.saturating_duration_since(at), given));
         }
+        self.feeds[number] = Some(feed);
+        moved.into_iter().for_each(|(slot, left)| self.leave_feed(slot, left));
+        self.look_at_end(number);
+        self.close_doomed();
+    }
+
+    /// Viewers of a broadcast that ended leave; those of one quality that ended go on in the broadcast itself.
+    fn look_at_end(&mut self, number: usize) {
+        let Some(feed) = self.feeds[number].as_ref() else { return };
         if let Some(why) = feed.broken {
             tracing::info!(path = %feed.broadcast.path(), why, "viewers by WebRTC have to join again");
         }
-        if feed.ended || feed.broken.is_some() {
-            self.doomed.extend(feed.members.iter().map(|slot| (*slot, CloseReason::Ended)));
+        if !feed.ended && feed.broken.is_none() {
+            return;
         }
-        self.feeds[number] = Some(feed);
-        self.close_doomed();
+        for slot in feed.members.clone() {
+            let Some(Role::Play(watching)) = self.members[slot].as_mut().map(|m| &mut m.role) else {
+                continue;
+            };
+            if watching.base == number {
+                self.doomed.push((slot, CloseReason::Ended));
+                continue;
+            }
+            let left: Vec<usize> = watching.feeds().filter(|feed| *feed != watching.base).collect();
+            watching.fall_back();
+            left.into_iter().for_each(|feed| self.leave_feed(slot, feed));
+        }
+    }
+
+    /// A connection is not in this feed any more; without viewers it isn't read.
+    fn leave_feed(&mut self, slot: usize, number: usize) {
+        let Some(feed) = self.feeds[number].as_mut() else { return };
+        feed.members.retain(|other| *other != slot);
+        if feed.members.is_empty() {
+            self.feeds[number] = None;
+            self.free_feeds.push(number);
+        }
     }
 
     /// A timer of a connection.
@@ -432,10 +414,10 @@ impl Worker {
         member.peer.tick(now);
         if let Role::Publish(intake) = &mut member.role {
             match intake.tick(now) {
-                Ok(false) => {}
-                Ok(true) => {
+                Ok(rids) if rids.is_empty() => {}
+                Ok(rids) => {
                     pump(&mut member.peer, &mut self.wire, member.local);
-                    member.peer.ask_for_keyframe();
+                    member.peer.ask_for_keyframes(&rids);
                 }
                 Err(reason) => self.doomed.push((slot, reason)),
             }
@@ -466,14 +448,14 @@ impl Worker {
                 }
             }
         }
-        if let Role::Play { feed, .. } = &member.role
+        if let Role::Play(watching) = &member.role
             && member.wants_group(now)
-            && let Some(feed) = self.feeds[*feed].as_ref()
+            && let Some(feed) = self.feeds[watching.pictures_feed()].as_ref()
         {
             let before = member.sent_bytes();
             member.give_group(feed, now, &mut self.wire);
             self.shard.egress(Protocol::Whep, member.sent_bytes() - before);
-            feed.broadcast.add_egress_bytes(member.sent_bytes() - before);
+            feed.counted.add_egress_bytes(member.sent_bytes() - before);
             if before == 0 && member.sent_bytes() > 0 {
                 self.shard.first_byte(now.saturating_duration_since(member.asked));
             }
@@ -494,10 +476,42 @@ impl Worker {
             }
         }
         self.close_doomed();
+        (0..self.members.len()).for_each(|slot| self.choose_quality(slot, now));
         self.metrics.unsent_datagrams.inc_by(self.wire.take_lost());
         if self.number == 0 {
             // Dropping them ends their sessions.
             drop(self.registry.sweep(now));
+        }
+    }
+
+    /// Moves a viewer towards the quality that its network carries.
+    fn choose_quality(&mut self, slot: usize, now: Instant) {
+        let Some(member) = self.members[slot].as_mut().filter(|member| member.connected) else { return };
+        let Role::Play(watching) = &mut member.role else { return };
+        let (wish, turn, base) = (watching.wish(), watching.turn(now), watching.base);
+        let next = if matches!(turn, Turn::Stay) { None } else { watching.next.take() };
+        if let Some(rate) = wish {
+            member.peer.wish(rate);
+            self.drain(slot, now);
+        }
+        if let Some(next) = next {
+            self.leave_feed(slot, next.feed);
+        }
+        if let Turn::To(rung) = turn {
+            self.wait_for(slot, base, rung, now);
+        }
+    }
+
+    /// A viewer goes to another quality as soon as that has a keyframe.
+    fn wait_for(&mut self, slot: usize, base: usize, rung: Arc<Rung>, now: Instant) {
+        let Some(counted) = self.feeds[base].as_ref().map(|feed| Arc::clone(&feed.counted)) else { return };
+        let feed = self.feed_for(&rung.broadcast, &counted);
+        rung.want_keyframe();
+        if let Some(Role::Play(watching)) = self.members[slot].as_mut().map(|member| &mut member.role) {
+            watching.next = Some(Pictures { feed, rung, since: now });
+        }
+        if let Some(feed) = self.feeds[feed].as_mut() {
+            feed.members.push(slot);
         }
     }
 
@@ -525,102 +539,13 @@ impl Worker {
         member.session.ends(reason);
         match member.role {
             Role::Publish(intake) => intake.leave(Instant::now()),
-            Role::Play { feed: number, .. } => {
-                if let Some(feed) = self.feeds[number].as_mut() {
-                    feed.members.retain(|other| *other != slot);
-                    if feed.members.is_empty() {
-                        self.feeds[number] = None;
-                        self.free_feeds.push(number);
-                    }
-                }
-            }
+            Role::Play(watching) => watching.feeds().for_each(|feed| self.leave_feed(slot, feed)),
         }
         self.count();
     }
 
     fn count(&self) {
-        let plays = |m: &&Member| matches!(m.role, Role::Play { .. });
+        let plays = |m: &&Member| matches!(m.role, Role::Play(_));
         self.shard.set_viewers(self.members.iter().flatten().filter(plays).count());
-    }
-}
-
-impl Member {
-    fn happened(&mut self, event: Event, now: Instant) -> Result<(), CloseReason> {
-        match (event, &mut self.role) {
-            (Event::Connected, _) => self.connected = true,
-            (Event::Packet(packet), Role::Publish(intake)) => intake.packet(packet, now)?,
-            (Event::Clock { kind, ticks, hz, wallclock }, Role::Publish(intake)) => {
-                intake.clock(kind, ticks, hz, wallclock);
-            }
-            (Event::KeyframeWanted, Role::Play { wants_group, .. }) => *wants_group = true,
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// Whether the group is to be sent now.
-    fn wants_group(&self, now: Instant) -> bool {
-        let Role::Play { wants_group: true, .. } = self.role else { return false };
-        self.connected && self.resent.is_none_or(|at| now.saturating_duration_since(at) >= RESEND_MIN)
-    }
-
-    fn give_group(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
-        self.resent = Some(now);
-        let (local, mut deadline) = (self.local, None);
-        if let Role::Play { seat, wants_group, .. } = &mut self.role {
-            *wants_group = false;
-            feed.give_group(seat, &mut self.peer, now, &mut |peer| deadline = pump(peer, wire, local));
-        }
-        self.deadline = deadline.unwrap_or(self.deadline);
-    }
-
-    fn play(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
-        let (local, mut deadline) = (self.local, None);
-        if let Role::Play { seat, .. } = &mut self.role {
-            feed.give(seat, &mut self.peer, now, &mut |peer| deadline = pump(peer, wire, local));
-        }
-        self.deadline = deadline.unwrap_or(self.deadline);
-    }
-
-    fn sent_bytes(&self) -> u64 {
-        match &self.role {
-            Role::Play { seat, .. } => seat.sent_bytes,
-            Role::Publish(_) => 0,
-        }
-    }
-
-    fn bytes(&self) -> u64 {
-        match &self.role {
-            Role::Play { seat, .. } => seat.sent_bytes,
-            Role::Publish(intake) => intake.bytes,
-        }
-    }
-
-    fn lost(&self, now: Instant) -> Option<CloseReason> {
-        let longer = |since: Instant, most| now.saturating_duration_since(since) > most;
-        let never = !self.connected && longer(self.asked, CONNECT_MAX);
-        (never || longer(self.heard, SILENCE_MAX)).then_some(CloseReason::Stalled)
-    }
-}
-
-/// Arms a connection for its deadline, unless it comes up before anyway.
-fn arm(wheel: &mut Wheel, slot: usize, member: &mut Member) {
-    let tick = wheel.tick_of(member.deadline);
-    if member.armed == 0 || tick < member.armed {
-        member.armed = tick.max(1);
-        wheel.arm(slot as u32, member.armed);
-    }
-}
-
-/// Sends what a connection wants to send after one packet was given to it; when it wants to be woken. Events come only of
-/// what is received, so there are none.
-fn pump(peer: &mut Peer, wire: &mut Wire, local: IpAddr) -> Option<Instant> {
-    loop {
-        match peer.step() {
-            Step::Send { to, datagram } => wire.send(to, local, &datagram),
-            Step::Event(_) => {}
-            Step::Wait(at) => return Some(at),
-            Step::Over => return None,
-        }
     }
 }

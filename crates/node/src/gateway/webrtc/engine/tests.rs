@@ -6,7 +6,7 @@ use testkit::Random;
 
 const PLAYS: &str = include_str!("../captures/chromium-plays.sdp");
 const PUBLISHES: &str = include_str!("../captures/chromium-publishes.sdp");
-const BOTH: Offered = Offered::Play { video: Some(Codec::H264), audio: Some(Codec::Opus) };
+const BOTH: Offered = Offered::Play { video: Some(Codec::H264), audio: Some(Codec::Opus), measured: false };
 
 fn server() -> SocketAddr {
     "192.0.2.1:8000".parse().unwrap()
@@ -42,7 +42,8 @@ fn a_browser_that_publishes_is_asked_for_h264_alone() {
 #[test]
 fn what_no_codec_fits_is_told_with_the_codec() {
     let without = PLAYS.replace(" AV1/", " AV9/");
-    let error = answer(&without, Offered::Play { video: Some(Codec::Av1), audio: None }).unwrap_err();
+    let error = answer(&without, Offered::Play { video: Some(Codec::Av1), audio: None, measured: false })
+        .unwrap_err();
     assert!(error.to_string().contains("Av1") && error.to_string().contains("LL-HLS"), "{error}");
 }
 

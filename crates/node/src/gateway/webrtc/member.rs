@@ -1,0 +1,304 @@
+//! One connection of a worker.
+
+use super::engine::{Event, Peer, Step};
+use super::play::{Feed, Seat, Takes};
+use super::publish::Intake;
+use super::quality::Chooser;
+use super::registry::Key;
+use super::renditions::{Ladder, Rung};
+use super::socket::Wire;
+use super::wheel::Wheel;
+use crate::limits::Admission;
+use crate::metrics::CloseReason;
+use crate::sessions::SessionGuard;
+use crate::transcode::Audible;
+use hub::ViewerGuard;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// A connection that was answered, on its way to a worker.
+#[derive(Debug)]
+pub(super) struct Arriving {
+    pub(super) key: Key,
+    pub(super) peer: Peer,
+    pub(super) part: Part,
+    pub(super) session: SessionGuard,
+    /// Counts its connection.
+    pub(super) admission: Admission,
+    /// When its offer was complete.
+    pub(super) asked: Instant,
+}
+
+/// What a connection is for.
+#[derive(Debug)]
+pub(super) enum Part {
+    Publish(Box<Intake>),
+    Play(Audible),
+}
+
+/// One connection.
+pub(super) struct Member {
+    pub(super) key: Key,
+    pub(super) peer: Peer,
+    pub(super) role: Role,
+    pub(super) session: SessionGuard,
+    pub(super) _admission: Admission,
+    pub(super) asked: Instant,
+    pub(super) connected: bool,
+    /// When something came last. A peer that is there asks for consent every few seconds (RFC 7675 §5.1).
+    pub(super) heard: Instant,
+    /// Where datagrams came from, the oldest first.
+    pub(super) known: Vec<SocketAddr>,
+    /// Which of our addresses the peer used last.
+    pub(super) local: IpAddr,
+    pub(super) deadline: Instant,
+    /// The tick that it is armed for.
+    pub(super) armed: u64,
+    /// It panicked, so it isn't touched any more.
+    pub(super) broken: bool,
+}
+
+pub(super) enum Role {
+    Publish(Box<Intake>),
+    Play(Box<Watching>),
+}
+
+/// A viewer.
+pub(super) struct Watching {
+    /// The feed of the broadcast itself.
+    pub(super) base: usize,
+    /// The feed of the quality that its pictures come from, if that isn't the broadcast itself.
+    pub(super) pictures: Option<Pictures>,
+    /// Where its pictures come from as soon as a keyframe is there.
+    pub(super) next: Option<Pictures>,
+    /// When its publisher offers several qualities.
+    quality: Option<Quality>,
+    pub(super) seat: Seat,
+    wants_group: bool,
+    resent: Option<Instant>,
+    _lease: Option<ViewerGuard>,
+}
+
+/// A feed of pictures.
+#[derive(Clone, Debug)]
+pub(super) struct Pictures {
+    pub(super) feed: usize,
+    pub(super) rung: Arc<Rung>,
+    /// Since when it is waited for.
+    pub(super) since: Instant,
+}
+
+/// What chooses among several qualities.
+pub(super) struct Quality {
+    ladder: Arc<Ladder>,
+    chooser: Chooser,
+    /// The rate that the network is measured for, bits per second.
+    wished: u64,
+}
+
+/// Where a viewer's pictures are to come from.
+pub(super) enum Turn {
+    /// No change.
+    Stay,
+    /// What it waits for isn't wanted any more.
+    Cancel,
+    To(Arc<Rung>),
+}
+
+/// How long a peer that isn't heard is kept: its network may change.
+const SILENCE_MAX: Duration = Duration::from_secs(15);
+/// From the first datagram to media.
+const CONNECT_MAX: Duration = Duration::from_secs(20);
+/// A keyframe of another quality that doesn't come is asked for again.
+const ASK_AGAIN: Duration = Duration::from_millis(600);
+/// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
+const RESEND_MIN: Duration = Duration::from_millis(400);
+
+impl Quality {
+    pub(super) fn new(ladder: Arc<Ladder>, stay: Duration) -> Quality {
+        Quality { ladder, chooser: Chooser::new(stay), wished: 0 }
+    }
+}
+
+impl Watching {
+    pub(super) fn new(base: usize, quality: Option<Quality>, lease: Option<ViewerGuard>) -> Watching {
+        Watching {
+            base,
+            pictures: None,
+            next: None,
+            quality,
+            seat: Seat::default(),
+            wants_group: true,
+            resent: None,
+            _lease: lease,
+        }
+    }
+
+    /// The feed that its pictures come from.
+    pub(super) fn pictures_feed(&self) -> usize {
+        self.pictures.as_ref().map_or(self.base, |pictures| pictures.feed)
+    }
+
+    /// All feeds that it is in.
+    pub(super) fn feeds(&self) -> impl Iterator<Item = usize> {
+        let others = [&self.pictures, &self.next].into_iter().flatten().map(|pictures| pictures.feed);
+        std::iter::once(self.base).chain(others)
+    }
+
+    /// What it takes from a feed.
+    fn takes(&self, feed: usize) -> Takes {
+        Takes { pictures: feed == self.pictures_feed(), sound: feed == self.base }
+    }
+
+    /// Goes on in the feed that it waits for.
+    fn go_on_in_next(&mut self, now: Instant) {
+        self.pictures = self.next.take();
+        self.seat.started = false;
+        if let Some(quality) = &mut self.quality {
+            quality.chooser.switched(now);
+        }
+    }
+
+    /// The rate that its network is to be measured for, bits per second, when that changed.
+    pub(super) fn wish(&mut self) -> Option<u64> {
+        let quality = self.quality.as_mut()?;
+        let best = quality.ladder.rungs().last()?.bits_per_second();
+        (best.abs_diff(quality.wished) > best / 8).then(|| {
+            quality.wished = best;
+            best
+        })
+    }
+
+    /// The quality to go to. With one only there is no choice.
+    pub(super) fn turn(&mut self, now: Instant) -> Turn {
+        let Some(quality) = &self.quality else { return Turn::Stay };
+        let rungs = quality.ladder.rungs();
+        if rungs.len() < 2 {
+            return Turn::Stay;
+        }
+        let rates: Vec<u64> = rungs.iter().map(|rung| rung.bits_per_second()).collect();
+        let current = self.pictures.as_ref().map(|pictures| pictures.rung.rid).or(quality.ladder.base());
+        let at = current.and_then(|rid| rungs.iter().position(|rung| rung.rid == rid));
+        let wanted = quality.chooser.choose(&rates, at, now).filter(|wanted| Some(*wanted) != at);
+        match (wanted.map(|wanted| &rungs[wanted]), &mut self.next) {
+            (None, None) => Turn::Stay,
+            (None, Some(_)) => Turn::Cancel,
+            (Some(rung), Some(next)) if rung.rid == next.rung.rid => {
+                if now.saturating_duration_since(next.since) >= ASK_AGAIN {
+                    next.since = now;
+                    next.rung.want_keyframe();
+                }
+                Turn::Stay
+            }
+            (Some(rung), _) => Turn::To(Arc::clone(rung)),
+        }
+    }
+
+    /// Its feed of pictures ended: the broadcast itself goes on, from its newest group.
+    pub(super) fn fall_back(&mut self) {
+        (self.pictures, self.next) = (None, None);
+        self.seat.started = false;
+        (self.wants_group, self.resent) = (true, None);
+    }
+}
+
+impl Member {
+    pub(super) fn happened(&mut self, event: Event, now: Instant) -> Result<(), CloseReason> {
+        match (event, &mut self.role) {
+            (Event::Connected, _) => self.connected = true,
+            (Event::Packet(packet), Role::Publish(intake)) => intake.packet(packet, now)?,
+            (Event::Clock(clock), Role::Publish(intake)) => intake.clock(&clock),
+            (Event::KeyframeWanted, Role::Play(watching)) => watching.wants_group = true,
+            (Event::Carries(rate), Role::Play(watching)) => {
+                if let Some(quality) = &mut watching.quality {
+                    quality.chooser.learn(rate);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Whether the group is to be sent now.
+    pub(super) fn wants_group(&self, now: Instant) -> bool {
+        let Role::Play(watching) = &self.role else { return false };
+        let rested = watching.resent.is_none_or(|at| now.saturating_duration_since(at) >= RESEND_MIN);
+        self.connected && watching.wants_group && rested
+    }
+
+    pub(super) fn give_group(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
+        let (local, mut deadline) = (self.local, None);
+        if let Role::Play(watching) = &mut self.role {
+            (watching.wants_group, watching.resent) = (false, Some(now));
+            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, local);
+            feed.give_group(&mut watching.seat, &mut self.peer, now, &mut drained);
+        }
+        self.deadline = deadline.unwrap_or(self.deadline);
+    }
+
+    /// Sends what is new in one of its feeds; the feed that it left for this one, if it did.
+    pub(super) fn play(
+        &mut self,
+        number: usize,
+        feed: &Feed,
+        now: Instant,
+        wire: &mut Wire,
+    ) -> Option<usize> {
+        let (local, mut deadline, mut left) = (self.local, None, None);
+        if let Role::Play(watching) = &mut self.role {
+            let waits = watching.next.as_ref().is_some_and(|next| next.feed == number);
+            if waits && feed.has_fresh_keyframe() {
+                left = watching.pictures.as_ref().map(|pictures| pictures.feed);
+                watching.go_on_in_next(now);
+            }
+            let takes = watching.takes(number);
+            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, local);
+            feed.give(takes, &mut watching.seat, &mut self.peer, now, &mut drained);
+        }
+        self.deadline = deadline.unwrap_or(self.deadline);
+        left
+    }
+
+    pub(super) fn sent_bytes(&self) -> u64 {
+        match &self.role {
+            Role::Play(watching) => watching.seat.sent_bytes,
+            Role::Publish(_) => 0,
+        }
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.role {
+            Role::Play(watching) => watching.seat.sent_bytes,
+            Role::Publish(intake) => intake.bytes,
+        }
+    }
+
+    pub(super) fn lost(&self, now: Instant) -> Option<CloseReason> {
+        let longer = |since: Instant, most| now.saturating_duration_since(since) > most;
+        let never = !self.connected && longer(self.asked, CONNECT_MAX);
+        (never || longer(self.heard, SILENCE_MAX)).then_some(CloseReason::Stalled)
+    }
+}
+
+/// Arms a connection for its deadline, unless it comes up before anyway.
+pub(super) fn arm(wheel: &mut Wheel, slot: usize, member: &mut Member) {
+    let tick = wheel.tick_of(member.deadline);
+    if member.armed == 0 || tick < member.armed {
+        member.armed = tick.max(1);
+        wheel.arm(slot as u32, member.armed);
+    }
+}
+
+/// Sends what a connection wants to send after one packet was given to it; when it wants to be woken. Events come only of
+/// what is received, so there are none.
+pub(super) fn pump(peer: &mut Peer, wire: &mut Wire, local: IpAddr) -> Option<Instant> {
+    loop {
+        match peer.step() {
+            Step::Send { to, datagram } => wire.send(to, local, &datagram),
+            Step::Event(_) => {}
+            Step::Wait(at) => return Some(at),
+            Step::Over => return None,
+        }
+    }
+}

@@ -1,0 +1,120 @@
+//! Which of a publisher's qualities a viewer gets: one that its network carries. No clock, no connection.
+
+use std::time::{Duration, Instant};
+
+/// What decides, for one viewer.
+#[derive(Debug)]
+pub(super) struct Chooser {
+    /// The shortest time at one quality before a better one.
+    stay: Duration,
+    switched: Option<Instant>,
+    /// Bits per second that the network carries, as far as it is known.
+    estimate: Option<u64>,
+}
+
+/// A quality is kept while the estimate is not below this share of its rate, in percent: estimates swing.
+const KEEP_PERCENT: u64 = 85;
+/// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
+const ROOM_PERCENT: u64 = 115;
+
+impl Chooser {
+    pub(super) fn new(stay: Duration) -> Chooser {
+        Chooser { stay, switched: None, estimate: None }
+    }
+
+    /// The network was measured.
+    pub(super) fn learn(&mut self, bits_per_second: u64) {
+        self.estimate = Some(bits_per_second);
+    }
+
+    /// The quality to be at, of those that there are: `rates` in bits per second, the lowest first. `None` when there is no reason
+    /// to leave `current`. Down at once; up after a stay. Without an estimate (the viewer sends no reports) the best one.
+    pub(super) fn choose(&self, rates: &[u64], current: Option<usize>, now: Instant) -> Option<usize> {
+        let best = rates.len().checked_sub(1)?;
+        let carried = |percent: u64| {
+            let Some(estimate) = self.estimate else { return best };
+            let fits = |rate: &u64| rate.saturating_mul(percent) / 100 <= estimate;
+            rates.iter().rposition(fits).unwrap_or(0)
+        };
+        let Some(current) = current.filter(|at| *at <= best) else { return Some(carried(ROOM_PERCENT)) };
+        if carried(KEEP_PERCENT) < current {
+            return Some(carried(ROOM_PERCENT));
+        }
+        let rested = self.switched.is_none_or(|at| now.saturating_duration_since(at) >= self.stay);
+        let better = carried(ROOM_PERCENT);
+        (better > current && rested).then_some(better)
+    }
+
+    /// It was changed.
+    pub(super) fn switched(&mut self, now: Instant) {
+        self.switched = Some(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use testkit::Random;
+
+    const RATES: [u64; 3] = [150_000, 500_000, 1_500_000];
+    const STAY: Duration = Duration::from_secs(30);
+
+    /// A viewer at the best quality, and the beginning of its time.
+    fn at_the_best() -> (Chooser, Instant) {
+        let (mut chooser, now) = (Chooser::new(STAY), Instant::now());
+        chooser.learn(3_000_000);
+        chooser.switched(now);
+        (chooser, now)
+    }
+
+    #[test]
+    fn without_reports_it_is_the_best() {
+        assert_eq!(Chooser::new(STAY).choose(&RATES, None, Instant::now()), Some(2));
+        assert_eq!(Chooser::new(STAY).choose(&[], None, Instant::now()), None);
+    }
+
+    #[test]
+    fn down_goes_at_once_and_as_far_as_it_has_to() {
+        let (mut chooser, now) = at_the_best();
+        for (estimate, wanted) in
+            [(1_400_000, None), (1_000_000, Some(1)), (400_000, Some(0)), (10_000, Some(0))]
+        {
+            chooser.learn(estimate);
+            assert_eq!(chooser.choose(&RATES, Some(2), now), wanted, "{estimate}");
+        }
+    }
+
+    #[test]
+    fn up_goes_after_the_stay_and_only_with_room() {
+        let (mut chooser, now) = at_the_best();
+        chooser.learn(1_600_000);
+        assert_eq!(chooser.choose(&RATES, Some(1), now + STAY), None, "no room above 1.5 Mbit/s");
+        chooser.learn(1_800_000);
+        assert_eq!(chooser.choose(&RATES, Some(1), now + STAY - Duration::from_millis(1)), None);
+        assert_eq!(chooser.choose(&RATES, Some(1), now + STAY), Some(2));
+    }
+
+    #[test]
+    fn a_quality_that_is_gone_is_left() {
+        let (chooser, now) = at_the_best();
+        assert_eq!(chooser.choose(&RATES[..1], Some(2), now), Some(0));
+    }
+
+    /// 20 % of noise, a measurement every 100 ms for ten minutes, around rates near every border.
+    #[test]
+    fn noise_switches_at_most_twice_a_minute() {
+        for mean in [170_000, 450_000, 550_000, 600_000, 1_300_000, 1_600_000, 1_800_000] {
+            let (mut chooser, began) = at_the_best();
+            let (mut random, mut current, mut switches) = (Random::seeded(mean), 2, 0);
+            for step in 0..6_000 {
+                let now = began + Duration::from_millis(100 * step);
+                chooser.learn(mean * (80 + random.below(41) as u64) / 100);
+                if let Some(next) = chooser.choose(&RATES, Some(current), now) {
+                    chooser.switched(now);
+                    (current, switches) = (next, switches + 1);
+                }
+            }
+            assert!(switches <= 20, "{switches} switches in ten minutes around {mean}");
+        }
+    }
+}
