@@ -9,6 +9,7 @@
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
 //! - [`Nginx`] somebody else's RTMP server; [`Pebble`] an authority for certificates
+//! - [`Relay`] a bad network between clients and the server's UDP port
 //! - [`Certificate`] one that signs itself
 //! - [`Viewer`], [`http`], [`flv`], [`websocket`], [`playlist`], [`mp4`] viewers by hand
 //!
@@ -32,6 +33,7 @@ mod peer;
 pub mod players;
 pub mod playlist;
 mod publisher;
+mod relay;
 mod server;
 mod tool;
 mod viewer;
@@ -48,6 +50,7 @@ pub use obs::Obs;
 pub use pebble::Pebble;
 pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
+pub use relay::{Change, Relay};
 pub use server::{Old, Ports, Server};
 pub use tool::{Finished, Running, Tool};
 pub use viewer::Viewer;

@@ -1,5 +1,6 @@
 //! One WebRTC connection without sockets. The only file that names str0m: it changes with every month.
 
+use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
 use std::net::SocketAddr;
@@ -11,7 +12,7 @@ use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
 use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rids};
-use str0m::net::{Protocol, Receive};
+use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{RtpWrite, SeqNo};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
 
@@ -72,7 +73,7 @@ struct Line {
 pub(super) enum Step {
     /// This datagram is to be sent.
     Send {
-        to: SocketAddr,
+        to: Route,
         datagram: Vec<u8>,
     },
     Event(Event),
@@ -162,8 +163,11 @@ impl Engine {
             SdpOffer::from_sdp_string(offer).map_err(|error| OfferError::Unreadable(error.to_string()))?;
         let mut rtc = self.build(offered, has_h264, credentials, now);
         for address in addresses {
-            let candidate = Candidate::host(*address, "udp");
-            rtc.add_local_candidate(candidate.map_err(|error| OfferError::Local(error.to_string()))?);
+            let udp = Candidate::host(*address, "udp");
+            let tcp = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
+            for candidate in [udp, tcp] {
+                rtc.add_local_candidate(candidate.map_err(|error| OfferError::Local(error.to_string()))?);
+            }
         }
         let answer = rtc.sdp_api().accept_offer(offer);
         let answer = answer.map_err(|error| OfferError::Unreadable(error.to_string()))?;
@@ -249,14 +253,14 @@ impl Peer {
     }
 
     /// Whether a datagram is for this connection; a request is checked by its signature.
-    pub(super) fn accepts(&self, now: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) -> bool {
-        Receive::new(Protocol::Udp, from, to, datagram)
+    pub(super) fn accepts(&self, now: Instant, from: Route, to: SocketAddr, datagram: &[u8]) -> bool {
+        Receive::new(protocol(from), from.at, to, datagram)
             .is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
     }
 
     /// Takes a datagram in; what can't be read is dropped. Drain by [`Peer::step`] afterwards, as after every other call.
-    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        if let Ok(receive) = Receive::new(Protocol::Udp, from, to, datagram)
+    pub(super) fn receive(&mut self, now: Instant, from: Route, to: SocketAddr, datagram: &[u8]) {
+        if let Ok(receive) = Receive::new(protocol(from), from.at, to, datagram)
             && let Err(error) = self.rtc.handle_input(Input::Receive(now, receive))
         {
             tracing::debug!(%error, "a datagram is not taken");
@@ -324,7 +328,8 @@ impl Peer {
             }
             match self.rtc.poll_output() {
                 Ok(Output::Transmit(sent)) => {
-                    return Step::Send { to: sent.destination, datagram: sent.contents.into() };
+                    let to = Route { at: sent.destination, tcp: sent.proto == Protocol::Tcp };
+                    return Step::Send { to, datagram: sent.contents.into() };
                 }
                 Ok(Output::Timeout(at)) => return Step::Wait(at),
                 Ok(Output::Event(event)) => {
@@ -407,6 +412,10 @@ fn sections(answer: &str) -> Vec<(Mid, Kind)> {
         }
     }
     found
+}
+
+fn protocol(route: Route) -> Protocol {
+    if route.tcp { Protocol::Tcp } else { Protocol::Udp }
 }
 
 fn codec(wire: WireCodec) -> Option<Codec> {

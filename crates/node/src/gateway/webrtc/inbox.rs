@@ -1,6 +1,8 @@
 //! What other threads hand to a worker.
 
 use super::registry::Key;
+use super::socket::Route;
+use super::tcp::Pipe;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +24,8 @@ pub(super) struct Contents {
     pub(super) ended: Vec<Key>,
     /// Datagrams that came to another worker's socket.
     pub(super) strays: Vec<Stray>,
+    /// TCP connections that came to another worker.
+    pub(super) pipes: Vec<Pipe>,
     pub(super) shutdown: bool,
 }
 
@@ -29,7 +33,7 @@ pub(super) struct Contents {
 #[derive(Debug)]
 pub(super) struct Stray {
     pub(super) key: Key,
-    pub(super) from: SocketAddr,
+    pub(super) from: Route,
     pub(super) to: SocketAddr,
     pub(super) bytes: Box<[u8]>,
 }
@@ -56,6 +60,12 @@ impl Inbox {
         self.notify();
     }
 
+    /// Gives a TCP connection to the worker who has what it is for.
+    pub(super) fn pipe(&self, pipe: Pipe) {
+        self.lock().pipes.push(pipe);
+        self.notify();
+    }
+
     /// Asks the worker to end.
     pub(super) fn shutdown(&self) {
         self.lock().shutdown = true;
@@ -71,6 +81,7 @@ impl Inbox {
         std::mem::swap(&mut mine.feeds, &mut contents.feeds);
         std::mem::swap(&mut mine.ended, &mut contents.ended);
         std::mem::swap(&mut mine.strays, &mut contents.strays);
+        std::mem::swap(&mut mine.pipes, &mut contents.pipes);
         contents.shutdown = mine.shutdown;
         true
     }

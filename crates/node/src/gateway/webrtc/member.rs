@@ -6,14 +6,15 @@ use super::publish::Intake;
 use super::quality::Chooser;
 use super::registry::Key;
 use super::renditions::{Ladder, Rung};
-use super::socket::Wire;
+use super::socket::{Route, Wire};
+use super::stun;
 use super::wheel::Wheel;
 use crate::limits::Admission;
 use crate::metrics::CloseReason;
 use crate::sessions::SessionGuard;
 use crate::transcode::Audible;
 use hub::ViewerGuard;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -49,7 +50,9 @@ pub(super) struct Member {
     /// When something came last. A peer that is there asks for consent every few seconds (RFC 7675 §5.1).
     pub(super) heard: Instant,
     /// Where datagrams came from, the oldest first.
-    pub(super) known: Vec<SocketAddr>,
+    pub(super) known: Vec<Route>,
+    /// Where the peer wants to be sent to since its last nomination.
+    pub(super) nominated: Option<Route>,
     /// Which of our addresses the peer used last.
     pub(super) local: IpAddr,
     pub(super) deadline: Instant,
@@ -228,10 +231,10 @@ impl Member {
     }
 
     pub(super) fn give_group(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
-        let (local, mut deadline) = (self.local, None);
+        let (local, nominated, mut deadline) = (self.local, self.nominated, None);
         if let Role::Play(watching) = &mut self.role {
             (watching.wants_group, watching.resent) = (false, Some(now));
-            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, local);
+            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, nominated, local);
             feed.give_group(&mut watching.seat, &mut self.peer, now, &mut drained);
         }
         self.deadline = deadline.unwrap_or(self.deadline);
@@ -245,7 +248,7 @@ impl Member {
         now: Instant,
         wire: &mut Wire,
     ) -> Option<usize> {
-        let (local, mut deadline, mut left) = (self.local, None, None);
+        let (local, nominated, mut deadline, mut left) = (self.local, self.nominated, None, None);
         if let Role::Play(watching) = &mut self.role {
             let waits = watching.next.as_ref().is_some_and(|next| next.feed == number);
             if waits && feed.has_fresh_keyframe() {
@@ -253,7 +256,7 @@ impl Member {
                 watching.go_on_in_next(now);
             }
             let takes = watching.takes(number);
-            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, local);
+            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, nominated, local);
             feed.give(takes, &mut watching.seat, &mut self.peer, now, &mut drained);
         }
         self.deadline = deadline.unwrap_or(self.deadline);
@@ -292,13 +295,27 @@ pub(super) fn arm(wheel: &mut Wheel, slot: usize, member: &mut Member) {
 
 /// Sends what a connection wants to send after one packet was given to it; when it wants to be woken. Events come only of
 /// what is received, so there are none.
-pub(super) fn pump(peer: &mut Peer, wire: &mut Wire, local: IpAddr) -> Option<Instant> {
+pub(super) fn pump(
+    peer: &mut Peer,
+    wire: &mut Wire,
+    nominated: Option<Route>,
+    local: IpAddr,
+) -> Option<Instant> {
     loop {
         match peer.step() {
-            Step::Send { to, datagram } => wire.send(to, local, &datagram),
+            Step::Send { to, datagram } => wire.send(towards(to, nominated, &datagram), local, &datagram),
             Step::Event(_) => {}
             Step::Wait(at) => return Some(at),
             Step::Over => return None,
         }
+    }
+}
+
+/// Answers to checks go where those came from; all else where the peer wants it. ICE itself would stay on a path as long as it
+/// seems alive, but a peer that names another one has left it: its network changed.
+pub(super) fn towards(to: Route, nominated: Option<Route>, datagram: &[u8]) -> Route {
+    match nominated {
+        Some(route) if !stun::is_stun(datagram) => route,
+        _ => to,
     }
 }

@@ -12,6 +12,7 @@
 //! - [`worker`] the loop of one thread
 //! - [`member`] one connection of it
 //! - [`socket`] many datagrams a call
+//! - [`tcp`] the same for networks without UDP
 //! - [`stun`] whose datagram it is, before anything is allocated
 //! - [`wheel`] timers
 //! - [`engine`] one connection, sans-IO; the only file that knows the library
@@ -33,6 +34,7 @@ mod renditions;
 mod signal;
 mod socket;
 mod stun;
+mod tcp;
 mod wheel;
 mod worker;
 

@@ -6,6 +6,7 @@ use super::member::Arriving;
 use super::registry::{Key, Registry};
 use super::renditions::Renditions;
 use super::socket::{self, Wire};
+use super::tcp;
 use super::worker::{Place, WAKE, Worker};
 use crate::gateway::random_bytes;
 use crate::metrics::Metrics;
@@ -57,6 +58,9 @@ impl Plane {
             format!("can't listen on {listen}/udp: is another program using the port? Choose another with webrtc.listen")
         })?;
         let local = sockets.first().context("no socket")?.local_addr()?;
+        let listeners = tcp::open(local, sockets.len(), settings.shared).with_context(|| {
+            format!("can't listen on {local}/tcp: is another program using the port? Choose another with webrtc.listen")
+        })?;
         let addresses: Arc<[SocketAddr]> = reached_by(local, &settings.addresses).into();
         let (registry, mut polls, mut inboxes) = (Registry::default(), Vec::new(), Vec::new());
         for _ in &sockets {
@@ -66,13 +70,14 @@ impl Plane {
         }
         let inboxes: Arc<[Arc<Inbox>]> = inboxes.into();
         let (mut threads, renditions) = (Vec::new(), Renditions::default());
-        for (number, (socket, poll)) in sockets.into_iter().zip(polls).enumerate() {
+        for (number, ((socket, listener), poll)) in sockets.into_iter().zip(listeners).zip(polls).enumerate()
+        {
             let worker = Worker::new(Place {
                 number,
                 poll,
                 inboxes: Arc::clone(&inboxes),
                 registry: registry.clone(),
-                wire: Wire::new(socket)?,
+                wire: Wire::new(socket, listener)?,
                 addresses: Arc::clone(&addresses),
                 renditions: renditions.clone(),
                 stay: settings.stay,

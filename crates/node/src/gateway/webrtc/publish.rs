@@ -39,8 +39,8 @@ pub(super) struct Intake {
 const SECOND_TRACK_WAIT: Duration = Duration::from_millis(1000);
 /// Sound and pictures are moved against each other when they are further apart than this.
 const OFFSET_MAX_MICROS: i64 = 5_000;
-/// A quality that isn't heard for so long is gone.
-const RID_SILENCE: Duration = Duration::from_millis(1500);
+/// A quality that isn't heard for so long, while others are, is gone.
+const RID_SILENCE: Duration = Duration::from_millis(700);
 /// The broadcast itself takes a better quality when that came for so long: players by segments see a new configuration.
 const RID_STEADY: Duration = Duration::from_secs(2);
 /// A quality is better when it has so much more bits, in percent.
@@ -100,7 +100,7 @@ impl Intake {
                 self.drain(at, now)?;
             }
         }
-        self.drop_silent(now);
+        self.drop_silent();
         self.choose_base(now);
         self.open(now);
         Ok(self.lines.iter_mut().filter_map(|line| line.asks(now).then_some(line.rid)).collect())
@@ -160,14 +160,16 @@ impl Intake {
         Some(known.unwrap_or(self.lines.len() - 1))
     }
 
-    /// Forgets qualities that aren't sent any more; the last one stays, whatever its network does.
-    fn drop_silent(&mut self, now: Instant) {
-        let silent = |line: &Line| now.saturating_duration_since(line.heard) >= RID_SILENCE;
-        while self.lines.iter().filter(|line| line.rung.is_some()).count() > 1
-            && let Some(at) = self.lines.iter().position(|line| line.rung.is_some() && silent(line))
-        {
-            let line = self.lines.remove(at);
-            if let (Some(published), Some((rung, _))) = (&self.published, &line.rung) {
+    /// Forgets qualities that aren't sent any more while others are. When nothing moves, nothing is sent of any.
+    fn drop_silent(&mut self) {
+        let Some(published) = &self.published else { return };
+        let heard = self.lines.iter().filter(|line| line.rung.is_some()).map(|line| line.heard).max();
+        let Some(heard) = heard else { return };
+        let silent = |line: &mut Line| {
+            line.rung.is_some() && heard.saturating_duration_since(line.heard) >= RID_SILENCE
+        };
+        for line in self.lines.extract_if(.., silent) {
+            if let Some((rung, _)) = &line.rung {
                 published.remove(rung);
             }
         }

@@ -1,9 +1,10 @@
 //! The UDP socket of one worker: many datagrams a call, both ways.
 
+use super::tcp::Pipes;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Error, ErrorKind, IoSliceMut, Result};
-use std::net::{IpAddr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 
 /// One worker's socket. All workers have the same port: the system gives each peer's datagrams to one of them
 /// (SO_REUSEPORT).
@@ -14,6 +15,8 @@ pub(super) struct Wire {
     /// Where it listens.
     local: SocketAddr,
     out: Outbox,
+    /// Peers by TCP.
+    pub(super) pipes: Pipes,
     /// Datagrams that the system had no room for; the peers ask for them again.
     lost: u64,
 }
@@ -35,9 +38,17 @@ pub(super) struct Inbound {
     metas: [RecvMeta; BATCH_SIZE],
 }
 
+/// Where a peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Route {
+    pub(super) at: SocketAddr,
+    /// By TCP, not UDP.
+    pub(super) tcp: bool,
+}
+
 /// A datagram that came.
 pub(super) struct Datagram<'a> {
-    pub(super) from: SocketAddr,
+    pub(super) from: Route,
     /// Which of our addresses it was sent to.
     pub(super) to: SocketAddr,
     pub(super) bytes: &'a [u8],
@@ -77,11 +88,11 @@ pub(super) fn open(address: SocketAddr, count: usize, shared: bool) -> Result<Ve
 }
 
 impl Wire {
-    pub(super) fn new(socket: UdpSocket) -> Result<Wire> {
+    pub(super) fn new(socket: UdpSocket, listener: TcpListener) -> Result<Wire> {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let local = socket.local_addr()?;
         let socket = mio::net::UdpSocket::from_std(socket);
-        Ok(Wire { socket, state, local, out: Outbox::default(), lost: 0 })
+        Ok(Wire { socket, state, local, out: Outbox::default(), pipes: Pipes::new(listener), lost: 0 })
     }
 
     pub(super) fn source(&mut self) -> &mut mio::net::UdpSocket {
@@ -90,7 +101,7 @@ impl Wire {
 
     /// Datagrams that could not be sent since the last call.
     pub(super) fn take_lost(&mut self) -> u64 {
-        std::mem::take(&mut self.lost)
+        std::mem::take(&mut self.lost) + self.pipes.take_lost()
     }
 
     /// Reads what is there; `None` when nothing is.
@@ -106,7 +117,8 @@ impl Wire {
         let received = inbound.metas[..count].iter().zip(&inbound.buffers);
         Ok(received.flat_map(move |(meta, buffer)| {
             let to = meta.dst_ip.unwrap_or(self.local.ip()).to_canonical();
-            let from = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            let at = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+            let from = Route { at, tcp: false };
             let to = SocketAddr::new(to, port);
             let pieces = buffer[..meta.len].chunks(meta.stride.max(1));
             pieces.map(move |bytes| Datagram { from, to, bytes })
@@ -114,7 +126,11 @@ impl Wire {
     }
 
     /// Sends, together with what follows for the same peer. [`Wire::flush`] when there is no more.
-    pub(super) fn send(&mut self, to: SocketAddr, from: IpAddr, bytes: &[u8]) {
+    pub(super) fn send(&mut self, to: Route, from: IpAddr, bytes: &[u8]) {
+        if to.tcp {
+            return self.pipes.send(to.at, bytes);
+        }
+        let to = to.at;
         let fits = self.out.to == Some(to)
             && self.out.from == Some(from)
             && !self.out.closed
@@ -122,7 +138,7 @@ impl Wire {
             && self.out.bytes.len() + bytes.len() <= SEND_BYTES_MAX
             && self.out.bytes.len() / self.out.segment < self.state.max_gso_segments();
         if !fits {
-            self.flush();
+            self.flush_datagrams();
             self.out.to = Some(to);
             self.out.from = Some(from);
             self.out.segment = bytes.len();
@@ -134,6 +150,11 @@ impl Wire {
 
     /// Sends what waits.
     pub(super) fn flush(&mut self) {
+        self.pipes.flush();
+        self.flush_datagrams();
+    }
+
+    fn flush_datagrams(&mut self) {
         let Some(to) = self.out.to.take() else { return };
         let several = self.out.bytes.len() > self.out.segment;
         let transmit = Transmit {
@@ -185,15 +206,17 @@ mod tests {
 
     fn pair() -> (Wire, UdpSocket) {
         let mut sockets = open("127.0.0.1:0".parse().unwrap(), 1, false).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        (Wire::new(sockets.remove(0)).unwrap(), peer)
+        (Wire::new(sockets.remove(0), listener).unwrap(), peer)
     }
 
     #[test]
     fn datagrams_for_one_peer_go_out_together_and_come_apart_again() {
         let (mut wire, peer) = pair();
-        let (to, from) = (peer.local_addr().unwrap(), IpAddr::from([127, 0, 0, 1]));
+        let to = Route { at: peer.local_addr().unwrap(), tcp: false };
+        let from = IpAddr::from([127, 0, 0, 1]);
         let sent: Vec<Vec<u8>> =
             [900, 900, 300, 900, 1000].iter().map(|len| vec![*len as u8; *len]).collect();
         sent.iter().for_each(|bytes| wire.send(to, from, bytes));
@@ -213,7 +236,7 @@ mod tests {
         let (mut inbound, deadline) = (Inbound::new(), Instant::now() + Duration::from_secs(5));
         while Instant::now() < deadline {
             if let Some(datagram) = wire.receive(&mut inbound).unwrap().next() {
-                assert_eq!((datagram.from, datagram.to), (peer.local_addr().unwrap(), wire.local));
+                assert_eq!((datagram.from.at, datagram.to), (peer.local_addr().unwrap(), wire.local));
                 assert_eq!(datagram.bytes, b"hello");
                 return;
             }

@@ -2,12 +2,13 @@
 
 use super::engine::Step;
 use super::inbox::{Contents, Inbox, Stray};
-use super::member::{Arriving, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump};
+use super::member::{Arriving, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump, towards};
 use super::play::Feed;
 use super::registry::{Found, Key, Registry};
 use super::renditions::{Renditions, Rung};
-use super::socket::{Datagram, Inbound, Wire};
+use super::socket::{Datagram, Inbound, Route, Wire};
 use super::stun::{self, Content};
+use super::tcp::{self, Pipes};
 use super::wheel::Wheel;
 use crate::metrics::{CloseReason, Metrics, Shard};
 use crate::sessions::Protocol;
@@ -40,7 +41,7 @@ pub(super) struct Worker {
     members: Vec<Option<Member>>,
     free: Vec<usize>,
     by_key: HashMap<Key, usize>,
-    by_address: HashMap<SocketAddr, Owner>,
+    by_address: HashMap<Route, Owner>,
     feeds: Vec<Option<Feed>>,
     free_feeds: Vec<usize>,
     wheel: Wheel,
@@ -62,6 +63,8 @@ enum Owner {
 const CHECK_EVERY: Duration = Duration::from_millis(200);
 /// Addresses of one peer: its networks and their NATs.
 const ADDRESSES_MAX: usize = 8;
+/// Events taken at a time; what is left comes with the next.
+const EVENTS_MAX: usize = 256;
 /// Datagrams read before timers and feeds have their turn.
 const READ_ROUNDS_MAX: usize = 16;
 /// A publisher's clock work: what is missing is given up, keyframes are asked for.
@@ -86,6 +89,7 @@ impl Worker {
     /// When the system can't watch the socket.
     pub(super) fn new(mut place: Place) -> std::io::Result<Worker> {
         place.poll.registry().register(place.wire.source(), SOCKET, Interest::READABLE)?;
+        place.poll.registry().register(place.wire.pipes.source(), tcp::LISTENER, Interest::READABLE)?;
         let now = Instant::now();
         Ok(Worker {
             number: place.number,
@@ -114,8 +118,9 @@ impl Worker {
 
     /// Runs until shutdown.
     pub(super) fn run(mut self) {
-        let mut events = mio::Events::with_capacity(8);
+        let mut events = mio::Events::with_capacity(EVENTS_MAX);
         let (mut contents, mut inbound, mut due) = (Contents::default(), Inbound::new(), Vec::new());
+        let mut datagram = Vec::new();
         while !contents.shutdown {
             let rest = self.wheel.rest(Instant::now(), CHECK_EVERY);
             if let Err(error) = self.poll.poll(&mut events, Some(rest))
@@ -124,7 +129,9 @@ impl Worker {
                 tracing::error!(%error, "the WebRTC worker can't wait for events; it ends");
                 return;
             }
+            let pipes: Vec<Token> = events.iter().map(mio::event::Event::token).collect();
             self.read(&mut inbound);
+            pipes.into_iter().for_each(|token| self.read_tcp(token, &mut datagram));
             if self.inbox.take(&mut contents) {
                 self.handed(&mut contents);
             }
@@ -166,11 +173,39 @@ impl Worker {
         }
     }
 
+    /// Something happened to a TCP connection, or a new one came.
+    fn read_tcp(&mut self, token: Token, datagram: &mut Vec<u8>) {
+        let now = Instant::now();
+        if token == tcp::LISTENER {
+            return self.wire.pipes.accept(self.poll.registry(), now);
+        }
+        let Some(number) = Pipes::number(token) else { return };
+        self.wire.pipes.writable(number);
+        loop {
+            while let Some((from, to)) = self.wire.pipes.next(number, datagram) {
+                self.datagram(&Datagram { from, to, bytes: datagram }, now);
+            }
+            if !self.wire.pipes.fill(number) {
+                break;
+            }
+        }
+        if let Some(route) = self.wire.pipes.close_if_over(number)
+            && let Some(Owner::Here(slot)) = self.by_address.remove(&route)
+            && let Some(member) = self.members[slot].as_mut()
+        {
+            member.known.retain(|other| *other != route);
+            member.nominated.take_if(|nominated| *nominated == route);
+        }
+        self.close_doomed();
+    }
+
     /// Nothing is allocated for a datagram before it is known whose it is.
     fn datagram(&mut self, datagram: &Datagram<'_>, now: Instant) {
         match stun::content(datagram.bytes) {
             Content::Junk => {}
-            Content::Stun(user) => self.request(&Key::named(user), datagram, now),
+            Content::Stun(request) => {
+                self.request(&Key::named(request.user), request.nominates, datagram, now);
+            }
             Content::Other => match self.by_address.get(&datagram.from) {
                 Some(Owner::Here(slot)) => self.feed_peer(*slot, datagram, now),
                 Some(Owner::Elsewhere(worker, key)) => {
@@ -183,28 +218,35 @@ impl Worker {
     }
 
     /// A STUN request names its connection, and proves by a signature that it knows the password.
-    fn request(&mut self, key: &Key, datagram: &Datagram<'_>, now: Instant) {
+    fn request(&mut self, key: &Key, nominates: bool, datagram: &Datagram<'_>, now: Instant) {
         let to = self.inside(datagram.to);
-        if let Some(slot) = self.by_key.get(key).copied() {
+        let slot = if let Some(slot) = self.by_key.get(key).copied() {
             let Some(member) = &self.members[slot] else { return };
-            if member.peer.accepts(now, datagram.from, to, datagram.bytes) {
-                self.came_from(slot, datagram.from);
-                self.feed_peer(slot, datagram, now);
+            if !member.peer.accepts(now, datagram.from, to, datagram.bytes) {
+                return;
             }
-            return;
+            slot
+        } else {
+            let proved = |arriving: &Arriving| arriving.peer.accepts(now, datagram.from, to, datagram.bytes);
+            match self.registry.find(key, proved, self.number) {
+                Found::Nowhere => return,
+                Found::Elsewhere(worker) => return self.pass_on(worker, key, datagram),
+                Found::Arrives(arriving) => self.settle(*arriving, datagram, now),
+            }
+        };
+        self.came_from(slot, datagram.from, nominates);
+        self.feed_peer(slot, datagram, now);
+    }
+
+    /// Another worker has the connection: it gets the TCP connection too, or this and all later datagrams of that address.
+    fn pass_on(&mut self, worker: usize, key: &Key, datagram: &Datagram<'_>) {
+        if !datagram.from.tcp {
+            self.by_address.insert(datagram.from, Owner::Elsewhere(worker, key.clone()));
+            return self.forward(worker, key.clone(), datagram);
         }
-        let proved = |arriving: &Arriving| arriving.peer.accepts(now, datagram.from, to, datagram.bytes);
-        match self.registry.find(key, proved, self.number) {
-            Found::Nowhere => {}
-            Found::Elsewhere(worker) => {
-                self.by_address.insert(datagram.from, Owner::Elsewhere(worker, key.clone()));
-                self.forward(worker, key.clone(), datagram);
-            }
-            Found::Arrives(arriving) => {
-                let slot = self.settle(*arriving, datagram, now);
-                self.came_from(slot, datagram.from);
-                self.feed_peer(slot, datagram, now);
-            }
+        let pipe = self.wire.pipes.give_away(datagram.from.at, datagram.bytes, self.poll.registry());
+        if let (Some(pipe), Some(inbox)) = (pipe, self.inboxes.get(worker)) {
+            inbox.pipe(pipe);
         }
     }
 
@@ -215,14 +257,20 @@ impl Worker {
         }
     }
 
-    fn came_from(&mut self, slot: usize, from: SocketAddr) {
+    fn came_from(&mut self, slot: usize, from: Route, nominates: bool) {
         let Some(member) = self.members[slot].as_mut() else { return };
+        if nominates {
+            member.nominated = Some(from);
+        }
         if member.known.contains(&from) {
             return;
         }
         if member.known.len() >= ADDRESSES_MAX {
             let oldest = member.known.remove(0);
             self.by_address.remove(&oldest);
+        }
+        if from.tcp {
+            self.wire.pipes.known(from.at);
         }
         member.known.push(from);
         self.by_address.insert(from, Owner::Here(slot));
@@ -294,6 +342,7 @@ impl Worker {
             connected: false,
             heard: now,
             known: Vec::new(),
+            nominated: None,
             local: datagram.to.ip(),
             deadline: now,
             armed: 0,
@@ -324,8 +373,13 @@ impl Worker {
             let Some(slot) = self.by_key.get(&stray.key).copied() else { continue };
             let datagram = Datagram { from: stray.from, to: stray.to, bytes: &stray.bytes };
             match stun::content(datagram.bytes) {
-                Content::Stun(_) => self.request(&stray.key, &datagram, now),
+                Content::Stun(request) => self.request(&stray.key, request.nominates, &datagram, now),
                 _ => self.feed_peer(slot, &datagram, now),
+            }
+        }
+        for pipe in contents.pipes.drain(..) {
+            if let Some(number) = self.wire.pipes.adopt(pipe, self.poll.registry()) {
+                self.read_tcp(Pipes::token(number), &mut Vec::new());
             }
         }
         for key in contents.ended.drain(..) {
@@ -416,7 +470,7 @@ impl Worker {
             match intake.tick(now) {
                 Ok(rids) if rids.is_empty() => {}
                 Ok(rids) => {
-                    pump(&mut member.peer, &mut self.wire, member.local);
+                    pump(&mut member.peer, &mut self.wire, member.nominated, member.local);
                     member.peer.ask_for_keyframes(&rids);
                 }
                 Err(reason) => self.doomed.push((slot, reason)),
@@ -431,7 +485,9 @@ impl Worker {
         let Some(member) = self.members[slot].as_mut() else { return };
         loop {
             match member.peer.step() {
-                Step::Send { to, datagram } => self.wire.send(to, member.local, &datagram),
+                Step::Send { to, datagram } => {
+                    self.wire.send(towards(to, member.nominated, &datagram), member.local, &datagram);
+                }
                 Step::Event(event) => {
                     if let Err(reason) = member.happened(event, now) {
                         self.doomed.push((slot, reason));
@@ -478,6 +534,7 @@ impl Worker {
         self.close_doomed();
         (0..self.members.len()).for_each(|slot| self.choose_quality(slot, now));
         self.metrics.unsent_datagrams.inc_by(self.wire.take_lost());
+        self.wire.pipes.sweep(now);
         if self.number == 0 {
             // Dropping them ends their sessions.
             drop(self.registry.sweep(now));
@@ -532,9 +589,10 @@ impl Worker {
         // The peer is told, so that it needn't wait for silence.
         if !member.broken {
             member.peer.close();
-            pump(&mut member.peer, &mut self.wire, member.local);
+            pump(&mut member.peer, &mut self.wire, member.nominated, member.local);
         }
         self.wire.flush();
+        member.known.iter().filter(|route| route.tcp).for_each(|route| self.wire.pipes.close(route.at));
         member.session.session().report(member.bytes(), 0);
         member.session.ends(reason);
         match member.role {

@@ -12,6 +12,10 @@ fn server() -> SocketAddr {
     "192.0.2.1:8000".parse().unwrap()
 }
 
+fn udp(at: SocketAddr) -> Route {
+    Route { at, tcp: false }
+}
+
 fn answer(offer: &str, offered: Offered) -> Result<(Peer, String), OfferError> {
     let credentials = Credentials { user: "user".to_owned(), password: "a-password-of-22-chars".to_owned() };
     Engine::new().unwrap().answer(offer, offered, &[server()], &credentials, Instant::now())
@@ -20,9 +24,14 @@ fn answer(offer: &str, offered: Offered) -> Result<(Peer, String), OfferError> {
 #[test]
 fn a_browser_that_plays_is_sent_pictures_and_sound_by_a_lite_server() {
     let (peer, answer) = answer(PLAYS, BOTH).unwrap();
-    for wanted in
-        ["a=ice-lite", "a=setup:passive", "a=ice-ufrag:user", "192.0.2.1 8000 typ host", "a=sendonly"]
-    {
+    for wanted in [
+        "a=ice-lite",
+        "a=setup:passive",
+        "a=ice-ufrag:user",
+        "192.0.2.1 8000 typ host",
+        "tcptype passive",
+        "a=sendonly",
+    ] {
         assert!(answer.contains(wanted), "{wanted} is not in {answer}");
     }
     assert!(peer.sends(Kind::Video) && peer.sends(Kind::Audio));
@@ -115,9 +124,10 @@ impl Client {
                 Output::Timeout(_) => return,
                 Output::Transmit(sent) => {
                     assert!(
-                        peer.accepts(now, self.address, server(), &sent.contents) || sent.contents[0] > 3
+                        peer.accepts(now, udp(self.address), server(), &sent.contents)
+                            || sent.contents[0] > 3
                     );
-                    peer.receive(now, self.address, server(), &sent.contents);
+                    peer.receive(now, udp(self.address), server(), &sent.contents);
                 }
                 Output::Event(str0m::Event::RtpPacket(packet)) => {
                     self.received.push((packet.time.numer(), packet.payload.len(), packet.header.marker));
@@ -168,7 +178,7 @@ fn a_request_with_a_wrong_password_is_not_accepted() {
     request.extend_from_slice(&[9; 12]);
     request.extend_from_slice(&[0, 6, 0, 9]);
     request.extend_from_slice(b"user:peer\0\0\0");
-    assert!(!peer.accepts(now, "198.51.100.7:1".parse().unwrap(), server(), &request));
+    assert!(!peer.accepts(now, udp("198.51.100.7:1".parse().unwrap()), server(), &request));
 }
 
 #[test]
@@ -186,7 +196,7 @@ fn fuzz_damaged_datagrams_never_panic_a_connection() {
     let mut random = Random::seeded(5764);
     for round in 0..5000 {
         let datagram = random.mutate(kinds[round % kinds.len()]);
-        peer.receive(now, client.address, server(), &datagram);
+        peer.receive(now, udp(client.address), server(), &datagram);
         while !matches!(peer.step(), Step::Wait(_) | Step::Over) {}
     }
 }
