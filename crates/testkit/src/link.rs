@@ -27,7 +27,7 @@ pub struct Link {
 }
 
 /// A narrow place queues so much; what would wait longer is lost.
-const QUEUE_MAX: Duration = Duration::from_millis(150);
+const QUEUE_MAX: Duration = Duration::from_millis(300);
 
 impl Link {
     /// A link that changes nothing.

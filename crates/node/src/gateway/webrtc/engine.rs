@@ -131,6 +131,8 @@ const MEDIA_MAX: usize = 4;
 /// How long packets are kept for those who lost one, and how many. Pictures later than that are of no use.
 const RESEND_AGE: Duration = Duration::from_millis(500);
 const RESEND_PACKETS_MAX: usize = 512;
+/// Of what is sent, the most that may be sent again. More would only fill a network that is full.
+const RESEND_SHARE_MAX: f32 = 0.6;
 /// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
 /// A quality needs room above its rate, and the next better one has to be found reachable.
@@ -220,9 +222,9 @@ impl Peer {
             let sends = matches!(offered, Offered::Play { .. })
                 && matches!(direction, Direction::SendOnly | Direction::SendRecv);
             if sends && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(0.3));
-                // Where the network is measured, bursts would be taken for a queue in it.
-                stream.set_unpaced(!matches!(offered, Offered::Play { measured: true, .. }));
+                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
+                // Pictures that come late one after the other teach a player to wait as long ever after.
+                stream.set_unpaced(true);
             }
             self.lines.push(Line { mid, kind, sends: sends.then(|| (pt, SeqNo::default())) });
         }

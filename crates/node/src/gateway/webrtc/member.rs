@@ -223,6 +223,14 @@ impl Member {
         Ok(())
     }
 
+    /// The peer wants to be sent to there. What went to another place before that is lost, so it begins anew.
+    pub(super) fn nominate(&mut self, route: Route) {
+        let moved = self.nominated.replace(route).is_some_and(|before| before != route);
+        if let (true, Role::Play(watching)) = (moved, &mut self.role) {
+            (watching.wants_group, watching.resent) = (true, None);
+        }
+    }
+
     /// Whether the group is to be sent now.
     pub(super) fn wants_group(&self, now: Instant) -> bool {
         let Role::Play(watching) = &self.role else { return false };
@@ -234,8 +242,11 @@ impl Member {
         let (local, nominated, mut deadline) = (self.local, self.nominated, None);
         if let Role::Play(watching) = &mut self.role {
             (watching.wants_group, watching.resent) = (false, Some(now));
-            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, nominated, local);
+            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, (nominated, local), now);
             feed.give_group(&mut watching.seat, &mut self.peer, now, &mut drained);
+            if let Some(quality) = &mut watching.quality {
+                quality.chooser.burst(now);
+            }
         }
         self.deadline = deadline.unwrap_or(self.deadline);
     }
@@ -256,7 +267,7 @@ impl Member {
                 watching.go_on_in_next(now);
             }
             let takes = watching.takes(number);
-            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, nominated, local);
+            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, (nominated, local), now);
             feed.give(takes, &mut watching.seat, &mut self.peer, now, &mut drained);
         }
         self.deadline = deadline.unwrap_or(self.deadline);
@@ -298,13 +309,22 @@ pub(super) fn arm(wheel: &mut Wheel, slot: usize, member: &mut Member) {
 pub(super) fn pump(
     peer: &mut Peer,
     wire: &mut Wire,
-    nominated: Option<Route>,
-    local: IpAddr,
+    (nominated, local): (Option<Route>, IpAddr),
+    now: Instant,
 ) -> Option<Instant> {
+    let mut idle = false;
     loop {
         match peer.step() {
-            Step::Send { to, datagram } => wire.send(towards(to, nominated, &datagram), local, &datagram),
+            Step::Send { to, datagram } => {
+                wire.send(towards(to, nominated, &datagram), local, &datagram);
+                idle = false;
+            }
             Step::Event(_) => {}
+            // Where the network is measured, each packet is let go by a tick of its own, most of them at once.
+            Step::Wait(at) if at <= now && !idle => {
+                peer.tick(now);
+                idle = true;
+            }
             Step::Wait(at) => return Some(at),
             Step::Over => return None,
         }

@@ -8,23 +8,32 @@ pub(super) struct Chooser {
     /// The shortest time at one quality before a better one.
     stay: Duration,
     switched: Option<Instant>,
+    /// Until then measurements say little.
+    unsettled: Option<Instant>,
     /// Bits per second that the network carries, as far as it is known.
     estimate: Option<u64>,
 }
 
 /// A quality is kept while the estimate is not below this share of its rate, in percent: estimates swing.
 const KEEP_PERCENT: u64 = 85;
+/// How long measurements are not believed after a burst.
+const SETTLE: Duration = Duration::from_millis(1200);
 /// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
 const ROOM_PERCENT: u64 = 115;
 
 impl Chooser {
     pub(super) fn new(stay: Duration) -> Chooser {
-        Chooser { stay, switched: None, estimate: None }
+        Chooser { stay, switched: None, unsettled: None, estimate: None }
     }
 
     /// The network was measured.
     pub(super) fn learn(&mut self, bits_per_second: u64) {
         self.estimate = Some(bits_per_second);
+    }
+
+    /// Much was sent at once, which looks like a full network for a while.
+    pub(super) fn burst(&mut self, now: Instant) {
+        self.unsettled = Some(now + SETTLE);
     }
 
     /// The quality to be at, of those that there are: `rates` in bits per second, the lowest first. `None` when there is no reason
@@ -37,7 +46,8 @@ impl Chooser {
             rates.iter().rposition(fits).unwrap_or(0)
         };
         let Some(current) = current.filter(|at| *at <= best) else { return Some(carried(ROOM_PERCENT)) };
-        if carried(KEEP_PERCENT) < current {
+        let settled = self.unsettled.is_none_or(|until| now >= until);
+        if settled && carried(KEEP_PERCENT) < current {
             return Some(carried(ROOM_PERCENT));
         }
         let rested = self.switched.is_none_or(|at| now.saturating_duration_since(at) >= self.stay);
@@ -45,7 +55,7 @@ impl Chooser {
         (better > current && rested).then_some(better)
     }
 
-    /// It was changed.
+    /// The quality was changed.
     pub(super) fn switched(&mut self, now: Instant) {
         self.switched = Some(now);
     }
@@ -92,6 +102,15 @@ mod tests {
         chooser.learn(1_800_000);
         assert_eq!(chooser.choose(&RATES, Some(1), now + STAY - Duration::from_millis(1)), None);
         assert_eq!(chooser.choose(&RATES, Some(1), now + STAY), Some(2));
+    }
+
+    #[test]
+    fn a_burst_does_not_count_for_a_while() {
+        let (mut chooser, now) = at_the_best();
+        chooser.burst(now);
+        chooser.learn(400_000);
+        assert_eq!(chooser.choose(&RATES, Some(2), now), None);
+        assert_eq!(chooser.choose(&RATES, Some(2), now + SETTLE), Some(0));
     }
 
     #[test]

@@ -260,7 +260,7 @@ impl Worker {
     fn came_from(&mut self, slot: usize, from: Route, nominates: bool) {
         let Some(member) = self.members[slot].as_mut() else { return };
         if nominates {
-            member.nominated = Some(from);
+            member.nominate(from);
         }
         if member.known.contains(&from) {
             return;
@@ -470,7 +470,7 @@ impl Worker {
             match intake.tick(now) {
                 Ok(rids) if rids.is_empty() => {}
                 Ok(rids) => {
-                    pump(&mut member.peer, &mut self.wire, member.nominated, member.local);
+                    pump(&mut member.peer, &mut self.wire, (member.nominated, member.local), now);
                     member.peer.ask_for_keyframes(&rids);
                 }
                 Err(reason) => self.doomed.push((slot, reason)),
@@ -483,15 +483,22 @@ impl Worker {
     /// Takes all that a connection wants.
     fn drain(&mut self, slot: usize, now: Instant) {
         let Some(member) = self.members[slot].as_mut() else { return };
+        let mut idle = false;
         loop {
             match member.peer.step() {
                 Step::Send { to, datagram } => {
                     self.wire.send(towards(to, member.nominated, &datagram), member.local, &datagram);
+                    idle = false;
                 }
                 Step::Event(event) => {
                     if let Err(reason) = member.happened(event, now) {
                         self.doomed.push((slot, reason));
                     }
+                }
+                // See [`pump`].
+                Step::Wait(at) if at <= now && !idle => {
+                    member.peer.tick(now);
+                    idle = true;
                 }
                 Step::Wait(at) => {
                     let publishes = matches!(member.role, Role::Publish(_));
@@ -589,7 +596,7 @@ impl Worker {
         // The peer is told, so that it needn't wait for silence.
         if !member.broken {
             member.peer.close();
-            pump(&mut member.peer, &mut self.wire, member.nominated, member.local);
+            pump(&mut member.peer, &mut self.wire, (member.nominated, member.local), Instant::now());
         }
         self.wire.flush();
         member.known.iter().filter(|route| route.tcp).for_each(|route| self.wire.pipes.close(route.at));
