@@ -94,6 +94,8 @@ pub(super) enum Event {
     Clock(Clock),
     /// The network to the peer carries so many bits per second.
     Carries(u64),
+    /// The peer lost this share of the pictures' packets, told where the network is measured.
+    Loses(f32),
 }
 
 /// What a sender report tells: at `wallclock` the media time was `ticks`. RFC 3550 §6.4.1.
@@ -129,10 +131,12 @@ pub(super) struct Outgoing {
 /// A publisher has two sections, a stage of twelve has more; each costs memory.
 const MEDIA_MAX: usize = 4;
 /// How long packets are kept for those who lost one, and how many. Pictures later than that are of no use.
-const RESEND_AGE: Duration = Duration::from_millis(500);
+const RESEND_AGE: Duration = Duration::from_millis(1000);
 const RESEND_PACKETS_MAX: usize = 512;
 /// Of what is sent, the most that may be sent again. More would only fill a network that is full.
 const RESEND_SHARE_MAX: f32 = 0.6;
+/// How often the losses of a measured viewer are looked at.
+const REPORT_EVERY: Duration = Duration::from_millis(300);
 /// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
 /// A quality needs room above its rate, and the next better one has to be found reachable.
@@ -209,6 +213,7 @@ impl Engine {
             .enable_vp9(has(Codec::Vp9))
             .enable_av1(has(Codec::Av1));
         let measured = matches!(offered, Offered::Play { measured: true, .. });
+        let builder = builder.set_stats_interval(measured.then_some(REPORT_EVERY));
         builder.enable_bwe(measured.then_some(FIRST_ESTIMATE)).build(now)
     }
 }
@@ -310,6 +315,16 @@ impl Peer {
         self.lines.iter().find(several).is_some()
     }
 
+    /// What was sent of pictures isn't sent again: the viewer begins anew in another quality, and its network is full.
+    pub(super) fn forget_pictures(&mut self) {
+        let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
+        for mid in mids {
+            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
+            }
+        }
+    }
+
     /// The rate that would be sent if the network carried it, bits per second: measuring goes that far.
     pub(super) fn wish(&mut self, bits_per_second: u64) {
         self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second * WISH_PERCENT / 100));
@@ -364,6 +379,7 @@ impl Peer {
                     wallclock: info.ntp_time,
                 }))
             }
+            str0m::Event::MediaEgressStats(stats) => stats.loss.map(Event::Loses),
             str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
                 Some(Event::Carries(estimate.as_u64()))
             }

@@ -218,6 +218,11 @@ impl Member {
                     quality.chooser.learn(rate);
                 }
             }
+            (Event::Loses(share), Role::Play(watching)) => {
+                if let Some(quality) = &mut watching.quality {
+                    quality.chooser.lost(share);
+                }
+            }
             _ => {}
         }
         Ok(())
@@ -265,6 +270,7 @@ impl Member {
             if waits && feed.has_fresh_keyframe() {
                 left = watching.pictures.as_ref().map(|pictures| pictures.feed);
                 watching.go_on_in_next(now);
+                self.peer.forget_pictures();
             }
             let takes = watching.takes(number);
             let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, (nominated, local), now);

@@ -10,12 +10,17 @@ pub(super) struct Chooser {
     switched: Option<Instant>,
     /// Until then measurements say little.
     unsettled: Option<Instant>,
+    /// The viewer told that it loses more than chance takes.
+    losing: bool,
     /// Bits per second that the network carries, as far as it is known.
     estimate: Option<u64>,
 }
 
 /// A quality is kept while the estimate is not below this share of its rate, in percent: estimates swing.
 const KEEP_PERCENT: u64 = 85;
+/// A network that takes less than is sent loses the rest, long before the estimate has come down to what it takes. Bad radio loses
+/// less than this, and that is sent again.
+const LOSS_FULL: f32 = 0.15;
 /// How long measurements are not believed after a burst.
 const SETTLE: Duration = Duration::from_millis(1200);
 /// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
@@ -23,12 +28,17 @@ const ROOM_PERCENT: u64 = 115;
 
 impl Chooser {
     pub(super) fn new(stay: Duration) -> Chooser {
-        Chooser { stay, switched: None, unsettled: None, estimate: None }
+        Chooser { stay, switched: None, unsettled: None, losing: false, estimate: None }
     }
 
     /// The network was measured.
     pub(super) fn learn(&mut self, bits_per_second: u64) {
         self.estimate = Some(bits_per_second);
+    }
+
+    /// The viewer told which share of what was sent it lost.
+    pub(super) fn lost(&mut self, share: f32) {
+        self.losing = share >= LOSS_FULL;
     }
 
     /// Much was sent at once, which looks like a full network for a while.
@@ -50,14 +60,17 @@ impl Chooser {
         if settled && carried(KEEP_PERCENT) < current {
             return Some(carried(ROOM_PERCENT));
         }
+        if settled && self.losing && current > 0 {
+            return Some(current - 1);
+        }
         let rested = self.switched.is_none_or(|at| now.saturating_duration_since(at) >= self.stay);
         let better = carried(ROOM_PERCENT);
-        (better > current && rested).then_some(better)
+        (better > current && rested && !self.losing).then_some(better)
     }
 
     /// The quality was changed.
     pub(super) fn switched(&mut self, now: Instant) {
-        self.switched = Some(now);
+        (self.switched, self.losing) = (Some(now), false);
     }
 }
 
@@ -102,6 +115,19 @@ mod tests {
         chooser.learn(1_800_000);
         assert_eq!(chooser.choose(&RATES, Some(1), now + STAY - Duration::from_millis(1)), None);
         assert_eq!(chooser.choose(&RATES, Some(1), now + STAY), Some(2));
+    }
+
+    #[test]
+    fn heavy_loss_goes_down_whatever_the_estimate_says_and_light_loss_does_not() {
+        let (mut chooser, now) = at_the_best();
+        chooser.lost(0.05);
+        assert_eq!(chooser.choose(&RATES, Some(2), now), None);
+        chooser.lost(0.3);
+        assert_eq!(chooser.choose(&RATES, Some(2), now), Some(1));
+        chooser.switched(now);
+        assert_eq!(chooser.choose(&RATES, Some(1), now), None, "that was of the quality before");
+        chooser.lost(0.3);
+        assert_eq!(chooser.choose(&RATES, Some(0), now + STAY), None, "there is nothing below");
     }
 
     #[test]
