@@ -113,7 +113,8 @@ fn bad_requests_get_a_reason_and_never_a_server_error() -> Result<()> {
     // A second peer that guesses a connection's name can neither read nor end it.
     for method in ["DELETE", "PATCH"] {
         let guess = server.http("/live/w/whep/00112233445566778899aabbccddeeff");
-        says(&curl(&format!("-X {method}"), &guess)?, &["no such connection", "404"])?;
+        let fragment = "-H Content-Type:application/trickle-ice-sdpfrag --data a=ice-ufrag:abcd";
+        says(&curl(&format!("-X {method} {fragment}"), &guess)?, &["no such connection", "404"])?;
     }
     says(&curl("-X GET", &server.http("/live/w/whep/0011"))?, &["405"])?;
     says(&curl("-X OPTIONS -D -", &whip)?, &["accept-post: application/sdp", "POST", "204"])?;

@@ -258,6 +258,12 @@ impl Gateways {
                 metrics: Arc::clone(metrics),
                 limits: parts.limits.clone(),
                 plane: plane.clone(),
+                links: config
+                    .webrtc
+                    .turn
+                    .iter()
+                    .map(|t| webrtc::link(&t.url, &t.username, &t.password))
+                    .collect(),
             }),
         };
         Gateways { rtmp: Arc::new(rtmp), http: Arc::new(http) }

@@ -26,7 +26,14 @@ export async function installNetwork(page) {
       const text = await answer.text();
       if (answer.status !== 201) throw new Error(`${answer.status} ${text}`);
       await peer.setRemoteDescription({ type: "answer", sdp: only(text, way) });
+      return { url: answer.headers.get("Location") ?? "", etag: answer.headers.get("ETag") ?? "", links: answer.headers.get("Link") };
     };
+    /** An SDP with the ICE secrets of another text. */
+    const withSecrets = (/** @type {string} */ sdp, /** @type {string} */ text) =>
+      ["ice-ufrag", "ice-pwd"].reduce((to, name) => {
+        const line = RegExp(`a=${name}:.*`, "g");
+        return to.replace(line, text.match(line)?.[0] ?? "");
+      }, sdp);
 
     /** Publishes a clock in black and white blocks over something that moves. */
     const publish = async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast) => {
@@ -51,6 +58,8 @@ export async function installNetwork(page) {
       // A busy machine would make Chromium send smaller pictures.
       await video.sender.setParameters({ ...video.sender.getParameters(), degradationPreference: "maintain-resolution" });
       await exchange(peer, `/${path}/whip`, way);
+      /** Pictures that left it. */
+      return async () => [...(await peer.getStats()).values()].find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
     };
 
     /** Plays. */
@@ -73,24 +82,48 @@ export async function installNetwork(page) {
         video.requestVideoFrameCallback(look);
       };
       video.requestVideoFrameCallback(look);
-      await exchange(peer, `/${path}/whep`, way);
+      const connection = await exchange(peer, `/${path}/whep`, way);
+      /** ICE restarts (RFC 9725 §4.3.3); what the server said. */
+      const restart = async (/** @type {string} */ etag = connection.etag) => {
+        const before = peer.remoteDescription?.sdp ?? "";
+        peer.restartIce();
+        await peer.setLocalDescription(await peer.createOffer());
+        const secrets = (peer.localDescription?.sdp ?? "").split("\r\n").filter((line) => /^a=ice-(ufrag|pwd)/.test(line)).slice(0, 2);
+        const headers = { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": etag };
+        const answer = await fetch(connection.url, { method: "PATCH", headers, body: `${secrets.join("\r\n")}\r\n` });
+        const text = await answer.text();
+        if (answer.status === 200) await peer.setRemoteDescription({ type: "answer", sdp: withSecrets(before, text) });
+        else await peer.setLocalDescription({ type: "rollback" });
+        return { status: answer.status, etag: answer.headers.get("ETag") ?? "", before: connection.etag };
+      };
       const way_used = async () => {
         const all = [...(await peer.getStats()).values()];
         const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
         return all.find((one) => one.id === pair?.remoteCandidateId)?.protocol ?? "none";
       };
-      return { shown, way_used };
+      /** Pictures that were whole and in time to be decoded; a busy machine shows some that no script gets to see. */
+      const decoded = async () => [...(await peer.getStats()).values()].find((one) => one.type === "inbound-rtp")?.framesDecoded ?? 0;
+      return { shown, decoded, way_used, restart, connection, state: () => peer.iceConnectionState };
     };
 
     /** @type {Awaited<ReturnType<typeof play>>} */
     let viewer;
+    /** @type {() => Promise<number>} */
+    let sent;
     Object.assign(window, {
       network: {
-        publish,
+        publish: async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast) => {
+          sent = await publish(path, way, simulcast);
+        },
+        sent: () => sent(),
         play: async (/** @type {string} */ path, /** @type {string} */ way) => { viewer = await play(path, way); },
         now: () => performance.now(),
         shown: (/** @type {number} */ since) => viewer.shown.filter((one) => one.at >= since),
+        decoded: () => viewer.decoded(),
         wayUsed: () => viewer.way_used(),
+        restart: (/** @type {string | undefined} */ etag) => viewer.restart(etag),
+        connection: () => viewer.connection,
+        state: () => viewer.state(),
       },
     });
   });

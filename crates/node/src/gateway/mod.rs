@@ -9,7 +9,7 @@ pub(crate) mod webrtc;
 
 // Offers come by HTTP, which needn't know what they are for.
 pub(crate) use webrtc::{
-    Created, Gateway as Offers, NotCreated, Target as OfferTarget, target as offer_target,
+    Changed, Created, Gateway as Offers, NotCreated, Target as OfferTarget, target as offer_target,
 };
 
 pub(crate) use door::{Door, Shut};

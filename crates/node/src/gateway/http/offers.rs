@@ -3,8 +3,10 @@
 use super::caller::Caller;
 use super::service::{Answer, Service, empty, full, preflight, refused, text};
 use crate::auth::Action;
-use crate::gateway::{Created, NotCreated, OfferTarget};
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, LOCATION, RETRY_AFTER};
+use crate::gateway::{Changed, Created, NotCreated, OfferTarget, Offers};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, LINK, LOCATION, RETRY_AFTER,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
@@ -14,6 +16,7 @@ const OFFER_BYTES_MAX: usize = 64 << 10;
 /// What is said to who comes when there is no room.
 const RETRY_AFTER_S: u64 = 5;
 const SDP: &str = "application/sdp";
+const FRAGMENT: &str = "application/trickle-ice-sdpfrag";
 
 impl Service {
     /// Answers a request to one of the two endpoints, or to a connection.
@@ -32,14 +35,7 @@ impl Service {
                     gone()
                 }
             }
-            // Its candidates aren't needed: it is seen where its datagrams come from. RFC 9725 §4.3.2.
-            (Some(connection), &Method::PATCH) => {
-                if offers.has(connection) {
-                    answer(StatusCode::NO_CONTENT)
-                } else {
-                    gone()
-                }
-            }
+            (Some(connection), &Method::PATCH) => change(offers, connection, request).await,
             (Some(_), _) => not_allowed("DELETE, OPTIONS, PATCH"),
         }
     }
@@ -73,6 +69,43 @@ impl Service {
     }
 }
 
+/// More candidates of a client, or an ICE restart. RFC 9725 §4.3.
+async fn change(offers: &Offers, connection: &str, request: &mut Request<Incoming>) -> Answer {
+    if !request
+        .headers()
+        .get(CONTENT_TYPE)
+        .is_some_and(|value| value.as_bytes().starts_with(FRAGMENT.as_bytes()))
+    {
+        return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("wanted: Content-Type: {FRAGMENT}\n"));
+    }
+    let matched = request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = Limited::new(request.body_mut(), OFFER_BYTES_MAX).collect().await;
+    let Some(fragment) = body.ok().and_then(|body| String::from_utf8(body.to_bytes().to_vec()).ok()) else {
+        return text(StatusCode::PAYLOAD_TOO_LARGE, "the fragment is too large, or no text\n");
+    };
+    match offers.change(connection, matched.as_deref(), &fragment) {
+        Changed::Noted => answer(StatusCode::NO_CONTENT),
+        Changed::Gone => gone(),
+        Changed::Restarted { etag, fragment } => {
+            let mut answer = Response::new(full(fragment));
+            answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(FRAGMENT));
+            if let Ok(etag) = HeaderValue::try_from(etag) {
+                answer.headers_mut().insert(ETAG, etag);
+            }
+            answer
+        }
+        Changed::Unconditional => {
+            text(StatusCode::PRECONDITION_REQUIRED, "If-Match is wanted: the ETag of the ICE session, or *\n")
+        }
+        Changed::Other => {
+            text(StatusCode::PRECONDITION_FAILED, "the connection has another ICE session by now\n")
+        }
+        Changed::Unreadable => {
+            text(StatusCode::BAD_REQUEST, "a=ice-ufrag and a=ice-pwd are wanted (RFC 8839)\n")
+        }
+    }
+}
+
 /// Encoders that know WHIP have one field for a secret and send it as a bearer token, a stream key too. Tokens have two dots
 /// (RFC 7519 §7.1), stream keys have none.
 fn with_key(query: &str, action: Action, bearer: Option<&str>) -> String {
@@ -92,6 +125,9 @@ fn created_answer(created: Created) -> Answer {
     let headers = answer.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(SDP));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    for link in created.links.iter().filter_map(|link| HeaderValue::try_from(link).ok()) {
+        headers.append(LINK, link);
+    }
     for (name, value) in [(LOCATION, created.location), (ETAG, created.etag)] {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);

@@ -169,9 +169,7 @@ impl Engine {
             SdpOffer::from_sdp_string(offer).map_err(|error| OfferError::Unreadable(error.to_string()))?;
         let mut rtc = self.build(offered, has_h264, credentials, now);
         for address in addresses {
-            let udp = Candidate::host(*address, "udp");
-            let tcp = Candidate::builder().tcp().host(*address).tcptype(TcpType::Passive).build();
-            for candidate in [udp, tcp] {
+            for candidate in candidates(*address) {
                 rtc.add_local_candidate(candidate.map_err(|error| OfferError::Local(error.to_string()))?);
             }
         }
@@ -330,6 +328,14 @@ impl Peer {
         self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second * WISH_PERCENT / 100));
     }
 
+    /// Takes new secrets of both sides; media goes on meanwhile. RFC 8445 §9.
+    pub(super) fn restart(&mut self, local: &Credentials, remote: &Credentials) {
+        let creds = |c: &Credentials| IceCreds { ufrag: c.user.clone(), pass: c.password.clone() };
+        let mut direct = self.rtc.direct_api();
+        direct.set_local_ice_credentials(creds(local));
+        direct.set_remote_ice_credentials(creds(remote));
+    }
+
     /// Says goodbye; the datagrams for it come by [`Peer::step`].
     pub(super) fn close(&mut self) {
         if self.rtc.close().is_err() {
@@ -430,6 +436,39 @@ fn sections(answer: &str) -> Vec<(Mid, Kind)> {
         }
     }
     found
+}
+
+/// What a peer calls itself in its checks, as in an offer or a fragment of one (RFC 8839 §5.4).
+pub(super) fn user(sdp: &str) -> Option<String> {
+    secret(sdp, "a=ice-ufrag:", 4)
+}
+
+/// The secrets of an offer or a fragment of one.
+pub(super) fn credentials(sdp: &str) -> Option<Credentials> {
+    Some(Credentials { user: user(sdp)?, password: secret(sdp, "a=ice-pwd:", 22)? })
+}
+
+/// A value of ice-chars, with its shortest length; the longest is 256. RFC 8839 §5.4.
+fn secret(sdp: &str, name: &str, least: usize) -> Option<String> {
+    let value = sdp.lines().find_map(|line| line.strip_prefix(name))?.trim_end();
+    let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
+    ((least..=256).contains(&value.len()) && value.bytes().all(good)).then(|| value.to_owned())
+}
+
+/// What a peer has to know of a new ICE session. RFC 8840 §9.
+pub(super) fn fragment(local: &Credentials, addresses: &[SocketAddr]) -> String {
+    let mut text = format!("a=ice-lite\r\na=ice-ufrag:{}\r\na=ice-pwd:{}\r\n", local.user, local.password);
+    text += "m=audio 9 UDP/TLS/RTP/SAVPF 0\r\na=mid:0\r\n";
+    for candidate in addresses.iter().flat_map(|address| candidates(*address)).flatten() {
+        text += &format!("a={}\r\n", candidate.to_sdp_string().trim_start_matches("a="));
+    }
+    text + "a=end-of-candidates\r\n"
+}
+
+/// What is said of an address of ours, by UDP and by TCP.
+fn candidates(address: SocketAddr) -> [Result<Candidate, str0m::error::IceError>; 2] {
+    let tcp = Candidate::builder().tcp().host(address).tcptype(TcpType::Passive).build();
+    [Candidate::host(address, "udp"), tcp]
 }
 
 fn protocol(route: Route) -> Protocol {

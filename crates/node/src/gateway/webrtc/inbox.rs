@@ -1,5 +1,6 @@
 //! What other threads hand to a worker.
 
+use super::engine::Credentials;
 use super::registry::Key;
 use super::socket::Route;
 use super::tcp::Pipe;
@@ -24,9 +25,21 @@ pub(super) struct Contents {
     pub(super) ended: Vec<Key>,
     /// Datagrams that came to another worker's socket.
     pub(super) strays: Vec<Stray>,
+    /// Connections that begin their ICE anew.
+    pub(super) restarts: Vec<Restart>,
     /// TCP connections that came to another worker.
     pub(super) pipes: Vec<Pipe>,
     pub(super) shutdown: bool,
+}
+
+/// An ICE restart. RFC 9725 §4.3.3.
+#[derive(Debug)]
+pub(super) struct Restart {
+    pub(super) key: Key,
+    /// One more name of the connection.
+    pub(super) name: Key,
+    pub(super) local: Credentials,
+    pub(super) remote: Credentials,
 }
 
 /// A datagram for a connection of another worker.
@@ -60,6 +73,11 @@ impl Inbox {
         self.notify();
     }
 
+    pub(super) fn restart(&self, restart: Restart) {
+        self.lock().restarts.push(restart);
+        self.notify();
+    }
+
     /// Gives a TCP connection to the worker who has what it is for.
     pub(super) fn pipe(&self, pipe: Pipe) {
         self.lock().pipes.push(pipe);
@@ -82,6 +100,7 @@ impl Inbox {
         std::mem::swap(&mut mine.ended, &mut contents.ended);
         std::mem::swap(&mut mine.strays, &mut contents.strays);
         std::mem::swap(&mut mine.pipes, &mut contents.pipes);
+        std::mem::swap(&mut mine.restarts, &mut contents.restarts);
         contents.shutdown = mine.shutdown;
         true
     }

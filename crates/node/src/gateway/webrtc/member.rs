@@ -41,6 +41,8 @@ pub(super) enum Part {
 /// One connection.
 pub(super) struct Member {
     pub(super) key: Key,
+    /// Its other names: those of its ICE restarts.
+    pub(super) names: Vec<Key>,
     pub(super) peer: Peer,
     pub(super) role: Role,
     pub(super) session: SessionGuard,

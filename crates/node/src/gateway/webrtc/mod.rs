@@ -39,4 +39,4 @@ mod wheel;
 mod worker;
 
 pub(crate) use plane::{Plane, Settings, Threads};
-pub(crate) use signal::{Created, Gateway, NotCreated, Target, target};
+pub(crate) use signal::{Changed, Created, Gateway, NotCreated, Target, link, target};

@@ -1,9 +1,9 @@
 //! All workers, and what the HTTP side needs of them.
 
-use super::engine::{Credentials, Engine, OfferError, Offered, Peer};
-use super::inbox::Inbox;
+use super::engine::{self, Credentials, Engine, OfferError, Offered, Peer};
+use super::inbox::{Inbox, Restart};
 use super::member::Arriving;
-use super::registry::{Key, Registry};
+use super::registry::{Ice, Key, Registry};
 use super::renditions::Renditions;
 use super::socket::{self, Wire};
 use super::tcp;
@@ -92,14 +92,29 @@ impl Plane {
 
     /// Takes an offer: a name for the connection, the connection, and the answer.
     pub(super) fn answer(&self, offer: &str, offered: Offered) -> Result<(Key, Peer, String), OfferError> {
-        let local = |error: std::io::Error| OfferError::Local(error.to_string());
-        let key = Key::new().map_err(local)?;
-        let password: [u8; 16] = random_bytes().map_err(local)?;
-        let password = password.iter().map(|byte| format!("{byte:02x}")).collect();
-        let credentials = Credentials { user: key.as_str().to_owned(), password };
+        let (key, credentials) = secrets()?;
         let (peer, answer) =
             self.engine.answer(offer, offered, &self.addresses, &credentials, Instant::now())?;
         Ok((key, peer, answer))
+    }
+
+    /// The ICE session of a connection, by the connection's name in its URL.
+    pub(super) fn ice(&self, key: &str) -> Option<Ice> {
+        self.registry.ice(&Key::named(key))
+    }
+
+    /// Begins the ICE of a connection anew: the new session, and what its peer has to know of it (RFC 8840 §9).
+    pub(super) fn restart(&self, key: &str, remote: &Credentials) -> Option<(Ice, String)> {
+        let (key, (name, local)) = (Key::named(key), secrets().ok()?);
+        let change = |arriving: &mut Arriving| arriving.peer.restart(&local, remote);
+        let tell = |worker: usize| {
+            if let Some(inbox) = self.inboxes.get(worker) {
+                let (key, name) = (key.clone(), name.clone());
+                inbox.restart(Restart { key, name, local: local.clone(), remote: remote.clone() });
+            }
+        };
+        let ice = self.registry.restart(&key, &name, &remote.user, change, tell)?;
+        Some((ice, engine::fragment(&local, &self.addresses)))
     }
 
     /// The qualities of publishers.
@@ -108,19 +123,15 @@ impl Plane {
     }
 
     /// Lets a connection wait for its first datagram.
-    pub(super) fn expect(&self, arriving: Arriving) -> Result<(), Overloaded> {
+    pub(super) fn expect(&self, arriving: Arriving, remote_user: String) -> Result<Ice, Overloaded> {
         let key = arriving.key.clone();
-        if self.registry.wait(key, arriving, Instant::now()) { Ok(()) } else { Err(Overloaded) }
+        let waits = self.registry.wait(key.clone(), arriving, remote_user, Instant::now());
+        self.registry.ice(&key).filter(|_| waits).ok_or(Overloaded)
     }
 
     /// Ends a connection by its name. False if there is none.
     pub(super) fn end(&self, key: &str) -> bool {
         self.registry.end(&Key::named(key), &self.inboxes)
-    }
-
-    /// Whether there is a connection of this name.
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.registry.has(&Key::named(key))
     }
 
     /// Asks all workers to end.
@@ -144,6 +155,16 @@ impl Threads {
             }
         }
     }
+}
+
+/// A new name and its password.
+fn secrets() -> Result<(Key, Credentials), OfferError> {
+    let local = |error: std::io::Error| OfferError::Local(error.to_string());
+    let key = Key::new().map_err(local)?;
+    let password: [u8; 16] = random_bytes().map_err(local)?;
+    let password = password.iter().map(|byte| format!("{byte:02x}")).collect();
+    let credentials = Credentials { user: key.as_str().to_owned(), password };
+    Ok((key, credentials))
 }
 
 /// What goes into answers as candidates.

@@ -14,7 +14,26 @@ pub(super) struct Key(Arc<str>);
 
 /// All connections of one process. Clones share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Registry(Arc<Mutex<HashMap<Key, Place>>>);
+pub(super) struct Registry(Arc<Mutex<Places>>);
+
+#[derive(Debug, Default)]
+struct Places {
+    /// By each name that a connection has: one more with every ICE restart.
+    places: HashMap<Key, Place>,
+    /// By the first name, which is the one in its URL.
+    ice: HashMap<Key, Ice>,
+}
+
+/// The ICE session of a connection.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Ice {
+    /// What its peer calls it, as in the offer.
+    pub(super) remote_user: String,
+    /// What names it over HTTP. RFC 9725 §4.3.1.
+    pub(super) tag: String,
+    /// All names of the connection, the newest last.
+    pub(super) names: Vec<Key>,
+}
 
 #[derive(Debug)]
 enum Place {
@@ -38,6 +57,9 @@ const WAITING_MAX: usize = 4096;
 /// From the answer to the first datagram: a slow phone on a slow network needs some seconds.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
+/// ICE restarts of one connection; who needs more has no network.
+const NAMES_MAX: usize = 100;
+
 impl Key {
     /// A new one.
     ///
@@ -60,21 +82,60 @@ impl Key {
 
 impl Registry {
     /// One more waits. False if too many do.
-    pub(super) fn wait(&self, key: Key, arriving: Arriving, now: Instant) -> bool {
-        let mut places = self.lock();
+    pub(super) fn wait(&self, key: Key, arriving: Arriving, remote_user: String, now: Instant) -> bool {
+        let mut all = self.lock();
+        let places = &mut all.places;
         if places.len() >= WAITING_MAX {
             let waiting = places.values().filter(|place| matches!(place, Place::Waiting(..))).count();
             if waiting >= WAITING_MAX {
                 return false;
             }
         }
-        places.insert(key, Place::Waiting(Box::new(arriving), now));
+        places.insert(key.clone(), Place::Waiting(Box::new(arriving), now));
+        let ice = Ice { remote_user, tag: tag_of(&key), names: vec![key.clone()] };
+        all.ice.insert(key, ice);
         true
+    }
+
+    /// The ICE session of a connection.
+    pub(super) fn ice(&self, key: &Key) -> Option<Ice> {
+        self.lock().ice.get(key).cloned()
+    }
+
+    /// A connection begins its ICE anew: `name` is one more name of it. Its worker, if it has one, is told by `tell`; who still
+    /// waits is changed by `change`. None if there is no such connection, or it begins anew too often.
+    pub(super) fn restart(
+        &self,
+        key: &Key,
+        name: &Key,
+        remote_user: &str,
+        change: impl FnOnce(&mut Arriving),
+        tell: impl FnOnce(usize),
+    ) -> Option<Ice> {
+        let mut all = self.lock();
+        let Places { places, ice } = &mut *all;
+        let ice = ice.get_mut(key).filter(|ice| ice.names.len() < NAMES_MAX)?;
+        match places.get_mut(ice.names.last()?)? {
+            Place::On(worker) => {
+                let worker = *worker;
+                places.insert(name.clone(), Place::On(worker));
+                tell(worker);
+            }
+            // Nothing came by the old name, so it isn't needed any more.
+            Place::Waiting(arriving, _) => {
+                change(arriving);
+                let waiting = places.remove(&ice.names.pop()?)?;
+                places.insert(name.clone(), waiting);
+            }
+        }
+        ice.names.push(name.clone());
+        (ice.remote_user, ice.tag) = (remote_user.to_owned(), tag_of(name));
+        Some(ice.clone())
     }
 
     /// Whose datagram this is. Who waits is given to the caller, if the datagram proves to be its peer's.
     pub(super) fn find(&self, key: &Key, proved: impl FnOnce(&Arriving) -> bool, worker: usize) -> Found {
-        let mut places = self.lock();
+        let places = &mut self.lock().places;
         match places.get(key) {
             None => Found::Nowhere,
             Some(Place::On(other)) => Found::Elsewhere(*other),
@@ -86,57 +147,50 @@ impl Registry {
         }
     }
 
-    /// It is over. What waited is returned.
-    pub(super) fn forget(&self, key: &Key) -> Option<Box<Arriving>> {
-        match self.lock().remove(key) {
-            Some(Place::Waiting(arriving, _)) => Some(arriving),
-            _ => None,
-        }
+    /// A connection is over.
+    pub(super) fn forget(&self, key: &Key) {
+        let mut all = self.lock();
+        let names = all.ice.remove(key).map(|ice| ice.names).unwrap_or_default();
+        let gone: Vec<_> = names.iter().chain([key]).filter_map(|name| all.places.remove(name)).collect();
+        drop(all);
+        // Dropping what waited ends its session, which takes locks of its own.
+        drop(gone);
     }
 
     /// Ends one by the wish of its peer. False if there is none.
     pub(super) fn end(&self, key: &Key, inboxes: &[Arc<Inbox>]) -> bool {
-        let mut places = self.lock();
-        let Some(place) = places.get(key) else { return false };
-        match place {
-            Place::On(worker) => {
-                if let Some(inbox) = inboxes.get(*worker) {
-                    inbox.end(key.clone());
-                }
-            }
-            Place::Waiting(..) => {
-                let gone = places.remove(key);
-                drop(places);
-                drop(gone);
-            }
+        let all = self.lock();
+        let Some(ice) = all.ice.get(key) else { return false };
+        let worker = ice.names.last().and_then(|name| match all.places.get(name) {
+            Some(Place::On(worker)) => Some(*worker),
+            _ => None,
+        });
+        drop(all);
+        match worker.and_then(|worker| inboxes.get(worker)) {
+            Some(inbox) => inbox.end(key.clone()),
+            None => self.forget(key),
         }
         true
     }
 
-    /// Whether there is such a connection.
-    pub(super) fn has(&self, key: &Key) -> bool {
-        self.lock().contains_key(key)
-    }
-
     /// Lets those go that didn't come in time.
-    pub(super) fn sweep(&self, now: Instant) -> Vec<Box<Arriving>> {
-        let mut places = self.lock();
-        let late: Vec<Key> = places
-            .iter()
-            .filter(|(_, place)| {
-                matches!(place, Place::Waiting(_, since) if now.saturating_duration_since(*since) > WAIT_MAX)
-            })
-            .map(|(key, _)| key.clone())
-            .collect();
-        let gone = late.iter().filter_map(|key| match places.remove(key) {
-            Some(Place::Waiting(arriving, _)) => Some(arriving),
-            _ => None,
-        });
-        gone.collect()
+    pub(super) fn sweep(&self, now: Instant) {
+        let late = |place: &Place| matches!(place, Place::Waiting(_, since) if now.saturating_duration_since(*since) > WAIT_MAX);
+        let all = self.lock();
+        let is_late = |ice: &Ice| ice.names.last().and_then(|name| all.places.get(name)).is_some_and(late);
+        let keys: Vec<Key> =
+            all.ice.iter().filter(|(_, ice)| is_late(ice)).map(|(key, _)| key.clone()).collect();
+        drop(all);
+        keys.iter().for_each(|key| self.forget(key));
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Place>> {
+    fn lock(&self) -> MutexGuard<'_, Places> {
         // Nothing is left half done by a panic.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A name is secret, and a tag is shown in logs of proxies: it has a part of the name only.
+fn tag_of(key: &Key) -> String {
+    format!("\"{}\"", key.0.get(..8).unwrap_or_default())
 }

@@ -1,6 +1,6 @@
 //! WHIP and WHEP: offers and answers over HTTP. RFC 9725; draft-ietf-wish-whep.
 
-use super::engine::{OfferError, Offered};
+use super::engine::{self, OfferError, Offered};
 use super::member::{Arriving, Part};
 use super::plane::Plane;
 use super::play::sendable;
@@ -42,6 +42,8 @@ pub(crate) struct Gateway {
     pub(crate) limits: Limits,
     pub(crate) transcodes: Transcodes,
     pub(crate) plane: Plane,
+    /// What clients are told of TURN servers.
+    pub(crate) links: Vec<String>,
 }
 
 /// What the client gets for its offer.
@@ -52,6 +54,25 @@ pub(crate) struct Created {
     /// `ETag` of its ICE session. RFC 9725 §4.3.1.
     pub(crate) etag: String,
     pub(crate) answer: String,
+    /// `Link`s: the TURN servers to use, if need be. RFC 9725 §4.6.
+    pub(crate) links: Vec<String>,
+}
+
+/// What came of a `PATCH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Changed {
+    /// Nothing had to be done.
+    Noted,
+    /// ICE begins anew; the fragment is for the client.
+    Restarted { etag: String, fragment: String },
+    /// There is no such connection.
+    Gone,
+    /// It has no `If-Match`, so it may be about another ICE session.
+    Unconditional,
+    /// It is about another ICE session than the one that there is.
+    Other,
+    /// New secrets are announced, but not whole.
+    Unreadable,
 }
 
 /// Why an offer is refused; the text is for its user.
@@ -130,10 +151,11 @@ impl Gateway {
         };
         let name = key.as_str().to_owned();
         let arriving = Arriving { key, peer: wire, part, session, admission, asked };
-        self.plane.expect(arriving).map_err(|_| NotCreated::Overloaded)?;
+        let remote_user = engine::user(offer).unwrap_or_default();
+        let ice = self.plane.expect(arriving, remote_user).map_err(|_| NotCreated::Overloaded)?;
         let endpoint = target.protocol.as_str();
         let location = format!("/{}/{endpoint}/{name}", target.path.as_str());
-        Ok(Created { location, etag: format!("\"{}\"", &name[..8]), answer })
+        Ok(Created { location, etag: ice.tag, answer, links: self.links.clone() })
     }
 
     /// Ends a connection. False if there is none of that name.
@@ -141,9 +163,25 @@ impl Gateway {
         self.plane.end(connection)
     }
 
-    /// Whether there is a connection of that name.
-    pub(crate) fn has(&self, connection: &str) -> bool {
-        self.plane.has(connection)
+    /// Takes what a client tells of its ICE session: more candidates, which aren't needed (it is seen where its datagrams come from),
+    /// or new secrets. RFC 9725 §4.3. `matched`: the `If-Match` of the request.
+    pub(crate) fn change(&self, connection: &str, matched: Option<&str>, fragment: &str) -> Changed {
+        let Some(ice) = self.plane.ice(connection) else { return Changed::Gone };
+        let restarts = engine::user(fragment).is_some_and(|user| user != ice.remote_user);
+        match matched {
+            // Older clients send candidates without it.
+            None if restarts => return Changed::Unconditional,
+            Some(tags) if tags != "*" && !tags.split(',').any(|tag| tag.trim() == ice.tag) => {
+                return Changed::Other;
+            }
+            _ if !restarts => return Changed::Noted,
+            _ => {}
+        }
+        let Some(remote) = engine::credentials(fragment) else { return Changed::Unreadable };
+        match self.plane.restart(connection, &remote) {
+            Some((ice, fragment)) => Changed::Restarted { etag: ice.tag, fragment },
+            None => Changed::Gone,
+        }
     }
 }
 
@@ -180,6 +218,18 @@ fn sendable_of(batch: &Batch, path: &BroadcastPath) -> Result<(Option<Codec>, Op
     Ok((video, audio))
 }
 
+/// A TURN server as a `Link`. RFC 9725 §4.6.
+pub(crate) fn link(url: &str, username: &str, password: &str) -> String {
+    // What could end the value is left out; it has no place in any of them.
+    let clean = |text: &str| text.replace(['"', '\\', '<', '>', '\r', '\n'], "");
+    let mut link = format!("<{}>; rel=\"ice-server\"", clean(url));
+    if !username.is_empty() || !password.is_empty() {
+        let (user, secret) = (clean(username), clean(password));
+        link += &format!("; username=\"{user}\"; credential=\"{secret}\"; credential-type=\"password\"");
+    }
+    link
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -194,5 +244,13 @@ mod tests {
         for other in ["/", "/whip", "/live/x.flv", "/live/x/whop", "/live/../whip"] {
             assert_eq!(target(other), None, "{other}");
         }
+    }
+
+    #[test]
+    fn a_turn_server_is_told_with_its_password() {
+        let told = link("turn:turn.example.net?transport=udp", "u", "p\"");
+        let wanted = "<turn:turn.example.net?transport=udp>; rel=\"ice-server\"; username=\"u\"; credential=\"p\"; credential-type=\"password\"";
+        assert_eq!(told, wanted);
+        assert_eq!(link("stun:s.example.net", "", ""), "<stun:s.example.net>; rel=\"ice-server\"");
     }
 }

@@ -1,7 +1,7 @@
 //! The loop of one thread: a socket, its connections, and their timers.
 
 use super::engine::Step;
-use super::inbox::{Contents, Inbox, Stray};
+use super::inbox::{Contents, Inbox, Restart, Stray};
 use super::member::{Arriving, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump, towards};
 use super::play::Feed;
 use super::registry::{Found, Key, Registry};
@@ -331,9 +331,14 @@ impl Worker {
         {
             feed.members.push(slot);
         }
-        self.by_key.insert(arriving.key.clone(), slot);
+        let mut names = self.registry.ice(&arriving.key).map(|ice| ice.names).unwrap_or_default();
+        names.retain(|name| *name != arriving.key);
+        for name in names.iter().chain([&arriving.key]) {
+            self.by_key.insert(name.clone(), slot);
+        }
         self.members[slot] = Some(Member {
             key: arriving.key,
+            names,
             peer: arriving.peer,
             role,
             session: arriving.session,
@@ -369,6 +374,7 @@ impl Worker {
 
     fn handed(&mut self, contents: &mut Contents) {
         let now = Instant::now();
+        contents.restarts.drain(..).for_each(|restart| self.restart(restart, now));
         for stray in contents.strays.drain(..) {
             let Some(slot) = self.by_key.get(&stray.key).copied() else { continue };
             let datagram = Datagram { from: stray.from, to: stray.to, bytes: &stray.bytes };
@@ -391,6 +397,16 @@ impl Worker {
             self.flush(feed, now);
         }
         self.close_doomed();
+    }
+
+    /// A connection has one more name, and new secrets.
+    fn restart(&mut self, restart: Restart, now: Instant) {
+        let Some(slot) = self.by_key.get(&restart.key).copied() else { return };
+        let Some(member) = self.members[slot].as_mut() else { return };
+        member.peer.restart(&restart.local, &restart.remote);
+        member.names.push(restart.name.clone());
+        self.by_key.insert(restart.name, slot);
+        self.drain(slot, now);
     }
 
     /// Sends what is new in a broadcast to its viewers.
@@ -543,8 +559,7 @@ impl Worker {
         self.metrics.unsent_datagrams.inc_by(self.wire.take_lost());
         self.wire.pipes.sweep(now);
         if self.number == 0 {
-            // Dropping them ends their sessions.
-            drop(self.registry.sweep(now));
+            self.registry.sweep(now);
         }
     }
 
@@ -588,7 +603,9 @@ impl Worker {
     fn close(&mut self, slot: usize, reason: CloseReason) {
         let Some(mut member) = self.members.get_mut(slot).and_then(Option::take) else { return };
         self.free.push(slot);
-        self.by_key.remove(&member.key);
+        for name in member.names.iter().chain([&member.key]) {
+            self.by_key.remove(name);
+        }
         self.registry.forget(&member.key);
         for address in &member.known {
             self.by_address.remove(address);
