@@ -14,6 +14,7 @@ step "checks, unit and end-to-end tests"
 cargo xtask ci --e2e
 
 step "the pages in Chromium"
+cargo build --quiet -p e2e --bin relay
 (cd e2e/browser && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm test --silent)
 
 step "benchmarks run (short; the figures of docs/performance.md come from longer runs)"

@@ -11,7 +11,7 @@ use std::time::Duration;
 pub struct Webrtc {
     /// Whether it is served.
     pub enabled: bool,
-    /// Where media goes in and out: one UDP port for everybody.
+    /// Where media goes in and out: one port for everybody, UDP and TCP.
     pub listen: SocketAddr,
     /// Addresses that clients reach this machine by, when they are others than its own: behind a NAT, in a cloud, in a
     /// container. None: this machine's own towards the internet, and 127.0.0.1.
