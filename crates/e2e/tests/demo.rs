@@ -12,6 +12,9 @@ fn the_demos_clip_plays_on_through_its_loops() -> Result<()> {
     let mut viewer = Viewer::open(&server, "/live/demo.flv")?;
     viewer.watch(Duration::from_secs(25))?;
     ensure!(viewer.steps_max_ms <= 100, "the picture stood still for {} ms", viewer.steps_max_ms);
+    // The clip begins anew every twelve seconds, and nothing about its time has to be mended.
+    let repairs = server.metric("floodtide_timestamp_repairs_total")?;
+    ensure!(repairs == 0.0, "{repairs} repairs");
     for url in [
         server.http("/live/demo/index.m3u8"),
         server.http("/live/demo/ts/index.m3u8"),

@@ -116,18 +116,15 @@ async fn loop_clip(
     for tag in &clip.headers {
         session.send_media(tag.kind, 0, &[&tag.body]);
     }
-    let mut base = 0u32;
-    loop {
-        for tag in &clip.frames {
-            let time = base.wrapping_add(tag.time_ms);
-            tokio::time::sleep_until(start + Duration::from_millis(u64::from(time))).await;
-            session.send_media(tag.kind, time, &[&tag.body]);
-            while let Some(output) = session.poll_output() {
-                if let ClientOutput::Send(bytes) = output {
-                    writer.write_all(&bytes).await?;
-                }
+    for (time_ms, tag) in (0..).flat_map(|number| clip.frames(number)) {
+        tokio::time::sleep_until(start + Duration::from_millis(time_ms)).await;
+        // RTMP's milliseconds wrap after 49 days.
+        session.send_media(tag.kind, time_ms as u32, &[&tag.body]);
+        while let Some(output) = session.poll_output() {
+            if let ClientOutput::Send(bytes) = output {
+                writer.write_all(&bytes).await?;
             }
         }
-        base = base.wrapping_add(clip.loop_ms);
     }
+    Ok(())
 }
