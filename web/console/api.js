@@ -9,12 +9,13 @@ const ANSWER_MS_MAX = 10_000;
 /** Tells `login` when the server wants a credential. */
 export const refusals = new EventTarget();
 
-/** Why something was refused: the status (0: no answer at all) and the server's words. */
+/** Why something was refused: the status (0: no answer at all), the server's words, and the field that they are about. */
 export class Refused extends Error {
-  /** @param {number} status @param {string} detail */
-  constructor(status, detail) {
+  /** @param {number} status @param {string} detail @param {string | null} field */
+  constructor(status, detail, field = null) {
     super(detail);
     this.status = status;
+    this.field = field;
   }
 }
 
@@ -38,7 +39,7 @@ export async function ask(path, { method = "GET", body, text } = {}) {
   const json = /json/.test(answer.headers.get("content-type") ?? "") ? await answer.json() : null;
   if (answer.ok) return json;
   if (answer.status === 401 && path !== "login") refusals.dispatchEvent(new Event("login"));
-  throw new Refused(answer.status, json?.detail ?? "");
+  throw new Refused(answer.status, json?.detail ?? "", json?.field ?? null);
 }
 
 /** A broadcast's address in the API: its path in one element. @param {string} path */

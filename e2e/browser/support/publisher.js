@@ -8,16 +8,17 @@ import { once } from "node:events";
 
 /**
  * @param {{ ports: { rtmp: number } }} server
- * @param {string} name behind `live/`, with its query
- * @param {{ keyframes?: number }} options frames from one keyframe to the next, of 25 a second
+ * @param {string} name behind the app, with its query
+ * @param {{ keyframes?: number, app?: string }} options frames from one keyframe to the next, of 25 a second, and what stands before the name
  */
-export function publish(server, name, { keyframes = 50 } = {}) {
+export function publish(server, name, { keyframes = 50, app = "live" } = {}) {
   const child = spawn("ffmpeg", [
     "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine",
     "-c:v", "libx264", "-preset", "ultrafast", "-g", String(keyframes), "-sc_threshold", "0", "-c:a", "aac",
-    "-f", "flv", `rtmp://127.0.0.1:${server.ports.rtmp}/live/${name}`,
+    "-f", "flv", `rtmp://127.0.0.1:${server.ports.rtmp}/${app}/${name}`,
   ], { stdio: "ignore" });
   return {
+    runs: () => child.exitCode === null && child.signalCode === null,
     /** Ends by itself when the server does not want it any more. @returns {Promise<void>} */
     async ended() {
       if (child.exitCode === null && child.signalCode === null) await once(child, "exit");

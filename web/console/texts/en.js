@@ -28,7 +28,7 @@ export const english = {
     config: "Configuration",
   },
   roles: { viewer: "May look", operator: "May look, end sessions and reload", admin: "May do everything" },
-  protocols: { rtmp: "RTMP", flv: "HTTP-FLV", "ws-flv": "WS-FLV", hls: "LL-HLS" },
+  protocols: { rtmp: "RTMP", flv: "HTTP-FLV", "ws-flv": "WS-FLV", hls: "LL-HLS", whip: "WHIP", whep: "WHEP", srt: "SRT" },
   codecs: { h264: "H.264", h265: "H.265", hevc: "H.265", av1: "AV1", vp9: "VP9", aac: "AAC", opus: "Opus", mp3: "MP3" },
   kinds: { video: "Video", audio: "Audio" },
 
@@ -296,6 +296,12 @@ export const english = {
     ip: "Only from this address or network (optional)",
     madeTitle: "The new token",
     madeHelp: "Copy it now. A token goes behind ?token= in the URL, a signed URL's query behind ?",
+  },
+
+  forms: {
+    missing: "Fill this in.",
+    unfit: "This is not accepted:",
+    wrong: { path: "This is not a path:", ip: "This is not an address:" },
   },
 
   config: {

@@ -45,7 +45,7 @@ export const chinese = {
     config: "配置",
   },
   roles: { viewer: "可以查看", operator: "可以查看、结束会话和重新加载配置", admin: "可以进行所有操作" },
-  protocols: { rtmp: "RTMP", flv: "HTTP-FLV", "ws-flv": "WS-FLV", hls: "LL-HLS" },
+  protocols: { rtmp: "RTMP", flv: "HTTP-FLV", "ws-flv": "WS-FLV", hls: "LL-HLS", whip: "WHIP", whep: "WHEP", srt: "SRT" },
   codecs: { h264: "H.264", h265: "H.265", hevc: "H.265", av1: "AV1", vp9: "VP9", aac: "AAC", opus: "Opus", mp3: "MP3" },
   kinds: { video: "视频", audio: "音频" },
 
@@ -310,6 +310,12 @@ export const chinese = {
     ip: "仅限此地址或网段（可选）",
     madeTitle: "新令牌",
     madeHelp: "请立即复制。令牌放在 URL 的 ?token= 之后，签名 URL 的查询串放在 ? 之后。",
+  },
+
+  forms: {
+    missing: "请填写此项。",
+    unfit: "此项不被接受：",
+    wrong: { path: "路径无效：", ip: "地址无效：" },
   },
 
   config: {

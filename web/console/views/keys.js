@@ -5,10 +5,11 @@
 
 import { moment } from "../../format.js";
 import { Copy } from "../../frame.js";
-import { html, useRef, useState } from "../../ui.js";
+import { html, useState } from "../../ui.js";
 import { ask } from "../api.js";
 import { useAnswer } from "../live.js";
 import { Confirm } from "../parts/dialog.js";
+import { Field, Making, useSending } from "../parts/form.js";
 import { Table } from "../parts/table.js";
 import { texts } from "../texts.js";
 import { may } from "../types.js";
@@ -98,19 +99,17 @@ function stateOf({ enabled, expires }) {
 function NewKey({ made }) {
   const [secret, setSecret] = useState(/** @type {{ secret: string, path: string } | null} */ (null));
   const words = texts.keys;
-  const create = async (/** @type {FormData} */ form) => {
+  const sending = useSending(async (form) => {
     const expires = afterNow(String(form.get("ttl")));
     const body = { path: String(form.get("path")).trim(), note: String(form.get("note")), ...(expires && { expires }) };
     const key = await ask("keys", { method: "POST", body });
     setSecret({ secret: key.secret, path: body.path });
     made();
-  };
+  });
   return html`
-    <${Making} name="key" label=${words.create} send=${create}>
-      <label><span>${words.path}</span>
-        <input name="path" required placeholder=${PATTERN} aria-describedby="key-path-help" autocapitalize="off" spellcheck="false" />
-        <span class="soft" id="key-path-help">${words.pathHelp}</span></label>
-      <label><span>${words.note}</span><input name="note" maxlength="200" /></label>
+    <${Making} name="key" label=${words.create} sending=${sending}>
+      <${Field} sending=${sending} form="key" name="path" label=${words.path} help=${words.pathHelp} required placeholder=${PATTERN} />
+      <${Field} sending=${sending} form="key" name="note" label=${words.note} maxlength="200" />
       <${TimeChoice} forever=${true} />
     <//>
     ${secret && html`<${KeySecret} ...${secret} done=${() => setSecret(null)} />`}`;
@@ -136,7 +135,7 @@ function Tokens() {
   const [made, setMade] = useState(/** @type {string | null} */ (null));
   const [kind, setKind] = useState("jwt");
   const words = texts.tokens;
-  const create = async (/** @type {FormData} */ form) => {
+  const sending = useSending(async (form) => {
     const said = (/** @type {string} */ name) => String(form.get(name) ?? "");
     const ip = said("ip").trim();
     const answer = await ask(said("kind") === "jwt" ? "tokens" : "urls", {
@@ -145,20 +144,20 @@ function Tokens() {
     });
     setKind(said("kind"));
     setMade(answer.token ?? answer.query);
-  };
+  });
   return html`
     <section class="panel" aria-labelledby="tokens">
       <h2 id="tokens">${words.title}</h2>
       <p class="soft">${words.help}</p>
-      <${Making} name="token" label=${words.create} send=${create}>
+      <${Making} name="token" label=${words.create} sending=${sending}>
         <label><span>${words.kind}</span>
           <select name="kind"><option value="jwt">${words.kinds.jwt}</option><option value="url">${words.kinds.url}</option></select></label>
         <label><span>${words.act}</span>
           <select name="act"><option value="play">${words.acts.play}</option><option value="publish">${words.acts.publish}</option></select></label>
-        <label><span>${texts.keys.path}</span>
-          <input name="path" required placeholder=${PATTERN} autocapitalize="off" spellcheck="false" /></label>
+        <${Field} sending=${sending} form="token" name="path" label=${texts.keys.path} help=${texts.keys.pathHelp} required
+          placeholder=${PATTERN} />
         <${TimeChoice} forever=${false} />
-        <label><span>${words.ip}</span><input name="ip" placeholder=${NETWORK} autocapitalize="off" spellcheck="false" /></label>
+        <${Field} sending=${sending} form="token" name="ip" label=${words.ip} placeholder=${NETWORK} />
       <//>
       ${made && html`
         <${Once} title=${words.madeTitle} help=${words.madeHelp} done=${() => setMade(null)}>
@@ -175,38 +174,6 @@ function TimeChoice({ forever }) {
         ${TIMES.filter((time) => forever || time !== "").map((time) => html`
           <option value=${time} selected=${!forever && time === "86400"}>${texts.keys.times[time]}</option>`)}
       </select></label>`;
-}
-
-/**
- * A form that makes something, behind a summary.
- * @param {{ name: string, label: string, send: (form: FormData) => Promise<void>, children?: any }} props
- */
-function Making({ name, label, send, children }) {
-  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
-  const [error, setError] = useState("");
-  const [busy, setBusy] = useState(false);
-  const submit = async (/** @type {SubmitEvent} */ event) => {
-    event.preventDefault();
-    if (!form.current) return;
-    setBusy(true);
-    setError("");
-    try {
-      await send(new FormData(form.current));
-      form.current.reset();
-    } catch (reason) {
-      setError(refusal(/** @type {import("../api.js").Refused} */ (reason)));
-    }
-    setBusy(false);
-  };
-  return html`
-    <details class="making" data-making=${name}>
-      <summary>${label}</summary>
-      <form ref=${form} onSubmit=${submit}>
-        ${children}
-        <div role="alert">${error && html`<p class="notice warn">${error}</p>`}</div>
-        <button type="submit" class="primary" disabled=${busy}>${label}</button>
-      </form>
-    </details>`;
 }
 
 /** Something that can be seen once. @param {{ title: string, help: string, done: () => void, children?: any }} props */

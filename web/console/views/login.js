@@ -32,10 +32,10 @@ export function Login({ enter }) {
       <label>
         <span>${texts.login.token}</span>
         <input name="token" type="password" autocomplete="current-password" required autofocus
-          aria-describedby="login-help" aria-invalid=${error !== ""} />
+          aria-describedby="login-wrong login-help" aria-invalid=${error !== ""} />
       </label>
       <p class="soft" id="login-help">${texts.login.help}</p>
-      <div role="alert">${error && html`<p class="notice warn">${error}</p>`}</div>
+      <div role="alert" id="login-wrong">${error && html`<p class="notice warn">${error}</p>`}</div>
       <button type="submit" class="primary" disabled=${busy}>${texts.login.enter}</button>
     </form>`;
 }

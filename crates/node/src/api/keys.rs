@@ -90,10 +90,9 @@ async fn add(
     State(api): State<Shared>,
     Body(wanted): Body<Wanted>,
 ) -> Result<(StatusCode, Json<MadeKey>), Problem> {
-    let path: Pattern =
-        wanted.path.parse().map_err(|error| Problem::bad_request(format!("path: {error}")))?;
+    let path: Pattern = wanted.path.parse().map_err(|error| Problem::bad_field("path", error))?;
     let expires = wanted.expires.map(|text| text.parse::<Moment>()).transpose();
-    let expires = expires.map_err(|error| Problem::bad_request(format!("expires: {error}")))?;
+    let expires = expires.map_err(|error| Problem::bad_field("expires", error))?;
     let random: [u8; RANDOM_BYTES] =
         random_bytes().map_err(|error| Problem::new(StatusCode::INTERNAL_SERVER_ERROR, error.to_string()))?;
     let new = NewKey { path, expires, note: wanted.note };

@@ -20,6 +20,9 @@ pub(super) struct Problem {
     status: u16,
     /// What is wrong, and what to do.
     detail: String,
+    /// The field of the body that is wrong, where it is a single one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'static str>,
     #[serde(skip)]
     #[schema(ignore)]
     header: Option<Box<(HeaderName, HeaderValue)>>,
@@ -32,8 +35,14 @@ impl Problem {
             title: status.canonical_reason().unwrap_or("Error"),
             status: status.as_u16(),
             detail: detail.into(),
+            field: None,
             header: None,
         }
+    }
+
+    /// Refuses one field of a body, so that a form can say it beside it.
+    pub(super) fn bad_field(field: &'static str, why: impl std::fmt::Display) -> Problem {
+        Problem { field: Some(field), ..Problem::bad_request(format!("{field}: {why}")) }
     }
 
     pub(super) fn bad_request(detail: impl Into<String>) -> Problem {

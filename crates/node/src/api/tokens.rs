@@ -113,13 +113,13 @@ async fn token(
 ) -> Result<(StatusCode, Json<MadeToken>), Problem> {
     let path = || match wanted.path.as_deref() {
         Some(path) => pattern(path),
-        None => Err(Problem::bad_request("path is missing: which broadcasts is it for?")),
+        None => Err(Problem::bad_field("path", "missing; which broadcasts is it for?")),
     };
     let right = match wanted.act {
         Act::Publish => Right::Publish(path()?),
         Act::Play => Right::Play(path()?),
         Act::Admin => {
-            let missing = || Problem::bad_request("role is missing: viewer, operator or admin");
+            let missing = || Problem::bad_field("role", "missing; viewer, operator or admin");
             Right::Administrate(wanted.role.ok_or_else(missing)?.into())
         }
     };
@@ -149,12 +149,12 @@ async fn url(
 }
 
 fn pattern(text: &str) -> Result<Pattern, Problem> {
-    text.parse().map_err(|error| Problem::bad_request(format!("path: {error}")))
+    text.parse().map_err(|error| Problem::bad_field("path", error))
 }
 
 fn network(text: Option<&str>) -> Result<Option<Network>, Problem> {
     let network = text.map(str::parse).transpose();
-    network.map_err(|error: &str| Problem::bad_request(format!("ip: {error}")))
+    network.map_err(|error: &str| Problem::bad_field("ip", error))
 }
 
 /// The moment in so many seconds.
@@ -162,9 +162,10 @@ fn end(ttl_s: u64) -> Result<SystemTime, Problem> {
     let end = SystemTime::now().checked_add(Duration::from_secs(ttl_s));
     match end.filter(|_| (1..=TTL_S_MAX).contains(&ttl_s)) {
         Some(end) => Ok(end),
-        None => Err(Problem::bad_request(format!(
-            "ttl_s is {ttl_s}; it must be 1 to {TTL_S_MAX}, a hundred years"
-        ))),
+        None => Err(Problem::bad_field(
+            "ttl_s",
+            format!("{ttl_s} is not within 1 to {TTL_S_MAX}, a hundred years"),
+        )),
     }
 }
 
