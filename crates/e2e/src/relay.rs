@@ -5,7 +5,7 @@ use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::io::ErrorKind;
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use testkit::{Impairment, Link};
@@ -15,7 +15,7 @@ use testkit::{Impairment, Link};
 #[derive(Debug)]
 pub struct Relay {
     address: SocketAddr,
-    changes: Option<Sender<Change>>,
+    changes: Option<SyncSender<Change>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -30,6 +30,8 @@ pub enum Change {
 
 /// How long the relay rests when nothing comes; times are exact to this.
 const REST: Duration = Duration::from_micros(300);
+/// Changes that wait; who makes more waits too.
+const CHANGES_MAX: usize = 16;
 const DATAGRAM_BYTES: usize = 2048;
 const SEEDS: [u64; 2] = [9725, 8853];
 
@@ -41,7 +43,7 @@ impl Relay {
     pub fn start(at: SocketAddr, server: SocketAddr) -> Result<Relay> {
         let front = bind(at)?;
         let address = front.local_addr()?;
-        let (changes, receiver) = channel();
+        let (changes, receiver) = sync_channel(CHANGES_MAX);
         let way = |seed| Way { link: Link::new(seed), waiting: BinaryHeap::new(), count: 0 };
         let state = State { front, server, backs: HashMap::new(), ways: SEEDS.map(way) };
         let thread = std::thread::spawn(move || state.run(&receiver));

@@ -59,6 +59,8 @@ pub(crate) fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
             ("http.tls_listen", config.http.tls_listen),
         ]);
     }
+    // Media by TCP comes to the same number as by UDP.
+    all.extend(config.webrtc.enabled.then_some(("webrtc.listen", config.webrtc.listen)));
     all
 }
 
