@@ -1,5 +1,6 @@
 //! What can be wrong with what publishers send, and what can't be muxed.
 
+use crate::ts::LeftOut;
 use media::Codec;
 
 /// Whose fault an error is; decides the log level.
@@ -32,14 +33,11 @@ pub enum Error {
     /// An encrypted tag.
     #[error("an FLV tag is encrypted")]
     Encrypted,
-    /// A program whose pictures, or sound, are coded in a way that isn't supported; by `stream_type`.
+    /// A program of which nothing can be taken in, not even this.
     #[error(
-        "unsupported codec in the transport stream (stream type {0:#04x}); H.264, HEVC, AAC in ADTS, MP3 and Opus are"
+        "nothing in the transport stream is supported: {0} isn't; H.264, HEVC, AAC in ADTS, MP3 (layer 3) and Opus are"
     )]
-    StreamType(u8),
-    /// MPEG audio of layer I or II.
-    #[error("MPEG audio of layer {0} isn't supported; AAC in ADTS, MP3 (layer 3) and Opus are")]
-    AudioLayer(u8),
+    NothingKnown(LeftOut),
     /// A scrambled transport stream.
     #[error("the transport stream is scrambled")]
     Scrambled,

@@ -113,6 +113,43 @@ impl Normaliser {
     }
 }
 
+/// Collects parameter sets that come in band, until there is one of each kind.
+#[derive(Debug)]
+pub(crate) struct Learner {
+    codec: Codec,
+    sets: Sets,
+}
+
+impl Learner {
+    /// For H.264; HEVC otherwise.
+    pub(crate) fn new(codec: Codec) -> Learner {
+        let sets = match codec {
+            Codec::H264 => Sets::Avc(AvcConfig { profile: [0; 3], sps: vec![], pps: vec![] }),
+            _ => Sets::Hevc(HevcConfig::default()),
+        };
+        Learner { codec, sets }
+    }
+
+    /// Takes over the parameter sets of an access unit with 4-byte lengths; a normaliser as soon as there is one of each
+    /// kind.
+    pub(crate) fn learn(&mut self, payload: &[u8]) -> Option<Normaliser> {
+        for (_, unit) in units(payload, 4) {
+            // One that can't be read changes nothing.
+            if self.sets.place(unit) == Place::New
+                && let Some(sets) = self.sets.with(unit).or_else(|| self.sets.with_unread(unit))
+            {
+                self.sets = sets;
+            }
+        }
+        let is_whole = match &self.sets {
+            Sets::Avc(config) => !config.sps.is_empty() && !config.pps.is_empty(),
+            Sets::Hevc(config) => !config.vps.is_empty() && !config.pps.is_empty(),
+        };
+        let record = if is_whole { self.sets.to_record()? } else { return None };
+        Normaliser::new(self.codec, &record)
+    }
+}
+
 impl Default for Walk {
     fn default() -> Walk {
         Walk { has_picture: false, has_new: false, is_prefix: true, stripped_until: 0 }
@@ -155,17 +192,31 @@ impl Sets {
 
     /// False if the set can't be read, or not be put into a record.
     fn take_over(&mut self, unit: &[u8]) -> bool {
-        let unit = Bytes::copy_from_slice(unit);
-        let with = match &*self {
-            Sets::Avc(config) => config.with(&unit).map(Sets::Avc),
-            Sets::Hevc(config) => config.with(&unit).map(Sets::Hevc),
-        };
-        let with = with.filter(|sets| sets.to_record().is_some());
+        let with = self.with(unit).filter(|sets| sets.to_record().is_some());
         let is_readable = with.is_some();
         if let Some(sets) = with {
             *self = sets;
         }
         is_readable
+    }
+
+    /// `None` if the set can't be read.
+    fn with(&self, unit: &[u8]) -> Option<Sets> {
+        let unit = Bytes::copy_from_slice(unit);
+        match self {
+            Sets::Avc(config) => config.with(&unit).map(Sets::Avc),
+            Sets::Hevc(config) => config.with(&unit).map(Sets::Hevc),
+        }
+    }
+
+    /// The first sequence parameter set of H.264, though it can't be read: decoders may know more than we do.
+    fn with_unread(&self, unit: &[u8]) -> Option<Sets> {
+        let Sets::Avc(config) = self else { return None };
+        let is_first = config.sps.is_empty() && unit[0] & 0x1f == h264::nal::SPS;
+        let [_, profile, constraints, level] = *unit.first_chunk::<4>().filter(|_| is_first)?;
+        u16::try_from(unit.len()).ok()?;
+        let sps = vec![Bytes::copy_from_slice(unit)];
+        Some(Sets::Avc(AvcConfig { profile: [profile, constraints, level], sps, pps: config.pps.clone() }))
     }
 
     fn to_record(&self) -> Option<Bytes> {

@@ -1,5 +1,6 @@
 //! PES packets put together from TS packets. ISO 13818-1 §2.4.3.6.
 
+use super::pes::PACKET_BYTES;
 use super::sync::Packet;
 use bytes::{Buf, Bytes, BytesMut};
 
@@ -11,9 +12,21 @@ pub(super) struct Assembly {
     /// Between the first packet of a PES packet and its end.
     open: bool,
     random_access: bool,
-    counter: Option<u8>,
+    last: Option<Last>,
+    /// Something is missing that no [`Step`] told of yet.
+    broke: bool,
     lost_packets: u64,
     dropped: u64,
+}
+
+/// The last TS packet with payload, by which one that comes twice is known.
+#[derive(Debug)]
+struct Last {
+    counter: u8,
+    starts: bool,
+    payload: [u8; PACKET_BYTES],
+    length: usize,
+    repeated: bool,
 }
 
 /// A whole PES packet.
@@ -48,7 +61,8 @@ impl Assembly {
             held: BytesMut::new(),
             open: false,
             random_access: false,
-            counter: None,
+            last: None,
+            broke: false,
             lost_packets: 0,
             dropped: 0,
         }
@@ -69,34 +83,35 @@ impl Assembly {
         let mut step = Step::default();
         let Some(payload) = packet.payload else {
             if packet.discontinuity {
-                self.counter = None;
+                self.last = None;
             }
             return step;
         };
-        if let Some(last) = self.counter.filter(|_| !packet.discontinuity) {
-            if packet.counter == last {
-                // A packet may come twice. ISO 13818-1 §2.4.3.3.
+        if let Some(last) = &mut self.last {
+            if last.is_repeated_by(packet.counter, packet.starts, payload) {
                 return step;
             }
-            let missing = packet.counter.wrapping_sub(last).wrapping_sub(1) & 0x0f;
-            self.lost_packets += u64::from(missing);
-            step.gap = missing > 0;
+            let missing = packet.counter.wrapping_sub(last.counter).wrapping_sub(1) & 0x0f;
+            // A jump that is announced is none, but nobody knows what was before it.
+            let lost = if packet.discontinuity { 0 } else { missing };
+            self.lost_packets += u64::from(lost);
+            self.broke |= missing > 0;
         }
-        self.counter = Some(packet.counter);
-        if step.gap || packet.is_damaged {
-            step.gap = true;
-            self.drop_open();
+        self.last = Some(Last::of(packet.counter, packet.starts, payload));
+        if self.broke || packet.is_damaged {
+            self.lost();
         }
         if packet.starts {
             step.whole[0] = self.end();
             self.open = !packet.is_damaged;
             self.random_access = packet.random_access;
         }
+        step.gap = std::mem::take(&mut self.broke);
         if !self.open {
             return step;
         }
         if self.held.len() + payload.len() > self.bytes_max {
-            self.drop_open();
+            self.lost();
             return step;
         }
         self.held.extend_from_slice(payload);
@@ -115,16 +130,31 @@ impl Assembly {
         let mut packet = self.held.split();
         if let Some(length) = length {
             if packet.len() < length {
-                self.dropped += 1;
+                self.lack();
                 return None;
             }
             packet.truncate(length);
         }
         let pes = read(packet.freeze(), self.random_access);
         if pes.is_none() {
-            self.dropped += 1;
+            self.lack();
         }
         pes
+    }
+
+    /// Something is missing, so what is open is not whole.
+    pub(super) fn lost(&mut self) {
+        self.held.clear();
+        self.broke = true;
+        if std::mem::take(&mut self.open) {
+            self.dropped += 1;
+        }
+    }
+
+    /// A PES packet is none.
+    fn lack(&mut self) {
+        self.broke = true;
+        self.dropped += 1;
     }
 
     /// Bytes of the packet, where it tells them.
@@ -133,12 +163,23 @@ impl Assembly {
         let length = usize::from(u16::from_be_bytes([head[4], head[5]]));
         (length > 0).then_some(HEAD_BYTES + length)
     }
+}
 
-    fn drop_open(&mut self) {
-        self.held.clear();
-        if std::mem::take(&mut self.open) {
-            self.dropped += 1;
-        }
+impl Last {
+    fn of(counter: u8, starts: bool, payload: &[u8]) -> Last {
+        let mut own = [0; PACKET_BYTES];
+        // A payload is shorter than its packet.
+        let length = payload.len().min(PACKET_BYTES);
+        own[..length].copy_from_slice(&payload[..length]);
+        Last { counter, starts, payload: own, length, repeated: false }
+    }
+
+    /// A packet may come twice, but not three times, and only its clock may differ then. ISO 13818-1 §2.4.3.3. One
+    /// that differs comes after a loss of 15.
+    fn is_repeated_by(&mut self, counter: u8, starts: bool, payload: &[u8]) -> bool {
+        let is_same =
+            self.counter == counter && self.starts == starts && self.payload[..self.length] == *payload;
+        is_same && !std::mem::replace(&mut self.repeated, true)
     }
 }
 

@@ -1,7 +1,7 @@
 //! TS packets to frames.
 
 use super::assembly::{Assembly, Pes};
-use super::program::{Coded, Elementary, Program, Sections, next_pat, next_pmt};
+use super::program::{Coded, Elementary, LeftOut, Program, Sections, next_pat, next_pmt};
 use super::sync::{Packet, Packets};
 use super::units::{Picture, Pictures, Sample, Sound};
 use crate::Error;
@@ -9,7 +9,7 @@ use crate::timeline::{Repairs, Timeline};
 use bytes::Bytes;
 use media::{Codec, Frame, Kind, Timestamp, Track, TrackId};
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What TS packets meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,14 +32,17 @@ pub struct Damage {
     pub lost_packets: u64,
     /// PES packets that were dropped, for something in them was missing or wrong.
     pub dropped: u64,
-    /// How often the packets had to be found again.
+    /// How often TS packets, or frames of sound, had to be found again.
     pub resyncs: u64,
+    /// Pictures that were left out, for they refer to one that is missing.
+    pub skipped: u64,
 }
 
 /// Turns the transport stream of one publisher into frames on the broadcast's timeline.
 ///
-/// Of the first program, the first pictures (H.264, HEVC) and the first sound (AAC in ADTS, MP3, Opus) are taken in. It
-/// holds one PES packet of each: 8 MiB of pictures and 128 KiB of sound at most; what is longer is dropped.
+/// Of the first program, the first pictures (H.264, HEVC) and the first sound (AAC in ADTS, MP3, Opus) are taken in; the
+/// rest is left out, see [`Demuxer::left_out`]. It holds one PES packet of each: 8 MiB of pictures and 128 KiB of sound at
+/// most; what is longer is dropped. After something is missing, pictures are left out until a keyframe, as with RTP.
 #[derive(Debug)]
 pub struct Demuxer {
     packets: Packets,
@@ -49,6 +52,10 @@ pub struct Demuxer {
     program: Program,
     video: Option<Lane<Pictures>>,
     audio: Option<Lane<Sound>>,
+    /// Since when a keyframe is waited for.
+    waits: Option<Instant>,
+    /// Sound that turned out to be such as can't be taken in.
+    deaf_to: Option<(Elementary, LeftOut)>,
     clock: Clock,
     events: VecDeque<Event>,
     samples: Vec<Sample>,
@@ -94,6 +101,8 @@ const VIDEO_BYTES_MAX: usize = 8 << 20;
 const AUDIO_BYTES_MAX: usize = 128 << 10;
 /// Ticks that a picture can be shown after it was decoded; more is nonsense.
 const SHIFT_MAX: i64 = 10 * 90_000;
+/// How long a keyframe is waited for: with intra refresh there is none, and broken pictures mend.
+const KEYFRAME_WAIT: Duration = Duration::from_secs(10);
 
 impl Demuxer {
     /// A demuxer whose first frame has the time `start` on the broadcast.
@@ -106,6 +115,8 @@ impl Demuxer {
             program: Program::default(),
             video: None,
             audio: None,
+            waits: None,
+            deaf_to: None,
             clock: Clock {
                 timeline: Timeline::new(start),
                 last: None,
@@ -126,19 +137,25 @@ impl Demuxer {
 
     /// What was lost or broken so far.
     pub fn damage(&self) -> Damage {
-        let mut damage = Damage { resyncs: self.packets.resyncs(), ..self.damage };
+        let mut damage = Damage { resyncs: self.packets.resyncs() + self.damage.resyncs, ..self.damage };
         let video = self.video.as_ref().map(|lane| &lane.assembly);
         for assembly in video.into_iter().chain(self.audio.as_ref().map(|lane| &lane.assembly)) {
             damage.lost_packets += assembly.lost_packets();
             damage.dropped += assembly.dropped();
         }
+        damage.resyncs += self.audio.as_ref().map_or(0, |lane| lane.units.resyncs());
         damage
     }
 
     /// Which kinds the program has, pictures and sound, once it has told.
     pub fn promised(&self) -> Option<(bool, bool)> {
-        let Program { video, audio, .. } = self.program;
-        (video.is_some() || audio.is_some()).then_some((video.is_some(), audio.is_some()))
+        let (video, audio) = (self.video.is_some(), self.audio.is_some());
+        (video || audio).then_some((video, audio))
+    }
+
+    /// What the program has besides, and nobody gets.
+    pub fn left_out(&self) -> &[LeftOut] {
+        &self.program.left_out
     }
 
     /// The next thing that is known.
@@ -149,10 +166,13 @@ impl Demuxer {
     /// Takes bytes in that arrived at `now`, in pieces of any size. Poll after it: events gather.
     ///
     /// # Errors
-    /// For a program that is coded in a way that isn't supported, and for a scrambled one.
+    /// For a program of which nothing can be taken in, and for a scrambled one.
     pub fn push(&mut self, bytes: &[u8], now: Instant) -> Result<(), Error> {
         self.packets.push(bytes);
         while let Some(bytes) = self.packets.next() {
+            if self.packets.broke() {
+                self.lost(now);
+            }
             if let Some(packet) = Packet::parse(&bytes) {
                 self.packet(&packet, now)?;
             }
@@ -160,11 +180,28 @@ impl Demuxer {
         Ok(())
     }
 
+    /// Packets are missing before what comes next, which their counters may not tell: no hole passes as whole.
+    pub fn lost(&mut self, now: Instant) {
+        self.pat.clear();
+        self.pmt.clear();
+        if let Some(lane) = &mut self.video {
+            lane.assembly.lost();
+            self.waits.get_or_insert(now);
+        }
+        if let Some(lane) = &mut self.audio {
+            lane.assembly.lost();
+            lane.units.gap();
+        }
+    }
+
     /// Nothing more comes: takes in the pictures whose end only the next ones would have told.
     ///
     /// # Errors
     /// For sound that isn't supported.
     pub fn finish(&mut self, now: Instant) -> Result<(), Error> {
+        if self.packets.broke() {
+            self.lost(now);
+        }
         if let Some(pes) = self.video.as_mut().and_then(|lane| lane.assembly.end()) {
             self.pictures(&pes, now);
         }
@@ -189,6 +226,9 @@ impl Demuxer {
                 return Err(Error::Scrambled);
             }
             let step = lane.assembly.push(packet);
+            if step.gap {
+                self.waits.get_or_insert(now);
+            }
             step.whole.iter().flatten().for_each(|pes| self.pictures(pes, now));
         } else if is(self.program.audio)
             && let Some(lane) = &mut self.audio
@@ -219,7 +259,10 @@ impl Demuxer {
             return Ok(());
         }
         self.pmt.push(starts, payload);
-        while let Some(program) = next_pmt(&mut self.pmt) {
+        while let Some(mut program) = next_pmt(&mut self.pmt) {
+            if let Some((of, layer)) = self.deaf_to.filter(|(of, _)| program.audio == Some(*of)) {
+                program.forget(of, layer);
+            }
             if program != self.program {
                 self.change(program, now)?;
             }
@@ -229,8 +272,8 @@ impl Demuxer {
 
     /// What goes on as before keeps its state.
     fn change(&mut self, program: Program, now: Instant) -> Result<(), Error> {
-        if let Some(stream_type) = program.unsupported {
-            return Err(Error::StreamType(stream_type));
+        if let (None, None, Some(first)) = (program.video, program.audio, program.left_out.first()) {
+            return Err(Error::NothingKnown(*first));
         }
         // What was there until now is whole by this.
         self.finish(now)?;
@@ -242,6 +285,7 @@ impl Demuxer {
                 assembly: Assembly::new(VIDEO_BYTES_MAX),
                 units: Pictures::new(codec(of)),
             });
+            self.waits = None;
         }
         if program.audio != self.program.audio {
             self.audio = program.audio.map(|of| Lane {
@@ -252,10 +296,16 @@ impl Demuxer {
             self.clock.sound = None;
         }
         self.program = program;
+        self.keep(before);
+        Ok(())
+    }
+
+    /// What was counted stays so, though tracks are gone.
+    fn keep(&mut self, before: Damage) {
         let after = self.damage();
         self.damage.lost_packets += before.lost_packets - after.lost_packets;
         self.damage.dropped += before.dropped - after.dropped;
-        Ok(())
+        self.damage.resyncs += before.resyncs - after.resyncs;
     }
 
     fn pictures(&mut self, pes: &Pes, now: Instant) {
@@ -269,6 +319,12 @@ impl Demuxer {
         if payload.is_empty() {
             return;
         }
+        let waits = self.waits.is_some_and(|since| now.saturating_duration_since(since) < KEYFRAME_WAIT);
+        if waits && !keyframe {
+            self.damage.skipped += 1;
+            return;
+        }
+        self.waits = None;
         let ticks = pes.dts.map(|dts| self.clock.unwrap(dts));
         // A second field may come without a time.
         let Some(ticks) = ticks.or(self.clock.picture) else { return };
@@ -303,7 +359,20 @@ impl Demuxer {
             self.sample(sample.config, sample.payload, ticks, now);
         }
         self.samples = samples;
-        taken
+        match taken {
+            Ok(()) => Ok(()),
+            Err(layer) if self.video.is_none() => Err(Error::NothingKnown(layer)),
+            Err(layer) => {
+                // Only the frames tell, not the tables.
+                let before = self.damage();
+                if let Some(audio) = self.audio.take() {
+                    self.deaf_to = Some((audio.of, layer));
+                    self.program.forget(audio.of, layer);
+                }
+                self.keep(before);
+                Ok(())
+            }
+        }
     }
 
     fn sample(&mut self, config: Option<(Codec, Bytes)>, payload: Bytes, ticks: i64, now: Instant) {

@@ -24,3 +24,4 @@ mod units;
 pub use demuxer::{Damage, Demuxer, Event};
 pub use muxer::{Muxer, TRACKS_MAX, can_carry};
 pub use pes::PACKET_BYTES;
+pub use program::LeftOut;

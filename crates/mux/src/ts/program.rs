@@ -2,7 +2,7 @@
 
 use super::tables::crc;
 use bytes::BytesMut;
-use media::Kind;
+use std::fmt;
 
 /// How an elementary stream is coded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,8 +28,55 @@ pub(super) struct Program {
     /// The first of its kind.
     pub(super) video: Option<Elementary>,
     pub(super) audio: Option<Elementary>,
-    /// `stream_type` of pictures or sound that can't be taken in, where nothing else of the kind is there.
-    pub(super) unsupported: Option<u8>,
+    /// All that can't be taken in.
+    pub(super) left_out: Vec<LeftOut>,
+}
+
+impl Program {
+    /// Leaves sound out of which only its frames said what it is.
+    pub(super) fn forget(&mut self, audio: Elementary, layer: LeftOut) {
+        self.audio = self.audio.filter(|of| *of != audio);
+        self.left_out.push(layer);
+    }
+}
+
+/// What a publisher sends that can't be taken in; shown in words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// An elementary stream, by its `stream_type`. ISO 13818-1 table 2-34.
+    StreamType(u8),
+    /// MPEG audio of another layer than III.
+    AudioLayer(u8),
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of = match self {
+            LeftOut::AudioLayer(layer) => return write!(f, "MPEG audio of layer {layer}"),
+            LeftOut::StreamType(of) => of,
+        };
+        let name = match of {
+            0x01 => "MPEG-1 video",
+            0x02 => "MPEG-2 video",
+            0x05 => "private sections",
+            0x06 => "private data: AC-3 of DVB, subtitles or teletext",
+            0x10 => "MPEG-4 part 2 video",
+            0x11 => "AAC in LATM",
+            0x15 => "metadata",
+            0x1c => "raw AAC",
+            0x21 => "JPEG 2000",
+            0x33 => "VVC",
+            0x81 => "AC-3",
+            0x82 | 0x85 => "DTS",
+            0x83 => "TrueHD",
+            0x84 | 0x87 => "E-AC-3",
+            0x86 => "SCTE-35",
+            0xd1 => "Dirac",
+            0xea => "VC-1",
+            _ => "unknown",
+        };
+        write!(f, "stream type {of:#04x} ({name})")
+    }
 }
 
 /// Puts the sections of one PID together. Holds one section at most.
@@ -120,54 +167,39 @@ pub(super) fn next_pmt(sections: &mut Sections) -> Option<Program> {
     let info = usize::from(u16::from_be_bytes([*body.get(2)?, *body.get(3)?]) & 0xfff);
     let mut rest = body.get(4 + info..)?;
     let mut program = Program::default();
-    let mut unsupported = [None; 2];
     while let Some((head, later)) = rest.split_first_chunk::<5>() {
         let pid = u16::from_be_bytes([head[1], head[2]]) & 0x1fff;
         let length = usize::from(u16::from_be_bytes([head[3], head[4]]) & 0xfff);
         let (descriptors, next) = later.split_at_checked(length)?;
         rest = next;
         match coded(head[0], descriptors) {
-            Ok(Some(coded)) => {
+            Some(coded) => {
                 let slot = match coded {
                     Coded::H264 | Coded::H265 => &mut program.video,
                     Coded::Adts | Coded::MpegAudio | Coded::Opus(_) => &mut program.audio,
                 };
                 slot.get_or_insert(Elementary { pid, coded });
             }
-            Ok(None) => {}
-            Err(Kind::Video) => unsupported[0] = Some(head[0]),
-            Err(Kind::Audio) => unsupported[1] = Some(head[0]),
+            None => program.left_out.push(LeftOut::StreamType(head[0])),
         }
     }
-    program.unsupported = match &program {
-        Program { video: None, .. } if unsupported[0].is_some() => unsupported[0],
-        Program { audio: None, .. } => unsupported[1],
-        _ => None,
-    };
     Some(program)
 }
 
-/// By ISO 13818-1 table 2-34. `None` for what is neither pictures nor sound.
-///
-/// # Errors
-/// For pictures and sound that can't be taken in.
-fn coded(stream_type: u8, descriptors: &[u8]) -> Result<Option<Coded>, Kind> {
+/// By ISO 13818-1 table 2-34. `None` for all that can't be taken in.
+fn coded(stream_type: u8, descriptors: &[u8]) -> Option<Coded> {
     match stream_type {
-        0x1b => Ok(Some(Coded::H264)),
-        0x24 => Ok(Some(Coded::H265)),
-        0x0f => Ok(Some(Coded::Adts)),
-        0x03 | 0x04 => Ok(Some(Coded::MpegAudio)),
+        0x1b => Some(Coded::H264),
+        0x24 => Some(Coded::H265),
+        0x0f => Some(Coded::Adts),
+        0x03 | 0x04 => Some(Coded::MpegAudio),
         0x06 => private(descriptors),
-        // MPEG-1, -2 and -4, JPEG 2000, VVC, EVC; Dirac; VC-1.
-        0x01 | 0x02 | 0x10 | 0x21 | 0x33 | 0x35 | 0xd1 | 0xea => Err(Kind::Video),
-        // AAC in LATM and raw; AC-3, DTS, TrueHD and E-AC-3 of ATSC and Blu-ray.
-        0x11 | 0x1c | 0x81..=0x85 | 0x87 => Err(Kind::Audio),
-        _ => Ok(None),
+        _ => None,
     }
 }
 
-/// Private data that a descriptor names. ISO 13818-1 §2.6.8, ETSI EN 300 468 §6.1.
-fn private(descriptors: &[u8]) -> Result<Option<Coded>, Kind> {
+/// Private data that is Opus by its descriptors. ISO 13818-1 §2.6.8 and OpusTS.
+fn private(descriptors: &[u8]) -> Option<Coded> {
     let (mut is_opus, mut channels) = (false, 0);
     let mut rest = descriptors;
     while let Some(([tag, length], later)) = rest.split_first_chunk::<2>() {
@@ -175,14 +207,10 @@ fn private(descriptors: &[u8]) -> Result<Option<Coded>, Kind> {
         rest = next;
         match (tag, body) {
             (0x05, b"Opus") => is_opus = true,
-            (0x05, b"AV01") => return Err(Kind::Video),
-            (0x05, b"AC-3" | b"EAC3" | b"BSSD") => return Err(Kind::Audio),
             // The extension 0x80 of OpusTS.
             (0x7f, [0x80, code, ..]) => channels = *code,
-            // AC-3, E-AC-3, DTS and AAC of DVB.
-            (0x6a | 0x7a..=0x7c, _) => return Err(Kind::Audio),
             _ => {}
         }
     }
-    Ok(is_opus.then_some(Coded::Opus(if (1..=8).contains(&channels) { channels } else { 2 })))
+    is_opus.then_some(Coded::Opus(if (1..=8).contains(&channels) { channels } else { 2 }))
 }

@@ -8,6 +8,8 @@ use bytes::{Buf, BytesMut};
 pub(super) struct Packets {
     held: BytesMut,
     lost: bool,
+    /// Something was passed over that nobody was told of yet.
+    broke: bool,
     resyncs: u64,
 }
 
@@ -38,6 +40,11 @@ impl Packets {
         self.resyncs
     }
 
+    /// Whether something was passed over since this was asked last: any PID may lack packets.
+    pub(super) fn broke(&mut self) -> bool {
+        std::mem::take(&mut self.broke)
+    }
+
     /// The next packet. After a lost sync byte, one counts if another one follows a packet later.
     pub(super) fn next(&mut self) -> Option<[u8; PACKET_BYTES]> {
         while let Some(packet) = self.held.first_chunk::<PACKET_BYTES>() {
@@ -54,7 +61,7 @@ impl Packets {
                 return None;
             }
             if !self.lost {
-                self.lost = true;
+                (self.lost, self.broke) = (true, true);
                 self.resyncs += 1;
             }
             let next = self.held[1..].iter().position(|b| *b == SYNC).map_or(self.held.len(), |at| at + 1);

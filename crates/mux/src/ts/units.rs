@@ -1,20 +1,20 @@
 //! Elementary streams to access units in normal form.
 
-use super::program::Coded;
-use crate::Error;
-use crate::nal::Normaliser;
+use super::program::{Coded, LeftOut};
+use crate::nal::{Learner, Normaliser};
 use bytes::{BufMut, Bytes, BytesMut};
 use media::Codec;
-use media::codec::aac::{AdtsHeader, AudioSpecificConfig, SAMPLES_PER_FRAME};
-use media::codec::h264::{self, AvcConfig};
-use media::codec::h265::{self, HevcConfig};
-use media::codec::mp3::FrameHeader;
+use media::codec::aac::{self, AdtsHeader, AudioSpecificConfig, SAMPLES_PER_FRAME};
+use media::codec::mp3::{self, FrameHeader};
 use media::codec::opus;
+use media::codec::{h264, h265};
 
 /// Pictures of one PID.
 #[derive(Debug)]
 pub(super) struct Pictures {
     codec: Codec,
+    learner: Learner,
+    /// As soon as there is a parameter set of each kind.
     normaliser: Option<Normaliser>,
 }
 
@@ -34,6 +34,11 @@ pub(super) struct Sound {
     coded: Coded,
     /// The start of a frame whose end comes with the next PES packet.
     carried: BytesMut,
+    /// The kind of the last frame; see [`Head`].
+    last: Option<[u8; 4]>,
+    /// Nothing is between the last frame and what comes now.
+    is_in_step: bool,
+    resyncs: u64,
     config: Option<(Codec, Bytes)>,
 }
 
@@ -56,7 +61,7 @@ const CARRIED_BYTES_MAX: usize = 8192;
 
 impl Pictures {
     pub(super) fn new(codec: Codec) -> Pictures {
-        Pictures { codec, normaliser: None }
+        Pictures { codec, learner: Learner::new(codec), normaliser: None }
     }
 
     /// Brings an access unit in Annex B to normal form; `None` before the first parameter sets, and for nothing.
@@ -80,7 +85,7 @@ impl Pictures {
         let lengths = lengths.freeze();
         let mut is_new = false;
         if self.normaliser.is_none() {
-            self.normaliser = Normaliser::new(self.codec, &record(self.codec, &lengths)?);
+            self.normaliser = self.learner.learn(&lengths);
             is_new = true;
         }
         let normaliser = self.normaliser.as_mut()?;
@@ -124,29 +129,6 @@ impl Place {
     }
 }
 
-/// The record of the parameter sets in an access unit; `None` if one is missing.
-fn record(codec: Codec, lengths: &Bytes) -> Option<Bytes> {
-    let of = |kind: u8| -> Vec<Bytes> {
-        let is = |unit: &&[u8]| match codec {
-            Codec::H264 => unit[0] & 0x1f == kind,
-            _ => h265::nal::kind(unit[0]) == kind,
-        };
-        let fits = |unit: &&[u8]| unit.len() >= 4 && unit.len() <= usize::from(u16::MAX);
-        h264::nal_units(lengths).filter(is).filter(fits).take(SETS_MAX).map(Bytes::copy_from_slice).collect()
-    };
-    if codec == Codec::H264 {
-        let (sps, pps) = (of(h264::nal::SPS), of(h264::nal::PPS));
-        let profile = sps.first().filter(|_| !pps.is_empty())?;
-        let config = AvcConfig { profile: [profile[1], profile[2], profile[3]], sps, pps };
-        return Some(config.to_record());
-    }
-    let config = HevcConfig { vps: of(h265::nal::VPS), sps: of(h265::nal::SPS), pps: of(h265::nal::PPS) };
-    (!config.vps.is_empty() && !config.pps.is_empty()).then(|| config.to_record())?
-}
-
-/// Parameter sets of a kind that a first configuration takes.
-const SETS_MAX: usize = 16;
-
 /// The NAL units between start codes. ITU-T H.264 annex B.1.1.
 fn units(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = start_code(annex_b).map(|(_, after)| &annex_b[after..]);
@@ -177,19 +159,25 @@ fn start_code(bytes: &[u8]) -> Option<(usize, usize)> {
 
 impl Sound {
     pub(super) fn new(coded: Coded) -> Sound {
-        Sound { coded, carried: BytesMut::new(), config: None }
+        Sound { coded, carried: BytesMut::new(), last: None, is_in_step: false, resyncs: 0, config: None }
+    }
+
+    /// How often frames had to be found again.
+    pub(super) fn resyncs(&self) -> u64 {
+        self.resyncs
     }
 
     /// Forgets what waits for its rest.
     pub(super) fn gap(&mut self) {
         self.carried.clear();
+        self.is_in_step = false;
     }
 
     /// Takes the payload of a PES packet apart.
     ///
     /// # Errors
     /// For MPEG audio of another layer than III.
-    pub(super) fn take(&mut self, payload: Bytes, out: &mut Vec<Sample>) -> Result<(), Error> {
+    pub(super) fn take(&mut self, payload: Bytes, out: &mut Vec<Sample>) -> Result<(), LeftOut> {
         out.clear();
         let carried = self.carried.len();
         let bytes = if carried > 0 {
@@ -199,11 +187,11 @@ impl Sound {
             payload
         };
         let mut at = 0;
+        let mut is_passing = false;
         while at < bytes.len() {
             let found = match self.coded {
                 Coded::Opus(channels) => opus_unit(&bytes, at, channels),
-                Coded::MpegAudio => mpeg_unit(&bytes, at)?,
-                _ => adts_unit(&bytes, at),
+                _ => self.framed(&bytes, at)?,
             };
             match found {
                 Found::Unit { unit, time: (samples, sample_rate), config, next } => {
@@ -214,18 +202,108 @@ impl Sound {
                         let is_carried = at < carried;
                         out.push(Sample { payload, samples, sample_rate, is_carried, config });
                     }
+                    (self.is_in_step, is_passing) = (true, false);
                     at = next;
                 }
-                Found::Nothing => at += 1,
+                Found::Nothing => {
+                    self.resyncs += u64::from(!is_passing);
+                    (self.is_in_step, is_passing) = (false, true);
+                    at += 1;
+                }
                 Found::More => {
                     if bytes.len() - at <= CARRIED_BYTES_MAX {
                         self.carried.extend_from_slice(&bytes[at..]);
+                    } else {
+                        self.is_in_step = false;
                     }
                     break;
                 }
             }
         }
         Ok(())
+    }
+
+    /// A frame of ADTS or MPEG audio, if it is one beyond doubt: coded bytes can look like a header. It is one where the
+    /// last frame ends, if it is of the same kind; elsewhere, if one of the same kind follows it or the payload ends with
+    /// it.
+    fn framed(&mut self, bytes: &[u8], at: usize) -> Result<Found, LeftOut> {
+        let rest = &bytes[at..];
+        let Some(head) = Head::parse(self.coded, rest) else {
+            return Ok(if self.could_begin(rest) { Found::More } else { Found::Nothing });
+        };
+        let is_next = self.is_in_step && self.last == Some(head.kind);
+        let Some(behind) = rest.get(head.bytes..) else { return Ok(Found::More) };
+        if !is_next && !behind.is_empty() {
+            match Head::parse(self.coded, behind) {
+                Some(second) if second.kind == head.kind => {}
+                None if self.could_begin(behind) => return Ok(Found::More),
+                _ => return Ok(Found::Nothing),
+            }
+        }
+        if let Some(layer) = head.unknown_layer {
+            return Err(LeftOut::AudioLayer(layer));
+        }
+        self.last = Some(head.kind);
+        Ok(Found::Unit {
+            unit: at + head.stripped..at + head.bytes,
+            time: head.time,
+            config: head.config,
+            next: at + head.bytes,
+        })
+    }
+
+    /// Whether this is too short for a header, but could be the start of one.
+    fn could_begin(&self, bytes: &[u8]) -> bool {
+        let (length, second) = match self.coded {
+            Coded::MpegAudio => (mp3::HEADER_BYTES, 0xe0),
+            _ => (aac::ADTS_HEADER_BYTES, 0xf0),
+        };
+        bytes.len() < length && bytes[0] == 0xff && bytes.get(1).is_none_or(|b| b & second == second)
+    }
+}
+
+/// The header of a frame of ADTS or MPEG audio.
+#[derive(Debug)]
+struct Head {
+    /// What is the same in all frames of a track. ISO 13818-7 §6.2.1, ISO 11172-3 §2.4.2.3.
+    kind: [u8; 4],
+    /// Bytes of the frame, its header among them.
+    bytes: usize,
+    /// Bytes before the access unit.
+    stripped: usize,
+    /// How long it lasts, in samples, and how many there are a second.
+    time: (u32, u32),
+    config: (Codec, Bytes),
+    /// A layer that can't be taken in.
+    unknown_layer: Option<u8>,
+}
+
+impl Head {
+    fn parse(coded: Coded, bytes: &[u8]) -> Option<Head> {
+        let [first, second, third, fourth] = *bytes.first_chunk::<4>()?;
+        // With or without a checksum.
+        let second = second & 0xfe;
+        if coded == Coded::MpegAudio {
+            let header = FrameHeader::parse(bytes)?;
+            return Some(Head {
+                kind: [first, second, third & 0x0c, 0],
+                bytes: header.bytes,
+                stripped: 0,
+                time: (header.samples, header.sample_rate),
+                config: (Codec::Mp3, Bytes::new()),
+                unknown_layer: Some(header.layer).filter(|layer| *layer != 3),
+            });
+        }
+        let header = AdtsHeader::parse(bytes).filter(|header| header.units == 1)?;
+        let config = AudioSpecificConfig::of_adts(&header)?;
+        Some(Head {
+            kind: [first, second, third & 0xfd, fourth & 0xc0],
+            bytes: header.bytes,
+            stripped: header.header_bytes,
+            time: (SAMPLES_PER_FRAME, config.sample_rate),
+            config: (Codec::Aac, Bytes::copy_from_slice(&config.to_bytes())),
+            unknown_layer: None,
+        })
     }
 }
 
@@ -241,47 +319,8 @@ enum Found {
     },
     /// No frame begins here.
     Nothing,
-    /// A frame begins here and goes on later.
+    /// A frame may begin here; what comes later tells.
     More,
-}
-
-/// ISO 13818-7 §6.2.
-fn adts_unit(bytes: &[u8], at: usize) -> Found {
-    let rest = &bytes[at..];
-    if rest.len() < media::codec::aac::ADTS_HEADER_BYTES {
-        return if rest[0] == 0xff { Found::More } else { Found::Nothing };
-    }
-    let Some(header) = AdtsHeader::parse(rest).filter(|h| h.units == 1) else { return Found::Nothing };
-    let Some(config) = AudioSpecificConfig::of_adts(&header) else { return Found::Nothing };
-    if header.bytes > rest.len() {
-        return Found::More;
-    }
-    Found::Unit {
-        unit: at + header.header_bytes..at + header.bytes,
-        time: (SAMPLES_PER_FRAME, config.sample_rate),
-        config: (Codec::Aac, Bytes::copy_from_slice(&config.to_bytes())),
-        next: at + header.bytes,
-    }
-}
-
-fn mpeg_unit(bytes: &[u8], at: usize) -> Result<Found, Error> {
-    let rest = &bytes[at..];
-    if rest.len() < media::codec::mp3::HEADER_BYTES {
-        return Ok(if rest[0] == 0xff { Found::More } else { Found::Nothing });
-    }
-    let Some(header) = FrameHeader::parse(rest) else { return Ok(Found::Nothing) };
-    if header.bytes > rest.len() {
-        return Ok(Found::More);
-    }
-    if header.layer != 3 {
-        return Err(Error::AudioLayer(header.layer));
-    }
-    Ok(Found::Unit {
-        unit: at..at + header.bytes,
-        time: (header.samples, header.sample_rate),
-        config: (Codec::Mp3, Bytes::new()),
-        next: at + header.bytes,
-    })
 }
 
 /// The control header of OpusTS: eleven bits, three flags, a size in bytes of 255 and less, then what the flags tell.

@@ -1,11 +1,10 @@
 //! H.264 (RFC 6184: single units, STAP-A, FU-A) and H.265 (RFC 7798: single units, AP, FU; no decoding order numbers).
 
 use super::{Assembled, Damaged, UNIT_BYTES_MAX};
-use crate::nal::Normaliser;
+use crate::nal::{Learner, Normaliser};
 use crate::rtp::family::{FRAGMENT_END, FRAGMENT_START, Family, LENGTH_BYTES};
 use bytes::{BufMut, Bytes, BytesMut};
-use media::codec::h264::{self, AvcConfig, nal_units};
-use media::codec::h265::HevcConfig;
+use media::codec::h264;
 
 /// Puts units together to pictures, and learns the parameter sets that come with them.
 #[derive(Debug)]
@@ -23,16 +22,9 @@ pub(super) struct Assembler {
     is_behind_loss: bool,
     /// Whether the last keyframe had parameter sets before it.
     expects_sets: bool,
-    sets: Sets,
+    learner: Learner,
     /// As soon as there is a parameter set of each kind.
     normaliser: Option<Normaliser>,
-}
-
-/// Parameter sets until there is one of each kind.
-#[derive(Debug)]
-enum Sets {
-    Avc(AvcConfig),
-    Hevc(HevcConfig),
 }
 
 /// Bytes of the length of a unit in normal form.
@@ -40,10 +32,6 @@ const UNIT_LENGTH_BYTES: usize = 4;
 
 impl Assembler {
     pub(super) fn new(family: Family) -> Assembler {
-        let sets = match family {
-            Family::H264 => Sets::Avc(AvcConfig { profile: [0; 3], sps: vec![], pps: vec![] }),
-            Family::H265 => Sets::Hevc(HevcConfig::default()),
-        };
         Assembler {
             family,
             picture: BytesMut::new(),
@@ -53,7 +41,7 @@ impl Assembler {
             has_sets: false,
             is_behind_loss: false,
             expects_sets: false,
-            sets,
+            learner: Learner::new(family.codec()),
             normaliser: None,
         }
     }
@@ -163,7 +151,7 @@ impl Assembler {
         let picture = Bytes::copy_from_slice(&self.picture);
         self.reset();
         if self.normaliser.is_none() {
-            self.normaliser = self.sets.learn(self.family, &picture);
+            self.normaliser = self.learner.learn(&picture);
         }
         let Some(normaliser) = &mut self.normaliser else { return Ok(None) };
         let payload = normaliser.normal(keyframe, &picture).payload;
@@ -183,29 +171,5 @@ impl Assembler {
         self.has_key = false;
         self.has_sets = false;
         self.is_behind_loss = false;
-    }
-}
-
-impl Sets {
-    /// Takes over the parameter sets of a picture; a normaliser as soon as there is one of each kind.
-    fn learn(&mut self, family: Family, picture: &[u8]) -> Option<Normaliser> {
-        for unit in nal_units(picture) {
-            let kind = family.kind(unit);
-            if !family.is_set(kind) {
-                continue;
-            }
-            let unit = Bytes::copy_from_slice(unit);
-            // One that can't be read changes nothing.
-            match self {
-                Sets::Avc(config) => *config = config.with(&unit).unwrap_or_else(|| config.clone()),
-                Sets::Hevc(config) => *config = config.with(&unit).unwrap_or_else(|| config.clone()),
-            }
-        }
-        let record = match self {
-            Sets::Avc(config) if !config.sps.is_empty() && !config.pps.is_empty() => config.to_record(),
-            Sets::Hevc(config) if !config.vps.is_empty() && !config.pps.is_empty() => config.to_record()?,
-            _ => return None,
-        };
-        Normaliser::new(family.codec(), &record)
     }
 }

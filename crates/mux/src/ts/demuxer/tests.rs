@@ -238,15 +238,17 @@ fn a_changed_table_changes_the_track_and_a_late_one_is_waited_for() {
     assert_eq!(frames(&events, TrackId::VIDEO).len(), 10 + 5);
 }
 
-/// A PAT and a PMT with this one elementary stream.
-fn tables(stream_type: u8, descriptors: &[u8]) -> Vec<u8> {
+/// A PAT and a PMT with these elementary streams, from PID 0x100 on, by type and descriptors.
+fn tables(streams: &[(u8, &[u8])]) -> Vec<u8> {
     let (opus, mut out) = (tracks_of(Codec::Opus), BytesMut::new());
     Muxer::new(&opus).segment_start(&mut out);
     let pmt = PACKET_BYTES + 5;
     let at = pmt + 12;
     let mut section = out[pmt..at].to_vec();
-    section.extend_from_slice(&[stream_type, 0xe1, 0x01, 0xf0, descriptors.len() as u8]);
-    section.extend_from_slice(descriptors);
+    for (pid, (stream_type, descriptors)) in streams.iter().enumerate() {
+        section.extend_from_slice(&[*stream_type, 0xe1, pid as u8, 0xf0, descriptors.len() as u8]);
+        section.extend_from_slice(descriptors);
+    }
     section[2] = (section.len() + 4 - 3) as u8;
     let checksum = crate::ts::tables::crc(&section);
     section.extend_from_slice(&checksum.to_be_bytes());
@@ -256,29 +258,248 @@ fn tables(stream_type: u8, descriptors: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn what_cannot_be_taken_in_is_refused_in_words() {
-    let check = |stream_type, descriptors: &[u8], expect| {
+fn a_program_with_nothing_known_is_refused_in_words() {
+    let check = |streams: &[(u8, &[u8])], expect: &str| {
         let mut demuxer = Demuxer::new(Timestamp::ZERO);
-        let got = demuxer.push(&tables(stream_type, descriptors), testkit::epoch());
-        assert_eq!(got, expect, "{stream_type:#x}");
+        let got = demuxer.push(&tables(streams), testkit::epoch());
+        let told = got.err().map_or(String::new(), |error| error.to_string());
+        assert!(told.contains(expect) && told.is_empty() == expect.is_empty(), "{streams:x?}: {told}");
     };
-    for stream_type in [0x02, 0x11, 0x33, 0x81] {
-        check(stream_type, &[], Err(Error::StreamType(stream_type)));
-    }
-    check(0x06, b"\x05\x04AC-3", Err(Error::StreamType(6)));
-    check(0x06, b"\x05\x04Opus", Ok(()));
-    check(0x06, b"\x59\x01\x00", Ok(()));
-    check(0x86, &[], Ok(()));
+    check(&[(0x02, &[])], "stream type 0x02 (MPEG-2 video) isn't; H.264");
+    check(&[(0x11, &[])], "AAC in LATM");
+    check(&[(0x81, &[])], "AC-3");
+    check(&[(0x86, &[]), (0x33, &[])], "SCTE-35");
+    check(&[(0x06, b"\x05\x04AC-3")], "private data");
+    check(&[(0x06, b"\x59\x01\x00")], "private data");
+    check(&[(0x06, b"\x05\x04Opus")], "");
+    check(&[], "");
     let (mut bytes, _) = muxed(&tracks_of(Codec::Mp3), 3);
     bytes[2 * PACKET_BYTES + 3] |= 0x80;
     let mut demuxer = Demuxer::new(Timestamp::ZERO);
     assert_eq!(demuxer.push(&bytes, testkit::epoch()), Err(Error::Scrambled));
-    let (mut bytes, _) = muxed(&tracks_of(Codec::Mp3), 3);
-    // Layer II.
-    let header = bytes.windows(4).position(|w| w == [0xff, 0xfb, 0x94, 0x44]).unwrap();
-    bytes[header + 1] = 0xfd;
+}
+
+#[test]
+fn what_is_not_known_is_left_out_and_the_rest_goes_on() {
+    let (bytes, all) = muxed(&tracks_of(Codec::H264), 20);
+    let media: Vec<u8> = bytes.chunks(PACKET_BYTES).filter(|p| p[1] & 0x1f == 1).collect::<Vec<_>>().concat();
+    let teletext: (u8, &[u8]) = (0x06, b"\x56\x05eng\x09\x00");
+    let ac3: (u8, &[u8]) = (0x81, &[]);
+    let latm: (u8, &[u8]) = (0x11, &[]);
+    let check = |streams: &[(u8, &[u8])], known: [bool; 2], left_out: &[u8]| {
+        let mut demuxer = Demuxer::new(Timestamp::ZERO);
+        let program = tables(streams);
+        demuxer.push(&[&program[..], &media[..], &program[..]].concat(), testkit::epoch()).unwrap();
+        demuxer.finish(testkit::epoch()).unwrap();
+        let events: Vec<Event> = std::iter::from_fn(|| demuxer.poll()).collect();
+        assert_eq!(demuxer.promised(), Some(known.into()));
+        let expect: Vec<LeftOut> = left_out.iter().map(|of| LeftOut::StreamType(*of)).collect();
+        assert_eq!(demuxer.left_out(), expect, "told once, though the table comes twice");
+        for (id, is_known) in [TrackId::VIDEO, TrackId::AUDIO].into_iter().zip(known) {
+            let expect = if is_known { all[usize::from(id.0)].len() } else { 0 };
+            assert_eq!(frames(&events, id).len(), expect, "{streams:x?}");
+        }
+    };
+    check(&[(0x1b, &[]), ac3], [true, false], &[0x81]);
+    check(&[(0x1b, &[]), latm, teletext], [true, false], &[0x11, 0x06]);
+    check(&[(0x1b, &[]), (0x0f, &[]), teletext, ac3], [true, true], &[0x06, 0x81]);
+    check(&[(0x02, &[]), (0x0f, &[])], [false, true], &[0x02]);
+}
+
+#[test]
+fn sound_of_another_layer_is_left_out_beside_pictures_and_refused_alone() {
+    let of_layer_2 = |tracks: &[Track]| {
+        let (mut bytes, _) = muxed(tracks, 30);
+        let heads: Vec<usize> =
+            (0..bytes.len() - 4).filter(|at| bytes[*at..*at + 4] == [0xff, 0xfb, 0x94, 0x44]).collect();
+        assert_eq!(heads.len(), 30);
+        // As long as the frames of layer III were.
+        heads.into_iter().for_each(|at| bytes[at + 1..at + 3].copy_from_slice(&[0xfd, 0x84]));
+        bytes
+    };
+    let mp3 = tracks_of(Codec::Mp3);
     let mut demuxer = Demuxer::new(Timestamp::ZERO);
-    assert_eq!(demuxer.push(&bytes, testkit::epoch()), Err(Error::AudioLayer(2)));
+    let refused = Err(Error::NothingKnown(LeftOut::AudioLayer(2)));
+    assert_eq!(demuxer.push(&of_layer_2(&mp3), testkit::epoch()), refused);
+    let both = [tracks_of(Codec::H264).swap_remove(0), mp3[0].clone()];
+    let (events, _) = demux(&of_layer_2(&both), 1316);
+    let counts = [TrackId::VIDEO, TrackId::AUDIO].map(|id| frames(&events, id).len());
+    assert_eq!((counts, tracks(&events).len()), ([30, 0], 1));
+    let mut demuxer = Demuxer::new(Timestamp::ZERO);
+    demuxer.push(&of_layer_2(&both), testkit::epoch()).unwrap();
+    assert_eq!(demuxer.left_out(), [LeftOut::AudioLayer(2)], "told once, though the tables come three times");
+    assert_eq!(demuxer.promised(), Some((true, false)));
+}
+
+/// A big keyframe, two pictures, a keyframe and one more, of some 60 packets each behind two of tables; and the pictures.
+fn big_pictures() -> (Vec<u8>, Vec<Frame>) {
+    let track = captured_track(AVC_AAC, TrackId::VIDEO);
+    let (mut muxer, mut out) = (Muxer::new(std::slice::from_ref(&track)), BytesMut::new());
+    muxer.segment_start(&mut out);
+    let one = |(at, first): (usize, u8)| {
+        let length = 58 * 184 + 40;
+        let mut payload = (length as u32).to_be_bytes().to_vec();
+        payload.extend_from_slice(&[first, at as u8 + 1]);
+        // No packet is like another one, and nothing looks like a sync byte or a start code.
+        payload.extend((2..length).map(|at| (at % 61) as u8 | 0x80));
+        let dts = Timestamp::from_millis(at as i64 * 40);
+        Frame { dts, pts: dts, keyframe: first == 0x65, payload: payload.into() }
+    };
+    let all: Vec<Frame> = [0x65, 0x41, 0x41, 0x65, 0x41].into_iter().enumerate().map(one).collect();
+    for frame in &all {
+        assert!(muxer.frame(TrackId::VIDEO, frame, &mut out));
+    }
+    (out.to_vec(), all)
+}
+
+/// Which of the big pictures came, each whole.
+fn came(events: &[Event]) -> Vec<usize> {
+    let (_, all) = big_pictures();
+    let of = |frame| all.iter().position(|sent| *sent == frame).expect("a picture as it was sent");
+    frames(events, TrackId::VIDEO).into_iter().map(of).collect()
+}
+
+/// Those packets only for which `stays` says so.
+fn without(bytes: &[u8], stays: impl Fn(usize) -> bool) -> Vec<u8> {
+    let packets = bytes.chunks(PACKET_BYTES).enumerate().filter(|(at, _)| stays(*at));
+    packets.flat_map(|(_, packet)| packet.to_vec()).collect()
+}
+
+#[test]
+fn a_picture_with_a_hole_never_passes_and_the_next_one_is_a_keyframe() {
+    let (bytes, _) = big_pictures();
+    for lost in [1, 2, 14, 15, 17, 31] {
+        // Within the second picture.
+        let left = without(&bytes, |at| !(80..80 + lost).contains(&at));
+        let (events, damage) = demux(&left, 1316);
+        assert_eq!(came(&events), [0, 3, 4], "{lost} packets are lost");
+        // Counters have four bits.
+        assert_eq!((damage.lost_packets, damage.skipped), ((lost & 15) as u64, 1));
+    }
+}
+
+#[test]
+fn a_loss_that_counters_do_not_show_can_be_told() {
+    let (bytes, _) = big_pictures();
+    let mut demuxer = Demuxer::new(Timestamp::ZERO);
+    demuxer.push(&bytes[..80 * PACKET_BYTES], testkit::epoch()).unwrap();
+    demuxer.lost(testkit::epoch());
+    demuxer.push(&bytes[96 * PACKET_BYTES..], testkit::epoch()).unwrap();
+    demuxer.finish(testkit::epoch()).unwrap();
+    let events: Vec<Event> = std::iter::from_fn(|| demuxer.poll()).collect();
+    assert_eq!(came(&events), [0, 3, 4]);
+}
+
+#[test]
+fn a_keyframe_is_not_waited_for_forever() {
+    let (bytes, _) = big_pictures();
+    let left = without(&bytes, |at| at != 80);
+    let mut demuxer = Demuxer::new(Timestamp::ZERO);
+    let (before, after) = left.split_at(130 * PACKET_BYTES);
+    demuxer.push(before, testkit::epoch()).unwrap();
+    demuxer.push(after, testkit::epoch() + KEYFRAME_WAIT).unwrap();
+    assert_eq!(demuxer.damage().skipped, 0);
+    let events: Vec<Event> = std::iter::from_fn(|| demuxer.poll()).collect();
+    let keyframes: Vec<bool> = frames(&events, TrackId::VIDEO).iter().map(|frame| frame.keyframe).collect();
+    assert_eq!(keyframes, [true, false, true]);
+}
+
+#[test]
+fn a_packet_may_come_twice_with_another_clock_but_not_three_times() {
+    let (bytes, _) = big_pictures();
+    let repeat = |at: usize, times: usize, change: &dyn Fn(&mut [u8])| {
+        let (before, after) = bytes.split_at((at + 1) * PACKET_BYTES);
+        let mut packet = before[at * PACKET_BYTES..].to_vec();
+        change(&mut packet);
+        demux(&[before, &packet.repeat(times), after].concat(), 1316)
+    };
+    let begins = |packet: &[u8]| packet[1..3] == [0x41, 0];
+    let second =
+        bytes.chunks(PACKET_BYTES).enumerate().filter(|(_, packet)| begins(packet)).nth(1).unwrap().0;
+    let (events, damage) = repeat(second, 1, &|packet| packet[6..12].fill(0));
+    assert_eq!(came(&events), [0, 1, 2, 3, 4], "the program clock of the second picture");
+    assert_eq!(damage, Damage::default());
+    for (times, change) in [(2, &(|_: &mut [u8]| {}) as &dyn Fn(&mut [u8])), (1, &|packet| packet[100] ^= 1)]
+    {
+        let (events, damage) = repeat(80, times, change);
+        assert_eq!(came(&events), [0, 3, 4], "{times}");
+        assert_eq!((damage.dropped, damage.skipped), (1, 1));
+    }
+}
+
+#[test]
+fn a_lost_sync_byte_costs_all_that_is_open() {
+    let (bytes, _) = big_pictures();
+    let mut broken = bytes.clone();
+    // With the one before them, sixteen packets: counters go on as if nothing was.
+    (80..95).for_each(|at| broken[at * PACKET_BYTES] = 0);
+    for piece in [7, 188, 1316] {
+        let (events, damage) = demux(&broken, piece);
+        assert_eq!(came(&events), [0, 3, 4]);
+        assert_eq!((damage.resyncs, damage.dropped, damage.skipped), (1, 1, 1), "in pieces of {piece}");
+    }
+}
+
+#[test]
+fn bytes_that_look_like_a_header_are_none() {
+    // Of layer II and 576 bytes; of mono at 44.1 kHz and 57 bytes.
+    let layer_2 = [0xff, 0xfd, 0xa4, 0x04];
+    let of = |sample_rate, channels| media::codec::aac::AudioSpecificConfig {
+        object_type: 2,
+        sample_rate,
+        channels,
+    };
+    let (stereo, mono) = (of(48_000, 2), of(44_100, 1).adts_header(50));
+    let mp3 = |fill: u8| [&[0xff, 0xfb, 0x94, 0x44][..], &[fill; 380]].concat();
+    let adts = |fill: u8| [&stereo.adts_header(300)[..], &[fill; 300]].concat();
+    let check = |coded, wild: &[u8], frame: &dyn Fn(u8) -> Vec<u8>, stripped: usize| {
+        let real: Vec<Vec<u8>> = (1..=4).map(frame).collect();
+        let whole = [&[9; 5], wild, &[9; 20], &real.concat()[..]].concat();
+        // In one piece, cut in the false frame, in its header, in a real frame, in a real header.
+        let behind = 25 + wild.len();
+        for cut in [whole.len(), 5 + wild.len() + 3, 5 + 2, behind + 100, behind + real[0].len() + 2] {
+            let (mut sound, mut out, mut got) = (Sound::new(coded), Vec::new(), Vec::new());
+            for piece in [&whole[..cut], &whole[cut..]] {
+                sound.take(Bytes::copy_from_slice(piece), &mut out).unwrap();
+                got.append(&mut out);
+            }
+            let payloads: Vec<&[u8]> = got.iter().map(|sample| &sample.payload[..]).collect();
+            let expect: Vec<&[u8]> = real.iter().map(|frame| &frame[stripped..]).collect();
+            assert_eq!(payloads, expect, "cut at {cut}");
+            assert_eq!(got.iter().filter(|sample| sample.config.is_some()).count(), 1, "one track");
+            assert!((1..=2).contains(&sound.resyncs()), "{}", sound.resyncs());
+        }
+    };
+    check(Coded::MpegAudio, &layer_2, &mp3, 0);
+    check(Coded::Adts, &mono, &adts, 7);
+}
+
+#[test]
+fn sound_changes_where_two_frames_say_so() {
+    let of = |sample_rate, channels| media::codec::aac::AudioSpecificConfig {
+        object_type: 2,
+        sample_rate,
+        channels,
+    };
+    let frame =
+        |config: media::codec::aac::AudioSpecificConfig| [&config.adts_header(100)[..], &[1; 100]].concat();
+    let (stereo, mono) = (frame(of(48_000, 2)), frame(of(44_100, 1)));
+    let bytes = [&stereo[..], &stereo, &mono, &mono].concat();
+    let (mut sound, mut out) = (Sound::new(Coded::Adts), Vec::new());
+    sound.take(bytes.into(), &mut out).unwrap();
+    let rates: Vec<u32> = out.iter().map(|sample| sample.sample_rate).collect();
+    assert_eq!((rates, sound.resyncs()), (vec![48_000, 48_000, 44_100, 44_100], 0));
+}
+
+#[test]
+fn parameter_sets_may_come_one_by_one() {
+    let config =
+        media::codec::h264::AvcConfig::parse(&captured_track(AVC_AAC, TrackId::VIDEO).config).unwrap();
+    let mut pictures = Pictures::new(Codec::H264);
+    let one = |unit: &[u8]| [&[0, 0, 1], unit].concat();
+    assert!(pictures.take(&one(&config.sps[0]), false).is_none());
+    let picture = pictures.take(&[one(&config.pps[0]), one(&[0x65, 1, 2])].concat(), true).unwrap();
+    assert!(picture.keyframe && picture.config.is_some_and(|record| record == config.to_record()));
 }
 
 #[test]

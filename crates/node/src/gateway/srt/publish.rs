@@ -5,7 +5,7 @@ use crate::publishing::PublishError;
 use hub::Producer;
 use hub::health::Promise;
 use media::{Kind, Timestamp};
-use mux::ts::{Demuxer, Event};
+use mux::ts::{Demuxer, Event, LeftOut};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -22,6 +22,8 @@ pub(super) struct Intake {
     is_ready: bool,
     repairs_counted: u64,
     damage_told: bool,
+    /// What the log has already, each kind once.
+    left_out_told: Vec<LeftOut>,
     pub(super) bytes: u64,
     /// When media came last.
     pub(super) heard: Instant,
@@ -43,6 +45,7 @@ impl Intake {
             is_ready: false,
             repairs_counted: 0,
             damage_told: false,
+            left_out_told: Vec::new(),
             bytes: 0,
             heard: Instant::now(),
         }
@@ -63,6 +66,7 @@ impl Intake {
             self.producer.ready();
         }
         self.count_damage(now);
+        self.tell_left_out();
         Ok(())
     }
 
@@ -104,6 +108,21 @@ impl Intake {
         let (video, audio) = self.promised.unwrap_or((true, true));
         let whole = (self.known.0 || !video) && (self.known.1 || !audio);
         whole || now.saturating_duration_since(first) >= SECOND_TRACK_WAIT
+    }
+
+    /// Logs what nobody gets of this publisher, each kind once.
+    fn tell_left_out(&mut self) {
+        let told = self.left_out_told.len();
+        for of in self.demuxer.left_out() {
+            if !self.left_out_told.contains(of) {
+                self.left_out_told.push(*of);
+            }
+        }
+        let new: Vec<String> = self.left_out_told[told..].iter().map(LeftOut::to_string).collect();
+        if !new.is_empty() {
+            let (path, left_out) = (self.producer.broadcast().path(), new.join(", "));
+            tracing::warn!(%path, left_out, "parts of the transport stream are not supported; the rest goes on");
+        }
     }
 
     fn count_damage(&mut self, now: Instant) {
