@@ -120,7 +120,8 @@ fn who_does_not_know_the_passphrase_is_refused() -> Result<()> {
         let refused = send(Tool::ffmpeg(), &clip, &server.srt("live/x?key=s3cret", &more))?.finish(LIMIT)?;
         ensure!(!refused.status.success(), "{refused}");
     }
-    logged(&server, "doesn't know the passphrase")?;
+    logged(&server, "the passphrase is wrong")?;
+    logged(&server, "one side has a passphrase and the other has none")?;
     ensure!(sessions(&server, "publisher")?.is_empty(), "nobody publishes");
     Ok(())
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// Both directions of a connection. Drain [`Connection::poll_transmit`] and [`Connection::poll_payload`] after every call.
+/// Both directions of a connection. Drain [`Connection::poll_transmit`] and [`Connection::poll_received`] after every call.
 #[derive(Debug)]
 pub struct Connection {
     peer_socket: u32,
@@ -26,9 +26,20 @@ pub struct Connection {
     spoke: Instant,
     renewed: Option<Instant>,
     closed: Option<CloseReason>,
+    /// What the peer sends is of no use.
+    is_deaf: bool,
     /// Of what comes in, and of what goes out.
     latencies: (Duration, Duration),
     stats: Stats,
+}
+
+/// What came from the peer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// A payload.
+    Payload(Bytes),
+    /// So many packets are missing here, and won't come any more.
+    Lost(u64),
 }
 
 /// Why a connection ended.
@@ -87,6 +98,7 @@ impl Connection {
             spoke: now,
             renewed: None,
             closed: None,
+            is_deaf: false,
             latencies,
             stats: Stats::default(),
         };
@@ -172,8 +184,13 @@ impl Connection {
         Some(packet)
     }
 
-    /// The next payload from the peer, in order.
-    pub fn poll_payload(&mut self) -> Option<Bytes> {
+    /// From now on media of the peer is dropped before anything is kept for it: viewers have none to send.
+    pub fn ignore_media(&mut self) {
+        self.is_deaf = true;
+    }
+
+    /// The next payload from the peer, in order, or a gap between payloads.
+    pub fn poll_received(&mut self) -> Option<Received> {
         self.receiver.poll()
     }
 
@@ -202,7 +219,8 @@ impl Connection {
     }
 
     fn data(&mut self, data: &Data<'_>, now: Instant) {
-        if data.payload.len() > PAYLOAD_BYTES_MAX {
+        if data.payload.len() > PAYLOAD_BYTES_MAX || self.is_deaf {
+            self.stats.useless += 1;
             return;
         }
         let mut payload = data.payload.to_vec();

@@ -14,6 +14,27 @@ pub enum Fault {
 /// What can be wrong with what callers send, and with settings.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
+    /// A caller that is too old, or speaks something else.
+    #[error("the caller is older than SRT 1.3")]
+    Version,
+    /// A handshake that is cut short or lacks what it needs.
+    #[error("the handshake makes no sense")]
+    Handshake,
+    /// A passphrase on one side only.
+    #[error("one side has a passphrase and the other has none: see srt.passphrase")]
+    Unsecure,
+    /// A stream of bytes is wanted, not of messages.
+    #[error("the caller wants file or stream mode; only live mode is supported")]
+    MessageApi,
+    /// Another congestion control than that of live mode is wanted.
+    #[error("the caller wants another congestion control than that of live mode")]
+    Congestion,
+    /// A packet filter is wanted.
+    #[error("the caller wants a packet filter (FEC); turn it off")]
+    Filter,
+    /// A group is wanted.
+    #[error("the caller wants a group (bonding); turn it off")]
+    Group,
     /// A passphrase that SRT doesn't allow.
     #[error("a passphrase has 10 to 79 bytes, not {0}")]
     Passphrase(usize),
@@ -47,7 +68,12 @@ impl Error {
     pub(crate) fn refusal(self) -> Refusal {
         match self {
             Error::BadSecret => Refusal::BAD_SECRET,
-            Error::Cipher => Refusal::UNSECURE,
+            Error::Cipher | Error::Unsecure => Refusal::UNSECURE,
+            Error::Version => Refusal::VERSION,
+            Error::MessageApi => Refusal::MESSAGE_API,
+            Error::Congestion => Refusal::CONGESTION,
+            Error::Filter => Refusal::FILTER,
+            Error::Group => Refusal::GROUP,
             _ => Refusal::ROGUE,
         }
     }

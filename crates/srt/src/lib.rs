@@ -25,9 +25,9 @@ mod stats;
 mod stream_id;
 
 pub use cipher::Passphrase;
-pub use connection::{CloseReason, Connection};
+pub use connection::{CloseReason, Connection, Received};
 pub use error::{Error, Fault};
-pub use listener::{Arrival, Caller, Config, Listener, Request};
+pub use listener::{Arrival, Caller, Config, Listener, Refused, Request};
 pub use packet::{DATAGRAM_BYTES_MAX, PAYLOAD_BYTES_MAX};
 pub use stats::Stats;
 pub use stream_id::{Mode, StreamId};

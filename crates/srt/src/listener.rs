@@ -1,12 +1,12 @@
 //! Handshakes. Nothing is remembered of a caller before it has shown that its address is real. Draft §4.3.1.
 
-use crate::Refusal;
 use crate::cipher::{Keys, MATERIAL_BYTES_MAX, Passphrase};
 use crate::connection::{Beginning, Connection};
 use crate::handshake::{self, Capabilities, Extensions, Handshake, flags};
 use crate::packet::{Control, DATAGRAM_BYTES_MAX, Kind, Packet, destination};
 use crate::receive::WINDOW_PACKETS;
 use crate::sequence::Sequence;
+use crate::{Error, Refusal};
 use aws_lc_rs::hmac;
 use bytes::{Bytes, BytesMut};
 use std::net::{IpAddr, SocketAddr};
@@ -38,10 +38,21 @@ pub enum Arrival {
     Nothing,
     /// A handshake; this goes back. It is no longer than what came.
     Answer(Bytes),
+    /// A caller whose address is real is refused.
+    Refused(Refused),
     /// A caller whose address is real wants a connection. It may be the same one again.
     Caller(Box<Caller>),
     /// It is for the connection of this socket, if that is its peer.
     Connection(u32),
+}
+
+/// A caller that is refused by its handshake alone.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why, for the log.
+    pub error: Error,
+    /// This goes back; it tells the caller, as [`Refusal`] has it.
+    pub answer: Bytes,
 }
 
 /// A caller that waits for an answer. Nothing costly was done for it yet.
@@ -100,7 +111,7 @@ impl Listener {
             handshake::CONCLUSION if self.is_ours(asked.cookie, from, now) => {
                 Some(match self.conclude(from, &asked, rest, (control.time, now)) {
                     Ok(caller) => Arrival::Caller(Box::new(caller)),
-                    Err(refusal) => Arrival::Answer(refuse(&asked, refusal)),
+                    Err(error) => Arrival::Refused(Refused::new(&asked, error)),
                 })
             }
             _ => None,
@@ -129,30 +140,31 @@ impl Listener {
         asked: &Handshake,
         rest: &[u8],
         time: (u32, Instant),
-    ) -> Result<Caller, Refusal> {
+    ) -> Result<Caller, Error> {
         if asked.version != 5 {
-            return Err(Refusal::VERSION);
+            return Err(Error::Version);
         }
-        let extensions = Extensions::parse(rest).ok_or(Refusal::ROGUE)?;
-        let capabilities = extensions.capabilities.ok_or(Refusal::ROGUE)?;
+        let extensions = Extensions::parse(rest).ok_or(Error::Handshake)?;
+        let capabilities = extensions.capabilities.ok_or(Error::Handshake)?;
         if capabilities.version < VERSION_MIN {
-            return Err(Refusal::VERSION);
+            return Err(Error::Version);
         }
         let unwanted = [
-            (capabilities.flags & flags::STREAM != 0, Refusal::MESSAGE_API),
-            (extensions.has_other_congestion, Refusal::CONGESTION),
-            (extensions.has_filter, Refusal::FILTER),
-            (extensions.has_group, Refusal::GROUP),
+            (capabilities.flags & flags::STREAM != 0, Error::MessageApi),
+            (extensions.has_other_congestion, Error::Congestion),
+            (extensions.has_filter, Error::Filter),
+            (extensions.has_group, Error::Group),
         ];
-        if let Some((_, refusal)) = unwanted.into_iter().find(|(is, _)| *is) {
-            return Err(refusal);
+        if let Some((_, error)) = unwanted.into_iter().find(|(is, _)| *is) {
+            return Err(error);
         }
         let secret = match (&self.config.passphrase, extensions.key_material) {
             (None, None) => None,
             (Some(passphrase), Some(material)) if material.len() <= MATERIAL_BYTES_MAX => {
                 Some((passphrase.clone(), Bytes::copy_from_slice(material)))
             }
-            _ => return Err(Refusal::UNSECURE),
+            (Some(_), Some(_)) => return Err(Error::KeyMaterial),
+            _ => return Err(Error::Unsecure),
         };
         let latency = |asked: u16| {
             let asked = Duration::from_millis(u64::from(asked));
@@ -192,6 +204,12 @@ impl Listener {
     }
 }
 
+impl Refused {
+    fn new(asked: &Handshake, error: Error) -> Refused {
+        Refused { error, answer: refuse(asked, error.refusal()) }
+    }
+}
+
 impl Caller {
     /// Who asks: its address, and the number of its socket. The same asks again until it is answered.
     pub fn name(&self) -> (SocketAddr, u32) {
@@ -201,13 +219,13 @@ impl Caller {
     /// Whether it knows the passphrase. That costs a millisecond, so count it before.
     ///
     /// # Errors
-    /// When it doesn't: the datagram that says so.
-    pub fn unlock(self) -> Result<Request, Bytes> {
+    /// When it doesn't, or its keys are of a kind that isn't supported.
+    pub fn unlock(self) -> Result<Request, Refused> {
         let keys = match &self.secret {
             None => None,
             Some((passphrase, material)) => match Keys::open(passphrase, material) {
                 Ok(keys) => Some((keys, material.clone())),
-                Err(error) => return Err(self.refuse(error.refusal())),
+                Err(error) => return Err(Refused::new(&self.asked, error)),
             },
         };
         Ok(Request { caller: self, keys })

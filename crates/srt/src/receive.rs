@@ -1,5 +1,6 @@
 //! Data that comes in: put in order, asked for again, given up in time. Draft §4.4 to §4.8.
 
+use crate::connection::Received;
 use crate::packet::{Data, put_range};
 use crate::sequence::Sequence;
 use crate::stats::Stats;
@@ -21,7 +22,7 @@ pub(crate) struct Receiver {
     missing: usize,
     /// Where the first is that is not missing, if one is.
     found: Option<usize>,
-    ready: VecDeque<Bytes>,
+    ready: VecDeque<Received>,
     clock: PeerClock,
     latency: Duration,
     report_at: Option<Instant>,
@@ -102,8 +103,8 @@ impl Receiver {
         }
     }
 
-    /// The next payload in order.
-    pub(crate) fn poll(&mut self) -> Option<Bytes> {
+    /// The next payload in order, or what is missing before it.
+    pub(crate) fn poll(&mut self) -> Option<Received> {
         self.ready.pop_front()
     }
 
@@ -133,6 +134,7 @@ impl Receiver {
             // The sender went on long ago.
             stats.missed += at as u64;
             stats.lost += at as u64;
+            self.ready.push_back(Received::Lost(at as u64));
             self.next = data.sequence;
             at = 0;
         }
@@ -253,6 +255,7 @@ impl Receiver {
     fn skip(&mut self, stats: &mut Stats) {
         let Some(found) = self.found else { return };
         stats.lost += found as u64;
+        self.ready.push_back(Received::Lost(found as u64));
         self.missing -= found;
         self.slots.drain(..found);
         self.next = self.next.plus(found as u32);
@@ -271,7 +274,7 @@ impl Receiver {
             self.slots.pop_front();
             self.next = self.next.plus(1);
             if !slot.payload.is_empty() {
-                self.ready.push_back(slot.payload);
+                self.ready.push_back(Received::Payload(slot.payload));
             }
         }
         self.found = self.slots.iter().position(Option::is_some);

@@ -1,6 +1,8 @@
 //! An independent caller against our listener, without sockets, in virtual time.
 
-use crate::{Arrival, Config, Connection, Listener, Mode, Passphrase, Refusal, StreamId};
+use crate::{
+    Arrival, Config, Connection, Error, Listener, Mode, Passphrase, Received, Refusal, Refused, StreamId,
+};
 use sapflow_srt::crypto::{CryptoConfig, KeySize};
 use sapflow_srt::{Caller, CallerConfig, CallerEvent};
 use std::net::SocketAddr;
@@ -23,6 +25,8 @@ struct Meeting {
     lost_of: usize,
     got: Vec<u8>,
     events: Vec<CallerEvent>,
+    /// What the log gets.
+    refused: Option<Error>,
 }
 
 fn crypto(secret: &str, size: KeySize) -> Option<CryptoConfig> {
@@ -54,6 +58,7 @@ impl Meeting {
             lost_of,
             got: Vec::new(),
             events: Vec::new(),
+            refused: None,
         }
     }
 
@@ -66,8 +71,9 @@ impl Meeting {
         match self.listener.handle_input(self.address, datagram, now) {
             Arrival::Nothing => panic!("a datagram of a caller means nothing"),
             Arrival::Answer(answer) => self.answer(&answer),
+            Arrival::Refused(refused) => self.refused(&refused),
             Arrival::Caller(caller) => match (caller.unlock(), self.refuse, &mut self.connection) {
-                (Err(refusal), ..) => self.answer(&refusal),
+                (Err(refused), ..) => self.refused(&refused),
                 (Ok(request), Some(refusal), _) => {
                     let answer = request.refuse(refusal);
                     self.answer(&answer);
@@ -91,6 +97,11 @@ impl Meeting {
         }
     }
 
+    fn refused(&mut self, refused: &Refused) {
+        self.refused = Some(refused.error);
+        self.answer(&refused.answer);
+    }
+
     /// Two milliseconds pass.
     fn step(&mut self) {
         self.now += Duration::from_millis(2);
@@ -106,7 +117,8 @@ impl Meeting {
         while let Some(datagram) = connection.poll_transmit(self.now) {
             self.answer(&datagram);
         }
-        while let Some(payload) = connection.poll_payload() {
+        while let Some(received) = connection.poll_received() {
+            let Received::Payload(payload) = received else { panic!("{received:?}") };
             self.got.extend_from_slice(&payload);
         }
         self.connection = Some(connection);
@@ -174,15 +186,16 @@ fn keys_may_change_on_the_way() {
 
 #[test]
 fn who_does_not_know_the_passphrase_is_refused_with_the_reason() {
-    let check = |ours, theirs, code: &str| {
+    let check = |ours, theirs, code: &str, error| {
         let mut meeting = Meeting::new(ours, theirs, 0);
         (0..50).for_each(|_| meeting.step());
         let told = format!("{:?}", meeting.events);
         assert!(told.contains(code) && meeting.connection.is_none(), "{told}");
+        assert_eq!(meeting.refused, Some(error));
     };
-    check(Some(SECRET), crypto("another horse battery", KeySize::Aes128), "1010");
-    check(Some(SECRET), None, "1011");
-    check(None, crypto(SECRET, KeySize::Aes128), "1011");
+    check(Some(SECRET), crypto("another horse battery", KeySize::Aes128), "1010", Error::BadSecret);
+    check(Some(SECRET), None, "1011", Error::Unsecure);
+    check(None, crypto(SECRET, KeySize::Aes128), "1011", Error::Unsecure);
 }
 
 #[test]
@@ -224,7 +237,8 @@ fn nothing_is_answered_to_who_shows_no_cookie_and_no_answer_is_longer_than_its_q
     for _ in 0..5000 {
         let of = &seen[random.below(2)];
         let wild = random.mutate(of);
-        if let Arrival::Answer(answer) = meeting.listener.handle_input(meeting.address, &wild, meeting.now) {
+        let arrival = meeting.listener.handle_input(meeting.address, &wild, meeting.now);
+        if let Arrival::Answer(answer) | Arrival::Refused(Refused { answer, .. }) = arrival {
             assert!(answer.len() <= wild.len(), "{} for {}", answer.len(), wild.len());
         }
     }

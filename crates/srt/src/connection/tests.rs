@@ -17,6 +17,8 @@ struct Pair {
     /// One of so many is lost; zero: none.
     lost_of: usize,
     got: Vec<(Instant, Bytes)>,
+    /// Behind how many payloads so many packets never came.
+    gaps: Vec<(usize, u64)>,
 }
 
 impl Pair {
@@ -34,7 +36,7 @@ impl Pair {
             Connection::new(beginning, now)
         };
         let (ends, random) = ([end(2), end(1)], Random::seeded(7));
-        Pair { ends, way: Vec::new(), now, random, lost_of, got: Vec::new() }
+        Pair { ends, way: Vec::new(), now, random, lost_of, got: Vec::new(), gaps: Vec::new() }
     }
 
     /// A millisecond passes.
@@ -56,8 +58,11 @@ impl Pair {
                 }
             }
         }
-        while let Some(payload) = self.ends[1].poll_payload() {
-            self.got.push((self.now, payload));
+        while let Some(received) = self.ends[1].poll_received() {
+            match received {
+                Received::Payload(payload) => self.got.push((self.now, payload)),
+                Received::Lost(packets) => self.gaps.push((self.got.len(), packets)),
+            }
         }
     }
 
@@ -96,6 +101,7 @@ fn of_five_percent_loss_all_but_a_few_come_again_in_time() {
     assert!(pair.numbers().is_sorted(), "{got:?}");
     assert!(got.missed > 500 && got.lost * 200 <= got.missed, "{got:?}");
     assert_eq!(pair.got.len() as u64 + got.lost, 20_000);
+    assert_eq!(pair.gaps.iter().map(|(_, packets)| packets).sum::<u64>(), got.lost);
 }
 
 #[test]
@@ -121,7 +127,7 @@ fn what_never_comes_is_given_up_after_the_latency() {
     (0..300).for_each(|_| pair.step());
     assert!(pair.numbers().into_iter().eq((0..100).chain(150..200)));
     let got = pair.ends[1].stats();
-    assert_eq!((got.missed, got.lost), (50, 50));
+    assert_eq!((got.missed, got.lost, &pair.gaps[..]), (50, 50, &[(100, 50)][..]), "it is told where");
     let after = pair.got[100].0 - began;
     assert!(after <= LATENCY + WAY * 2 + BURST * 4, "{after:?}");
 }
@@ -167,6 +173,19 @@ fn a_peer_that_takes_nothing_costs_bounded_memory() {
         }
     }
     assert!(pair.ends[0].sender.kept.len() <= 16_384 && pair.ends[0].stats().given_up > 30_000);
+}
+
+#[test]
+fn who_has_nothing_to_say_fills_no_memory() {
+    let mut pair = Pair::new(0, 5);
+    pair.ends[1].ignore_media();
+    for number in 0..2000u32 {
+        pair.ends[0].send(Bytes::copy_from_slice(&number.to_be_bytes()), pair.now);
+        pair.step();
+    }
+    let got = pair.ends[1].stats();
+    assert_eq!((pair.got.len(), got.received), (0, 0));
+    assert!(got.useless >= 1900 && pair.ends[1].receiver.poll_timeout().is_none(), "{got:?}");
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::limits::Admission;
 use crate::metrics::{CloseReason, Shard};
 use crate::sessions::{Link, Protocol, SessionGuard};
 use hub::Broadcast;
-use srt::{Arrival, Caller, Connection, DATAGRAM_BYTES_MAX, Listener, Refusal, Stats};
+use srt::{Arrival, Caller, Connection, DATAGRAM_BYTES_MAX, Listener, Received, Refusal, Refused, Stats};
 use std::collections::{BTreeSet, HashMap};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
@@ -149,6 +149,13 @@ impl Desk {
         match self.listener.handle_input(from, bytes, now) {
             Arrival::Nothing => {}
             Arrival::Answer(answer) => self.send(from, &answer),
+            Arrival::Refused(refused) => {
+                // What is over the limit is told, but not logged.
+                if let Some(_admission) = self.admit(from) {
+                    self.log_refused(from, &refused.error, Duration::ZERO);
+                }
+                self.send(from, &refused.answer);
+            }
             Arrival::Caller(caller) => self.called(*caller, now),
             Arrival::Connection(socket) => {
                 if self.members.get(&socket).is_some_and(|member| member.from == from) {
@@ -185,11 +192,7 @@ impl Desk {
         if self.deciding.len() >= DECIDING_MAX {
             return self.send(name.0, &caller.refuse(Refusal::RESOURCE));
         }
-        let admitted = self.gateway.limits.enter().and_then(|mut admission| {
-            admission.identify(name.0.ip())?;
-            Ok(admission)
-        });
-        let Ok(admission) = admitted else {
+        let Some(admission) = self.admit(name.0) else {
             return self.send(name.0, &caller.refuse(Refusal::OVERLOADED));
         };
         match caller.unlock() {
@@ -198,11 +201,23 @@ impl Desk {
                 self.callers.insert(name, 0);
                 self.decided_about.insert(task.id(), name);
             }
-            Err(refusal) => {
-                tracing::warn!("an SRT caller doesn't know the passphrase");
-                self.send(name.0, &refusal);
+            Err(Refused { error, answer }) => {
+                self.log_refused(name.0, &error, now.elapsed());
+                self.send(name.0, &answer);
             }
         }
+    }
+
+    /// Counts a caller; `None`, and counted by the limit, if it is too much.
+    fn admit(&self, from: SocketAddr) -> Option<Admission> {
+        let mut admission = self.gateway.limits.enter().ok()?;
+        admission.identify(from.ip()).ok()?;
+        Some(admission)
+    }
+
+    fn log_refused(&self, from: SocketAddr, why: &dyn std::fmt::Display, took: Duration) {
+        tracing::warn!(refused = %why, "SRT caller refused");
+        self.gateway.access.connection(Protocol::Srt.as_str(), &format!("refused: {why}"), took, from);
     }
 
     fn decided(&mut self, decided: Result<(Id, Decided), JoinError>) {
@@ -226,9 +241,7 @@ impl Desk {
         let granted = match verdict {
             Ok(granted) => granted,
             Err(refused) => {
-                tracing::warn!(%refused, "SRT caller refused");
-                let (took, end) = (now.saturating_duration_since(asked), format!("refused: {refused}"));
-                self.gateway.access.connection(Protocol::Srt.as_str(), &end, took, name.0);
+                self.log_refused(name.0, &refused, now.saturating_duration_since(asked));
                 return self.send(name.0, &request.refuse(refused.code()));
             }
         };
@@ -239,7 +252,10 @@ impl Desk {
                 (Role::Play { feed: self.feed_of(broadcast, socket), started: false }, session)
             }
         };
-        let connection = request.accept(socket, now);
+        let mut connection = request.accept(socket, now);
+        if matches!(role, Role::Play { .. }) {
+            connection.ignore_media();
+        }
         self.callers.insert(name, socket);
         let member = Member {
             from: name.0,
@@ -343,8 +359,15 @@ impl Desk {
     fn pump(&mut self, socket: u32, now: Instant) {
         let Some(member) = self.members.get_mut(&socket) else { return };
         let mut end = None;
-        while let Some(payload) = member.connection.poll_payload() {
+        while let Some(received) = member.connection.poll_received() {
             let Role::Publish(intake) = &mut member.role else { continue };
+            let payload = match received {
+                Received::Payload(payload) => payload,
+                Received::Lost(packets) => {
+                    intake.lost(packets, now);
+                    continue;
+                }
+            };
             if let Err(error) = member.session.span().in_scope(|| intake.take(&payload, now)) {
                 tracing::warn!(path = %member.session.session().path, %error, "publishing ended");
                 end = Some(error.reason());

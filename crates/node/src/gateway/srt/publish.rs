@@ -31,6 +31,8 @@ pub(super) struct Intake {
 
 /// Without a second track for so long, the first goes live alone.
 const SECOND_TRACK_WAIT: Duration = Duration::from_millis(1000);
+/// Continuity counters have four bits, so sixteen packets of a PID can be lost unseen; a payload has seven.
+const HIDING_PAYLOADS: u64 = 3;
 
 impl Intake {
     pub(super) fn new(producer: Producer, metrics: &Arc<Metrics>) -> Intake {
@@ -68,6 +70,13 @@ impl Intake {
         self.count_damage(now);
         self.tell_left_out();
         Ok(())
+    }
+
+    /// So many payloads are missing before the next one. What of it counters can't show, the demuxer has to be told.
+    pub(super) fn lost(&mut self, payloads: u64, now: Instant) {
+        if payloads >= HIDING_PAYLOADS {
+            self.demuxer.lost(now);
+        }
     }
 
     /// Leaves the seat with all that came; the broadcast waits for a while.
