@@ -9,6 +9,7 @@ import { once } from "node:events";
 import { get } from "node:http";
 import { after, before } from "node:test";
 import { startBrowser } from "./browser.js";
+import { publish } from "./publisher.js";
 import { startDemo, startServer } from "./server.js";
 
 const secret = () => randomBytes(24).toString("hex");
@@ -34,22 +35,25 @@ secret = "${randomBytes(32).toString("hex")}"
  * @property {Awaited<ReturnType<typeof startServer>>} server closed to strangers
  * @property {Awaited<ReturnType<typeof startDemo>>} demo the built-in broadcast, no login
  * @property {Awaited<ReturnType<typeof startBrowser>>} browser
+ * @property {ReturnType<typeof publish>} bad publishes `live/bad` to `server`, with keyframes ten seconds apart
  */
 
 /**
  * Starts what a file of tests needs before its first test, and stops it after the last.
- * @param {{ demo?: boolean }} options
+ * @param {{ demo?: boolean, bad?: boolean }} options what is needed beside `server` and `browser`
  * @returns {Stage} filled in once the tests run
  */
-export function stage({ demo = false } = {}) {
+export function stage({ demo = false, bad = false } = {}) {
   const made = /** @type {Stage} */ ({});
   before(async () => {
     if (demo) made.demo = await startDemo();
     made.server = await startServer(CONFIG);
+    if (bad) made.bad = publish(made.server, "bad?key=secret", { keyframes: 250 });
     made.browser = await startBrowser();
   });
   after(async () => {
     await made.browser?.close();
+    await made.bad?.vanish();
     await made.server?.stop();
     await made.demo?.stop();
   });

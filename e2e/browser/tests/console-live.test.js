@@ -1,19 +1,14 @@
 // The console: what is live as it changes, and what an operator can end.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { openPage } from "../support/browser.js";
 import { login, stage, unexpected, watch } from "../support/console.js";
 import { publish } from "../support/publisher.js";
 
-const on = stage();
+const on = stage({ bad: true });
 /** A few groups of ten seconds have to come in before they are told. */
 const HEALTH_MS_MAX = 40_000;
-
-/** @type {ReturnType<typeof publish>} with keyframes ten seconds apart */
-let bad;
-before(() => (bad = publish(on.server, "bad?key=secret", { keyframes: 250 })));
-after(() => bad?.vanish());
 
 test("what begins and ends appears and disappears without a reload", async () => {
   const { page, context, complaints } = await openPage(on.browser);
@@ -61,7 +56,7 @@ test("a publisher with rare keyframes is told what to do, and an operator kicks 
   await page.locator("[data-action=kick]").click();
   await confirm(page, "Kick");
   await page.getByRole("status").filter({ hasText: "The publisher was kicked." }).waitFor();
-  await bad.ended();
+  await on.bad.ended();
   await page.locator("[data-health=waiting]").waitFor();
   await page.getByRole("link", { name: "Activity" }).click();
   await page.locator('[data-event="session.ended"]').filter({ hasText: "kicked" }).first().waitFor();

@@ -1,16 +1,12 @@
 // The console: keyboard, languages, phones, and what axe-core finds.
 
 import assert from "node:assert/strict";
-import { after, before, test } from "node:test";
+import { test } from "node:test";
 import { PHONE, openPage, screenshot, violations } from "../support/browser.js";
 import { login, settled, stage, tabTo, unexpected } from "../support/console.js";
 import { publish } from "../support/publisher.js";
 
-const on = stage({ demo: true });
-/** @type {ReturnType<typeof publish>} with keyframes ten seconds apart, so that advice is shown */
-let bad;
-before(() => (bad = publish(on.server, "bad?key=secret", { keyframes: 250 })));
-after(() => bad?.vanish());
+const on = stage({ demo: true, bad: true });
 
 test("the keyboard alone goes from the list to a broadcast and ends it", async () => {
   const { page, context } = await openPage(on.browser);
