@@ -3,11 +3,11 @@
  * @module
  */
 
-/** @typedef {"hls" | "flv" | "ws"} Via how the media comes */
+/** @typedef {"hls" | "webrtc" | "flv" | "ws"} Via how the media comes */
 /** @typedef {{ path: string | null, via: Via }} Place */
 
 /** @type {Via[]} */
-export const VIAS = ["hls", "flv", "ws"];
+export const VIAS = ["hls", "webrtc", "flv", "ws"];
 
 /** @returns {Place} */
 export function place() {
@@ -32,7 +32,8 @@ export function address(to) {
  */
 export function mediaUrl(path, via) {
   const base = `/${path.split("/").map(encodeURIComponent).join("/")}`;
-  const url = new URL(via === "hls" ? `${base}/index.m3u8` : `${base}.flv`, location.href);
+  const ends = { hls: "/index.m3u8", webrtc: "/whep", flv: ".flv", ws: ".flv" };
+  const url = new URL(base + ends[via], location.href);
   if (via === "ws") url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   return url.href;
 }

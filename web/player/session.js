@@ -8,6 +8,7 @@ import { playFlv } from "./flv.js";
 import { playHls, playNative } from "./hls.js";
 import { Stats } from "./stats.js";
 import { takesMedia } from "./transport.js";
+import { playWebrtc } from "./webrtc.js";
 
 /**
  * - `connecting` nothing shown yet · `playing` · `buffering` the picture stands, data will come
@@ -33,7 +34,7 @@ const STEADY_MS = 5000;
 const PARK_MS = 60_000;
 
 /** Troubles that come back unless a person changes something. */
-const LASTING = ["codec", "unsupported", "refused", "library"];
+const LASTING = ["codec", "unfit", "unsupported", "refused", "library"];
 
 export class Session {
   /**
@@ -103,8 +104,9 @@ export class Session {
 
   /** @returns {import("./transport.js").Start} */
   start() {
-    if (this.via !== "hls") return playFlv;
-    return takesMedia() ? playHls : playNative;
+    if (this.via === "webrtc") return playWebrtc;
+    if (this.via === "hls") return takesMedia() ? playHls : playNative;
+    return playFlv;
   }
 
   disconnect() {

@@ -80,14 +80,15 @@ export class Stats {
     const { video } = this;
     const quality = video.getVideoPlaybackQuality?.();
     const latency = transport?.latency() ?? null;
+    const freezes = transport?.freezes?.() ?? { count: 0, seconds: 0 };
     const standing = this.stoodStill === null ? 0 : performance.now() - this.stoodStill;
     return {
       latency_s: latency === null || !this.shown ? null : latency + (transport?.kind === "flv" ? transit_s : 0),
       bitrate_bit_s: this.bitrate(transport),
       dropped: quality ? quality.droppedVideoFrames : null,
       frames: quality ? quality.totalVideoFrames : 0,
-      rebuffers: this.rebuffers,
-      rebuffer_s: (this.rebuffered_ms + standing) / 1000,
+      rebuffers: this.rebuffers + freezes.count,
+      rebuffer_s: freezes.seconds + (this.rebuffered_ms + standing) / 1000,
       rate: video.playbackRate,
     };
   }

@@ -4,16 +4,18 @@
  */
 
 /**
- * Why playback ended. `absent`, `network` and `media` may heal by themselves, the others need a person.
- * @typedef {"absent" | "network" | "media" | "codec" | "unsupported" | "refused" | "library"} Trouble
+ * Why playback ended. `unfit`: this broadcast can't be delivered this way. `absent`, `network` and `media` may heal by themselves, the others need a person.
+ * @typedef {"absent" | "network" | "media" | "codec" | "unfit" | "unsupported" | "refused" | "library"} Trouble
  */
 
 /**
  * Media on its way into a video element.
  * @typedef {object} Transport
- * @property {"hls" | "native" | "flv"} kind decides how its latency is explained
+ * @property {"hls" | "native" | "flv" | "webrtc"} kind decides how its latency is explained
  * @property {() => number | null} latency seconds behind the newest media, if known
  * @property {() => number} bytes received since it began
+ * @property {() => { count: number, seconds: number }} [freezes] how often and how long the picture stood still, where the video
+ *   element doesn't tell
  * @property {() => void} toLive jumps to the live picture
  * @property {() => void} stop ends it; the video element is free afterwards
  */

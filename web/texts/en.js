@@ -44,9 +44,10 @@ export const english = {
     tryNow: "Try now",
     backToLive: "Back to live",
     via: "Delivered as",
-    viaNames: { hls: "LL-HLS", flv: "FLV", ws: "WS-FLV" },
+    viaNames: { hls: "LL-HLS", webrtc: "WebRTC", flv: "FLV", ws: "WS-FLV" },
     viaHints: {
       hls: "Works everywhere, scales best, 1 to 3 seconds behind",
+      webrtc: "Real time, less than half a second behind",
       flv: "About a second behind, over plain HTTP",
       ws: "About a second behind, over a WebSocket",
     },
@@ -66,7 +67,9 @@ export const english = {
 
   errors: {
     codec: "This browser cannot decode this broadcast. Try another browser, or publish with H.264 video and AAC sound.",
-    unsupported: "This browser cannot play FLV. Choose LL-HLS instead.",
+    unfit: "WebRTC cannot carry this broadcast to this browser: its codec is unknown there, or it has B-frames. " +
+      "Choose LL-HLS instead, or publish with H.264 without B-frames.",
+    unsupported: "This browser cannot play it this way. Choose LL-HLS instead.",
     media: "The picture could not be decoded. Starting again…",
     refused: "The server refused to play this broadcast. Check the address, or ask its owner for access.",
     library: "A part of this page did not load. Check the connection to the server and reload the page.",
@@ -82,6 +85,8 @@ export const english = {
       hls: "How far the picture is behind the newest part in the server's playlist. " +
         "The way from the camera to the server comes on top.",
       native: "How far the picture is behind the end of what the browser may play. " +
+        "The way from the camera to the server comes on top.",
+      webrtc: "From the first packet of a picture to its end in the decoder, plus half a round trip to the server. " +
         "The way from the camera to the server comes on top.",
       flv: "Received but not yet shown, plus half a round trip to the server. " +
         "The way from the camera to the server comes on top.",

@@ -44,9 +44,10 @@ export const chinese = {
     tryNow: "立即重试",
     backToLive: "回到直播",
     via: "传输方式",
-    viaNames: { hls: "LL-HLS", flv: "FLV", ws: "WS-FLV" },
+    viaNames: { hls: "LL-HLS", webrtc: "WebRTC", flv: "FLV", ws: "WS-FLV" },
     viaHints: {
       hls: "兼容性最好，最易扩展，延迟 1 到 3 秒",
+      webrtc: "实时，延迟不到半秒",
       flv: "约 1 秒延迟，走普通 HTTP",
       ws: "约 1 秒延迟，走 WebSocket",
     },
@@ -66,7 +67,8 @@ export const chinese = {
 
   errors: {
     codec: "此浏览器无法解码这路直播。请换一个浏览器，或改用 H.264 视频和 AAC 音频推流。",
-    unsupported: "此浏览器无法播放 FLV。请改选 LL-HLS。",
+    unfit: "WebRTC 无法把这路直播送到此浏览器：编码不受支持，或含有 B 帧。请改用 LL-HLS，或以不含 B 帧的 H.264 推流。",
+    unsupported: "此浏览器无法以这种方式播放。请改选 LL-HLS。",
     media: "画面无法解码。正在重新开始…",
     refused: "服务器拒绝播放这路直播。请检查地址，或向直播所有者申请权限。",
     library: "页面的一部分没有加载成功。请检查与服务器的连接，然后刷新页面。",
@@ -81,6 +83,8 @@ export const chinese = {
       unit: "秒",
       hls: "画面落后于服务器播放列表中最新分片的时间。从摄像机到服务器的时间需另外加上。",
       native: "画面落后于浏览器可播放内容末尾的时间。从摄像机到服务器的时间需另外加上。",
+      webrtc: "从收到一帧画面的第一个数据包到解码完成的时间，加上到服务器往返时间的一半。" +
+        "从摄像头到服务器的时间另计。",
       flv: "已收到但尚未显示的时长，加上到服务器往返时间的一半。从摄像机到服务器的时间需另外加上。",
     },
     bitrate: { name: "码率", unit: "Mbit/s", meaning: "最近几秒收到的数据量。" },

@@ -38,7 +38,7 @@ export function FigureRow({ session, transit_s, sampled }) {
     <section class="figures" aria-label=${words.title}>
       <dl>
         <${Figure} name="latency" of=${words.latency} meaning=${latencyMeaning} value=${figures.latency_s}
-          shown=${figures.latency_s === null ? null : decimal(figures.latency_s, 1)} />
+          shown=${figures.latency_s === null ? null : decimal(figures.latency_s, figures.latency_s < 1 ? 2 : 1)} />
         <${Figure} name="bitrate" of=${words.bitrate} value=${figures.bitrate_bit_s && Math.round(figures.bitrate_bit_s)}
           shown=${figures.bitrate_bit_s === null ? null : decimal(figures.bitrate_bit_s / 1e6, 2)} />
         <${Figure} name="dropped" of=${words.dropped} value=${figures.dropped}

@@ -9,12 +9,13 @@ import { once } from "node:events";
 /**
  * @param {{ ports: { rtmp: number } }} server
  * @param {string} name behind the app, with its query
- * @param {{ keyframes?: number, app?: string }} options frames from one keyframe to the next, of 25 a second, and what stands before the name
+ * @param {{ keyframes?: number, app?: string, encoder?: string[] }} options frames from one keyframe to the next, of 25 a second, what stands
+ *   before the name, and how to encode
  */
-export function publish(server, name, { keyframes = 50, app = "live" } = {}) {
+export function publish(server, name, { keyframes = 50, app = "live", encoder = ["-preset", "ultrafast"] } = {}) {
   const child = spawn("ffmpeg", [
     "-v", "error", "-re", "-f", "lavfi", "-i", "testsrc2=s=320x180:r=25", "-f", "lavfi", "-i", "sine",
-    "-c:v", "libx264", "-preset", "ultrafast", "-g", String(keyframes), "-sc_threshold", "0", "-c:a", "aac",
+    "-c:v", "libx264", ...encoder, "-g", String(keyframes), "-sc_threshold", "0", "-c:a", "aac",
     "-f", "flv", `rtmp://127.0.0.1:${server.ports.rtmp}/${app}/${name}`,
   ], { stdio: "ignore" });
   return {

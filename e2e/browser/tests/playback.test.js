@@ -22,6 +22,7 @@ const WATCHED_MS = 12_000;
 
 for (const { via, name, latency_s_max } of [
   { via: "hls", name: "LL-HLS", latency_s_max: 3 },
+  { via: "webrtc", name: "WebRTC", latency_s_max: 0.5 },
   { via: "flv", name: "FLV", latency_s_max: 1.5 },
   { via: "ws", name: "WS-FLV", latency_s_max: 1.5 },
 ]) {
@@ -57,7 +58,7 @@ test("sound comes on with one click, and the delivery can be changed while playi
   await page.click("[data-action=sound]");
   assert.equal(await page.evaluate(() => document.querySelector("video")?.muted), false);
   await page.waitForSelector("[data-action=sound]", { state: "detached" });
-  for (const via of ["ws", "hls", "flv"]) {
+  for (const via of ["ws", "webrtc", "hls", "flv"]) {
     await page.check(`input[value=${via}]`);
     await page.waitForFunction((wanted) => location.search === `?path=live/demo&via=${wanted}`, via);
     await page.waitForSelector("[data-phase=playing]");

@@ -99,6 +99,10 @@ pub(crate) enum NotCreated {
     Overloaded,
 }
 
+/// So many pictures show whether they are coded in another order: encoders put three of them, rarely more, behind a later one.
+const PICTURES_JUDGED: usize = 6;
+/// How long a viewer of a broadcast that just began waits for those.
+const PICTURES_WAIT: Duration = Duration::from_millis(400);
 /// How long a viewer waits for the tracks of a broadcast that just began.
 const TRACKS_WAIT: Duration = Duration::from_secs(3);
 
@@ -144,6 +148,9 @@ impl Gateway {
             let playing = playing.map_err(|demand| NotCreated::NotLive(demand.path().clone()))?;
             let audible = self.transcodes.opus(&playing.broadcast).await;
             let (video, audio) = sendable_of(&what_is_there(&audible.broadcast).await, &target.path)?;
+            if is_reordered(&playing.broadcast).await {
+                return Err(NotCreated::Reordered(target.path.clone()));
+            }
             let measured = self.plane.renditions().of(&target.path).is_some();
             let (key, wire, answer) = self.plane.answer(offer, Offered::Play { video, audio, measured })?;
             audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
@@ -205,17 +212,39 @@ fn sendable_of(batch: &Batch, path: &BroadcastPath) -> Result<(Option<Codec>, Op
     if video.is_none() && (has_pictures || audio.is_none()) {
         return Err(NotCreated::NothingToSend(path.clone()));
     }
-    let pictures = catalog.and_then(|catalog| catalog.first(Kind::Video)).filter(|_| video.is_some());
-    let mut plan = DropPlan::default();
-    for item in &batch.items {
-        if let (Item::Frame { track, frame, .. }, Some(pictures)) = (item, pictures)
-            && *track == pictures.id
-            && plan.judge(pictures.codec, frame) == Verdict::Stuck
-        {
-            return Err(NotCreated::Reordered(path.clone()));
+    Ok((video, audio))
+}
+
+/// Whether its pictures are shown in another order than they are coded, and can't be put right by leaving some out. A broadcast that
+/// has just begun shows it only after some pictures.
+async fn is_reordered(broadcast: &Arc<hub::Broadcast>) -> bool {
+    let (mut consumer, mut batch) = (broadcast.consumer(), Batch::default());
+    let (mut plan, mut pictures, mut judged) = (DropPlan::default(), None, 0);
+    let deadline = tokio::time::Instant::now() + PICTURES_WAIT;
+    while judged < PICTURES_JUDGED
+        && tokio::time::timeout_at(deadline, consumer.batch(&mut batch)).await.is_ok()
+        && !batch.ended
+    {
+        for item in batch.items.drain(..) {
+            match item {
+                Item::Catalog(catalog) => match catalog.first(Kind::Video) {
+                    Some(track) => pictures = Some(track.clone()),
+                    None => return false,
+                },
+                Item::Frame { track, frame, .. } => {
+                    let Some(pictures) = pictures.as_ref().filter(|pictures| pictures.id == track) else {
+                        continue;
+                    };
+                    judged += 1;
+                    if plan.judge(pictures.codec, &frame) == Verdict::Stuck {
+                        return true;
+                    }
+                }
+                Item::Resumed => {}
+            }
         }
     }
-    Ok((video, audio))
+    false
 }
 
 /// A TURN server as a `Link`. RFC 9725 §4.6.

@@ -1,0 +1,136 @@
+/**
+ * WebRTC by WHEP: an offer by HTTP, media by UDP.
+ * @module
+ */
+
+import { troubleOf } from "./transport.js";
+
+const POLL_MS = 500;
+/** A path that is lost comes back within this, or never. */
+const LOST_MS = 4000;
+/** Without a picture or a sound for so long, the connection is given up. Longer than the server waits for a publisher. */
+const STILL_MS = 15_000;
+
+/** @type {import("./transport.js").Start} */
+export async function playWebrtc(video, url, failed) {
+  if (!("RTCPeerConnection" in window)) {
+    failed("unsupported");
+    return NONE;
+  }
+  const peer = new RTCPeerConnection();
+  const media = new MediaStream();
+  peer.addTransceiver("video", { direction: "recvonly" });
+  peer.addTransceiver("audio", { direction: "recvonly" });
+  peer.ontrack = ({ track }) => media.addTrack(track);
+  watch(peer, () => failed("network"));
+  video.srcObject = media;
+  const measured = measure(peer, () => failed("network"));
+  const answer = await offer(peer, url);
+  if ("trouble" in answer) failed(answer.trouble);
+  return {
+    kind: "webrtc",
+    latency: () => measured.latest.latency_s,
+    bytes: () => measured.latest.bytes,
+    freezes: () => measured.latest.freezes,
+    // It is never behind.
+    toLive: () => {},
+    stop: () => {
+      measured.stop();
+      peer.close();
+      if (video.srcObject === media) video.srcObject = null;
+      // The server needn't wait until nobody answers its checks. Nothing to do if it knows already.
+      if ("connection" in answer) fetch(answer.connection, { method: "DELETE", keepalive: true }).catch(() => {});
+    },
+  };
+}
+
+/** @type {import("./transport.js").Transport} */
+const NONE = { kind: "webrtc", latency: () => null, bytes: () => 0, toLive: () => {}, stop: () => {} };
+
+/**
+ * Exchanges descriptions; the connection's own URL, or why there is none.
+ * @param {RTCPeerConnection} peer
+ * @param {string} url
+ * @returns {Promise<{ connection: string } | { trouble: import("./transport.js").Trouble }>}
+ */
+async function offer(peer, url) {
+  try {
+    await peer.setLocalDescription(await peer.createOffer());
+    const body = peer.localDescription?.sdp;
+    const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/sdp" }, body });
+    const text = await answer.text();
+    if (answer.status !== 201) {
+      console.warn(text);
+      return { trouble: troubleIn(answer.status) };
+    }
+    const connection = new URL(answer.headers.get("Location") ?? "", url).href;
+    await peer.setRemoteDescription({ type: "answer", sdp: text });
+    return { connection };
+  } catch (error) {
+    console.warn(error);
+    return { trouble: "network" };
+  }
+}
+
+/** @param {number} status @returns {import("./transport.js").Trouble} */
+function troubleIn(status) {
+  // 406: B-frames, or nothing in it that WebRTC carries; 400: nothing that this browser decodes.
+  if (status === 406 || status === 400) return "unfit";
+  return troubleOf(status);
+}
+
+/**
+ * Tells when the connection is lost for good.
+ * @param {RTCPeerConnection} peer
+ * @param {() => void} lost
+ */
+function watch(peer, lost) {
+  let timer = 0;
+  peer.onconnectionstatechange = () => {
+    clearTimeout(timer);
+    if (peer.connectionState === "failed") lost();
+    // Checks go on, and may find another way.
+    if (peer.connectionState === "disconnected") timer = setTimeout(() => peer.connectionState === "disconnected" && lost(), LOST_MS);
+  };
+}
+
+/** @typedef {{ latency_s: number | null, bytes: number, freezes: { count: number, seconds: number } }} Measured */
+
+/**
+ * Measures now and then; `over` is told when the server said goodbye, or nothing comes for long.
+ * @param {RTCPeerConnection} peer
+ * @param {() => void} over
+ */
+function measure(peer, over) {
+  /** @type {Measured} */
+  const latest = { latency_s: null, bytes: 0, freezes: { count: 0, seconds: 0 } };
+  let before = { delay_s: 0, count: 0 };
+  let progress = { at: performance.now(), value: 0 };
+  const poll = async () => {
+    const all = [...(await peer.getStats()).values()];
+    const inbound = all.filter((one) => one.type === "inbound-rtp");
+    const video = inbound.find((one) => one.kind === "video");
+    const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
+    latest.bytes = inbound.reduce((sum, one) => sum + one.bytesReceived, 0);
+    if (video) {
+      latest.freezes = { count: video.freezeCount ?? 0, seconds: video.totalFreezesDuration ?? 0 };
+      const now = delayOf(video);
+      const frames = now.count - before.count;
+      // From the first packet of a picture to its end in the decoder, and half of the way there and back.
+      if (frames > 0) latest.latency_s = (now.delay_s - before.delay_s) / frames + (pair?.currentRoundTripTime ?? 0) / 2;
+      before = now;
+    }
+    const value = latest.bytes;
+    if (value !== progress.value) progress = { at: performance.now(), value };
+    const still = peer.connectionState === "connected" && performance.now() - progress.at > STILL_MS;
+    if (still || peer.getReceivers().some(({ transport }) => transport?.state === "closed")) over();
+  };
+  const timer = setInterval(() => poll().catch(() => {}), POLL_MS);
+  return { latest, stop: () => clearInterval(timer) };
+}
+
+/** Seconds that pictures spent in this browser until they were decoded, and how many. @param {any} video */
+function delayOf(video) {
+  if (video.totalProcessingDelay !== undefined) return { delay_s: video.totalProcessingDelay, count: video.framesDecoded };
+  return { delay_s: video.jitterBufferDelay, count: video.jitterBufferEmittedCount };
+}
