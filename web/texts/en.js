@@ -31,6 +31,7 @@ export const english = {
       ["Stream key", "mine"],
       ["Settings → Output → Keyframe interval", "2 s"],
     ]),
+    browser: "Or from this browser: camera, screen or a test pattern",
     note: "If a router or proxy in front of this server maps ports, use its port for RTMP. " +
       "A server started with a stream key wants that key: add ?key=… to the name.",
     copy: "Copy",
@@ -73,6 +74,45 @@ export const english = {
     media: "The picture could not be decoded. Starting again…",
     refused: "The server refused to play this broadcast. Check the address, or ask its owner for access.",
     library: "A part of this page did not load. Check the connection to the server and reload the page.",
+  },
+
+  studio: {
+    title: "Publish from this browser",
+    preview: "Preview of what is sent",
+    source: "Source",
+    sources: { camera: "Camera and microphone", screen: "Screen", pattern: "Test pattern" },
+    name: "Name of the broadcast",
+    key: "Stream key or token",
+    codec: "Codec",
+    bitrate: "Bitrate, Mbit/s",
+    simulcast: "Smaller qualities too, for viewers on slow networks",
+    start: "Start",
+    stop: "Stop",
+    mute: "Mute",
+    watch: "Watch it",
+    insecure: "Browsers give camera and screen to pages by HTTPS, or from this same machine (localhost), only. The test pattern works here too.",
+    phases: {
+      idle: "Not publishing.",
+      starting: "Starting…",
+      live: "Live.",
+      lost: "The connection was lost. Start again.",
+      refused: "The server refused:",
+      device: "The source could not be opened. Allow it in the browser, or choose another one.",
+    },
+    figures: {
+      title: "What is sent",
+      bitrate: "Bitrate",
+      fps: "Frames per second",
+      size: "Size",
+      rtt: "Round trip",
+      lost: "Lost packets",
+      limited: {
+        cpu: "This device is too slow for this quality. Choose a lower bitrate, another codec, or one quality only.",
+        bandwidth: "The network does not carry this bitrate. Choose a lower one.",
+        other: "",
+        none: "",
+      },
+    },
   },
 
   figures: {

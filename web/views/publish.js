@@ -32,6 +32,7 @@ export function Publish({ port }) {
             <dt>${setting}</dt><dd>${value.replace("{server}", server)}</dd>`)}
         </dl>
       </div>
+      <p class="note"><a href="/publish">${texts.publish.browser}</a></p>
       <p class="note">${texts.publish.note}</p>
     </section>`;
 }

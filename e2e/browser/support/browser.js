@@ -20,6 +20,8 @@ export function startBrowser({ autoplay = true } = {}) {
     args: [
       "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync",
+      // A camera and a microphone that are there everywhere, and nobody to ask for them.
+      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
       `--autoplay-policy=${autoplay ? "no-user-gesture-required" : "user-gesture-required"}`,
     ],
   });
