@@ -538,6 +538,9 @@ fn fuzz_damaged_streams_never_panic_and_stay_in_bounds() {
         while !rest.is_empty() {
             let (piece, later) = rest.split_at((1 + random.below(2000)).min(rest.len()));
             rest = later;
+            if random.below(16) == 0 {
+                demuxer.lost(testkit::epoch());
+            }
             if demuxer.push(piece, testkit::epoch()).is_err() {
                 break;
             }
