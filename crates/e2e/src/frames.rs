@@ -49,8 +49,11 @@ pub fn read(tool: Tool, input: &str, of: Of, seconds: Option<u32>, limit: Durati
 pub fn listing(tool: Tool, input: &str, of: Of, seconds: Option<u32>) -> Tool {
     let coding = match of {
         Of::Coded => "-c copy",
+        // Times are those of the container, not rounded to the frame rate: a millisecond can make a whole frame of that.
         // ADTS headers belong to the container.
-        Of::Picture => "-c:v rawvideo -fps_mode passthrough -c:a copy -bsf:a aac_adtstoasc",
+        Of::Picture => {
+            "-c:v rawvideo -fps_mode passthrough -enc_time_base:v 1:90000 -c:a copy -bsf:a aac_adtstoasc"
+        }
     };
     let length = seconds.map_or_else(String::new, |seconds| format!("-t {seconds}"));
     tool.words("-i").arg(input).words(coding).words(&length).words("-f framemd5 -")
