@@ -75,7 +75,7 @@ async function player(stage, file) {
 async function theConsole(stage, file, options, query) {
   const { page, context } = await openPage(stage.browser, options);
   await page.goto(`${stage.server.admin}/console${query}`);
-  await page.locator(query === "" ? '[data-broadcast="live/stage"] [data-health=warning]' : "[data-advice]").waitFor();
+  await page.locator(query === "" ? '[data-broadcast="live/stage"] [data-health=warning]' : "[data-advice=keyframes_rare]").waitFor();
   await pass(1000);
   await page.screenshot({ path: file });
   await context.close();

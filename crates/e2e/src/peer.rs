@@ -22,6 +22,19 @@ pub enum Answer {
     Rejected(String, String),
 }
 
+impl Answer {
+    /// The text for the user.
+    ///
+    /// # Errors
+    /// When media may flow.
+    pub fn refusal(self) -> Result<String> {
+        match self {
+            Answer::Rejected(_, text) => Ok(text),
+            Answer::Ready => bail!("it was accepted"),
+        }
+    }
+}
+
 /// A server that is silent for longer has failed the test.
 const SILENCE_MAX: Duration = Duration::from_secs(10);
 

@@ -65,6 +65,8 @@ impl Drop for Old {
 const READY_MAX: Duration = Duration::from_secs(20);
 /// From the first frame to the list of broadcasts.
 const LIVE_MAX: Duration = Duration::from_secs(10);
+/// A disk that is busy with something else holds up whoever writes for half a minute and more, the log too.
+const LOG_MAX: Duration = Duration::from_secs(120);
 
 impl Server {
     /// `floodtide serve` with this configuration file.
@@ -260,6 +262,17 @@ impl Server {
     pub fn log(&self) -> String {
         let read = |name| std::fs::read_to_string(self.folder.file(name)).unwrap_or_default();
         format!("{}{}", read("out"), read("log"))
+    }
+
+    /// Waits until the log has `text`.
+    ///
+    /// # Errors
+    /// When it doesn't in time.
+    pub fn wait_logged(&self, text: &str) -> Result<()> {
+        until(LOG_MAX, &format!("the log says {text:?}"), || {
+            let log = self.log();
+            Ok(if log.contains(text) { Look::Found(()) } else { Look::NotYet(log) })
+        })
     }
 
     /// The path of a new file beside its log.

@@ -32,13 +32,6 @@ fn wait_answers(server: &Server, name: &str, trusted: &Path) -> Result<()> {
     })
 }
 
-fn said(server: &Server, text: &str) -> Result<()> {
-    until(LIMIT, &format!("the log says {text:?}"), || {
-        let log = server.log();
-        Ok(if log.contains(text) { Look::Found(()) } else { Look::NotYet(log) })
-    })
-}
-
 #[test]
 fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() -> Result<()> {
     let folder = Folder::new()?;
@@ -52,7 +45,7 @@ fn a_client_gets_the_certificate_of_the_name_that_it_asks_for() -> Result<()> {
     ensure!(answers(&server, "a.two.test", &two)?);
     ensure!(!answers(&server, "other.test", &two)?, "who asks for another name gets the first");
     server.configure(&tls)?;
-    said(&server, "configuration reloaded")?;
+    server.wait_logged("configuration reloaded")?;
     ensure!(!answers(&server, "a.two.test", &two)?, "it is not configured any more");
     Ok(())
 }
@@ -89,7 +82,7 @@ fn a_replaced_certificate_is_for_new_connections_and_a_bad_one_is_refused() -> R
     std::fs::copy(folder.file("v1/tls.pem"), folder.file("v3/tls.pem"))?;
     std::fs::copy(folder.file("v2/tls.key"), folder.file("v3/tls.key"))?;
     swap("v3")?;
-    said(&server, "don't fit each other")?;
+    server.wait_logged("don't fit each other")?;
     ensure!(answers(&server, "one.test", &new)?, "the old one stays");
     std::fs::remove_file(folder.file("v3/tls.pem"))?;
     swap("v1")?;
@@ -112,7 +105,7 @@ fn a_certificate_is_got_from_pebble_kept_and_not_asked_for_again() -> Result<()>
     let pebble = Pebble::start(server.ports.http)?;
     let acme = acme(&pebble, "'live.test', 'cdn.live.test'");
     server.configure(&format!("{config}{acme}contact = 'ops@example.org'\n"))?;
-    said(&server, "got a certificate")?;
+    server.wait_logged("got a certificate")?;
     let root = pebble.root()?;
     for (name, trusted) in [("live.test", &root), ("cdn.live.test", &root), ("one.test", &own)] {
         ensure!(answers(&server, name, trusted)?, "{name}: {}", server.log());
@@ -146,7 +139,7 @@ fn a_name_that_is_not_ours_is_refused_with_the_reason_of_the_authority() -> Resu
     let pebble = Pebble::start(1)?;
     let acme = acme(&pebble, "'live.test'");
     let server = Server::serve(&acme)?;
-    said(&server, "connection refused")?;
+    server.wait_logged("connection refused")?;
     let log = server.log();
     let line = log.lines().find(|line| line.contains("getting a certificate fails")).context("no line")?;
     ensure!(line.contains("live.test") && line.contains("retry_s"), "{line}");

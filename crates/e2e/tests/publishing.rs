@@ -1,6 +1,6 @@
 //! Who may publish, and what becomes of the viewers when a publisher goes.
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::BytesMut;
 use e2e::compare::publish;
 use e2e::playlist::Playlist;
@@ -15,10 +15,7 @@ const LIMIT: Duration = Duration::from_secs(20);
 const KEYED: &str = "[publish]\nstream_key = \"s3cret\"\n";
 
 fn refusal(server: &Server, name: &str) -> Result<String> {
-    match Peer::publish(server.ports.rtmp, name)?.1 {
-        Answer::Ready => bail!("{name} is accepted"),
-        Answer::Rejected(_, text) => Ok(text),
-    }
+    Peer::publish(server.ports.rtmp, name)?.1.refusal().with_context(|| name.to_owned())
 }
 
 #[test]

@@ -22,13 +22,6 @@ fn count(server: &Server, expect: f64) -> Result<()> {
     })
 }
 
-fn said(server: &Server, text: &str) -> Result<()> {
-    until(LIMIT, &format!("the log says {text:?}"), || {
-        let log = server.log();
-        Ok(if log.contains(text) { Look::Found(()) } else { Look::NotYet(log) })
-    })
-}
-
 #[test]
 fn the_first_viewer_starts_a_pull_from_nginx_and_the_last_one_ends_it() -> Result<()> {
     let nginx = Nginx::start(1)?;
@@ -96,7 +89,7 @@ fn a_source_that_is_killed_and_comes_back_is_fetched_again_and_its_viewers_stay(
     let mut viewer = Viewer::open(&server, "/tv/x.flv")?;
     viewer.watch(Duration::from_secs(1))?;
     nginx.kill()?;
-    said(&server, "it fails; tried again until it works")?;
+    server.wait_logged("it fails; tried again until it works")?;
     nginx.start_again()?;
     let _second = publish(&clip, "", &nginx.rtmp("/live/x"))?;
     viewer.keyframes = 0;
@@ -131,7 +124,7 @@ fn a_viewer_of_what_cannot_be_fetched_is_told_so_and_the_log_says_why() -> Resul
         let text = answer.text()?;
         ensure!(answer.status == 404 && text == format!("nobody publishes {path}/x\n"), "{text}");
         ensure!(began.elapsed() < Duration::from_secs(limit), "{path}: after {:?}", began.elapsed());
-        said(&server, why)?;
+        server.wait_logged(why)?;
     }
     let answer = fetch(server.ports.http, "/other/x.flv", &[])?;
     ensure!(answer.status == 404, "{answer:?}");

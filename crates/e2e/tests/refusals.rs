@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::http::fetch;
-use e2e::{Answer, Folder, Peer, Publisher, Server, Tool, clips};
+use e2e::{Folder, Peer, Publisher, Server, Tool, clips};
 use std::net::TcpListener;
 use std::time::Duration;
 
@@ -36,8 +36,7 @@ play = 'credential'
 ";
 
 fn publish_refused(server: &Server, name: &str, expect: &str) -> Result<()> {
-    let (_, answer) = Peer::publish(server.ports.rtmp, name)?;
-    let Answer::Rejected(_, text) = answer else { anyhow::bail!("{name} was accepted") };
+    let text = Peer::publish(server.ports.rtmp, name)?.1.refusal().with_context(|| name.to_owned())?;
     ensure!(text == expect, "{name}: {text:?} instead of {expect:?}");
     Ok(())
 }
@@ -85,10 +84,10 @@ fn a_viewer_is_told_why_over_every_protocol() -> Result<()> {
             answer.status
         );
     }
-    let (_, answer) = Peer::play(server.ports.rtmp, "closed/x")?;
-    ensure!(matches!(&answer, Answer::Rejected(_, text) if text == "nobody may play here"), "{answer:?}");
-    let (_, answer) = Peer::play(server.ports.rtmp, "x")?;
-    ensure!(matches!(&answer, Answer::Rejected(_, text) if text == "nobody publishes live/x"), "{answer:?}");
+    for (name, expect) in [("closed/x", "nobody may play here"), ("x", "nobody publishes live/x")] {
+        let text = Peer::play(server.ports.rtmp, name)?.1.refusal()?;
+        ensure!(text == expect, "{name}: {text:?}");
+    }
     let listed = fetch(port, "/api/broadcasts", &[])?;
     ensure!(listed.status == 200);
     Ok(())

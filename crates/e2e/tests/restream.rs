@@ -24,13 +24,6 @@ fn count(server: &Server, state: &str, expect: u64) -> Result<()> {
     })
 }
 
-fn said(server: &Server, text: &str) -> Result<()> {
-    until(LIMIT, &format!("the log says {text:?}"), || {
-        let log = server.log();
-        Ok(if log.contains(text) { Look::Found(()) } else { Look::NotYet(log) })
-    })
-}
-
 #[test]
 fn what_is_pushed_to_nginx_comes_out_of_it_as_it_went_in() -> Result<()> {
     let nginx = Nginx::start(1)?;
@@ -52,7 +45,7 @@ fn a_target_that_is_killed_and_comes_back_is_pushed_to_again() -> Result<()> {
     count(&server, "live", 1)?;
     nginx.kill()?;
     count(&server, "waiting", 1)?;
-    said(&server, "Connection refused")?;
+    server.wait_logged("Connection refused")?;
     nginx.start_again()?;
     count(&server, "live", 1)?;
     same_frames(&clip, &nginx.rtmp("/live/x"), Of::Coded)?;
@@ -67,8 +60,8 @@ fn a_wrong_url_or_key_is_told_once_without_secrets_and_the_publisher_goes_on() -
     let nowhere = "[[restream]]\npath = 'live/*'\nto = 'rtmp://127.0.0.1:1/live/{name}'\n";
     let server = Server::serve(&format!("{}{nowhere}", restream("live/*", &to)))?;
     let publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clips::h264_aac()?)?;
-    said(&server, "the other server refused: NetStream.Publish.Denied: the stream key is wrong")?;
-    said(&server, "can't connect to 127.0.0.1:1: Connection refused")?;
+    server.wait_logged("the other server refused: NetStream.Publish.Denied: the stream key is wrong")?;
+    server.wait_logged("can't connect to 127.0.0.1:1: Connection refused")?;
     until(LIMIT, "three attempts", || {
         let attempts = server.metric("floodtide_restream_attempts_total")?;
         Ok(if attempts >= 5.0 { Look::Found(()) } else { Look::NotYet(attempts.to_string()) })
@@ -99,7 +92,7 @@ fn hevc_goes_by_rtmps_to_a_server_whose_authority_is_trusted() -> Result<()> {
 
     let stranger = Server::serve(&config)?;
     let _publisher = Publisher::start(stranger.ports.rtmp, "y?key=k", &clips::h264_aac()?)?;
-    said(&stranger, "no TLS with 127.0.0.1")
+    stranger.wait_logged("no TLS with 127.0.0.1")
 }
 
 #[test]

@@ -194,25 +194,34 @@ impl Sessions {
     }
 }
 
+/// How a column shows an item.
+type Cell = fn(&Value) -> String;
+
+/// A row per item: the heads of columns, the field that each shows (all of the item if it is ""), and how.
+fn listing<const COLUMNS: usize>(all: &Value, columns: [(&str, &str, Cell); COLUMNS]) -> String {
+    let row =
+        |item: &Value| columns.map(|(_, field, cell)| cell(item.pointer(field).unwrap_or(&Value::Null)));
+    table(columns.map(|(head, ..)| head), &items(all).map(row).collect::<Vec<_>>())
+}
+
 fn broadcasts_text(all: &Value) -> String {
-    let rows: Vec<[String; 8]> = items(all)
-        .map(|b| {
-            [
-                text(&b["path"]),
-                if b["live"] == true { "live" } else { "waiting" }.to_owned(),
-                age(&b["age_s"]),
-                text(&b["viewers"]),
-                rate(&b["ingest"]["kbit_s"]),
-                rate(&b["egress"]["kbit_s"]),
-                media(b),
-                text(&b["health"]["status"]),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
+    if items(all).next().is_none() {
         return "nothing is live".to_owned();
     }
-    table(["PATH", "STATE", "AGE", "VIEWERS", "IN", "OUT", "MEDIA", "HEALTH"], &rows)
+    let state: Cell = |live| if live == true { "live" } else { "waiting" }.to_owned();
+    listing(
+        all,
+        [
+            ("PATH", "/path", text),
+            ("STATE", "/live", state),
+            ("AGE", "/age_s", age),
+            ("VIEWERS", "/viewers", text),
+            ("IN", "/ingest/kbit_s", rate),
+            ("OUT", "/egress/kbit_s", rate),
+            ("MEDIA", "", media),
+            ("HEALTH", "/health/status", text),
+        ],
+    )
 }
 
 fn broadcast_text(b: &Value) -> String {
@@ -232,59 +241,53 @@ fn broadcast_text(b: &Value) -> String {
 }
 
 fn sessions_text(all: &Value) -> String {
-    let rows: Vec<[String; 9]> = items(all)
-        .map(|s| {
-            [
-                text(&s["id"]),
-                text(&s["role"]),
-                text(&s["protocol"]),
-                text(&s["path"]),
-                text(&s["peer"]),
-                age(&s["age_s"]),
-                size(&s["bytes"]),
-                text(&s["user"]),
-                text(&s["user_agent"]),
-            ]
-        })
-        .collect();
-    if rows.is_empty() {
+    if items(all).next().is_none() {
         return "nobody is connected".to_owned();
     }
-    table(["ID", "ROLE", "PROTOCOL", "PATH", "PEER", "AGE", "BYTES", "USER", "AGENT"], &rows)
+    listing(
+        all,
+        [
+            ("ID", "/id", text),
+            ("ROLE", "/role", text),
+            ("PROTOCOL", "/protocol", text),
+            ("PATH", "/path", text),
+            ("PEER", "/peer", text),
+            ("AGE", "/age_s", age),
+            ("BYTES", "/bytes", size),
+            ("USER", "/user", text),
+            ("AGENT", "/user_agent", text),
+        ],
+    )
 }
 
 fn ended_text(all: &Value) -> String {
-    let rows: Vec<[String; 7]> = items(all)
-        .map(|s| {
-            [
-                text(&s["id"]),
-                text(&s["role"]),
-                text(&s["protocol"]),
-                text(&s["path"]),
-                age(&s["duration_s"]),
-                size(&s["bytes"]),
-                text(&s["reason_text"]),
-            ]
-        })
-        .collect();
-    table(["ID", "ROLE", "PROTOCOL", "PATH", "LASTED", "BYTES", "REASON"], &rows)
+    listing(
+        all,
+        [
+            ("ID", "/id", text),
+            ("ROLE", "/role", text),
+            ("PROTOCOL", "/protocol", text),
+            ("PATH", "/path", text),
+            ("LASTED", "/duration_s", age),
+            ("BYTES", "/bytes", size),
+            ("REASON", "/reason_text", text),
+        ],
+    )
 }
 
 fn outward_text(all: &Value) -> String {
-    let rows: Vec<[String; 7]> = items(all)
-        .map(|r| {
-            [
-                text(&r["id"]),
-                text(&r["path"]),
-                text(&r["remote"]),
-                text(&r["state"]),
-                text(&r["attempts"]),
-                size(&r["bytes"]),
-                text(&r["last_error"]),
-            ]
-        })
-        .collect();
-    table(["ID", "PATH", "REMOTE", "STATE", "ATTEMPTS", "BYTES", "LAST ERROR"], &rows)
+    listing(
+        all,
+        [
+            ("ID", "/id", text),
+            ("PATH", "/path", text),
+            ("REMOTE", "/remote", text),
+            ("STATE", "/state", text),
+            ("ATTEMPTS", "/attempts", text),
+            ("BYTES", "/bytes", size),
+            ("LAST ERROR", "/last_error", text),
+        ],
+    )
 }
 
 fn node_text(node: &Value) -> String {
