@@ -93,6 +93,11 @@ fn a_viewer_is_told_why_over_every_protocol() -> Result<()> {
     Ok(())
 }
 
+/// Each on a port that is free; those that are usual may be another program's.
+fn anywhere(flags: &[&str]) -> Vec<String> {
+    flags.iter().flat_map(|flag| [(*flag).to_owned(), "127.0.0.1:0".to_owned()]).collect()
+}
+
 /// The server ends at once with this text.
 fn does_not_start(toml: &str, flags: &[String], expect: &[&str]) -> Result<()> {
     let folder = Folder::new()?;
@@ -123,9 +128,7 @@ fn an_operator_is_told_which_line_and_key_and_what_to_do() -> Result<()> {
         &["hls.part is 5s; it must be at least 200ms, at most 1000ms"],
     )?;
     let tls = "[tls]\ncertificate = '/nonexistent/c.pem'\nkey = '/nonexistent/k.pem'";
-    let free = ["--rtmp", "--http", "--admin", "--webrtc"]
-        .map(|flag| [flag.to_owned(), "127.0.0.1:0".to_owned()])
-        .concat();
+    let free = anywhere(&["--rtmp", "--http", "--admin", "--webrtc", "--srt"]);
     does_not_start(tls, &free, &["/nonexistent/c.pem"])?;
     let lonely = "[tls]\ncertificate = '/etc/hostname'";
     does_not_start(lonely, &free, &["tls.certificate and tls.key belong together"])?;
@@ -139,6 +142,7 @@ fn an_operator_is_told_which_line_and_key_and_what_to_do() -> Result<()> {
 fn a_busy_port_is_told_with_the_key_that_changes_it() -> Result<()> {
     let taken = TcpListener::bind("127.0.0.1:0")?;
     let busy = taken.local_addr().context("no address")?.to_string();
-    let flags = ["--rtmp", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--http", &busy].map(str::to_owned);
+    let mut flags = anywhere(&["--rtmp", "--admin", "--webrtc", "--srt"]);
+    flags.extend(["--http".to_owned(), busy.clone()]);
     does_not_start("", &flags, &["http.listen", &busy, "is another program using the port"])
 }
