@@ -61,11 +61,11 @@ fn steps(scope: Scope, nextest: bool) -> Vec<Step> {
     let mut steps = vec![step("fmt --all -- --check")];
     steps.push(step("clippy --workspace --all-targets -- -D warnings"));
     steps.push(step(match nextest {
-        true => "nextest run --workspace --exclude e2e --no-fail-fast",
-        false => "test --workspace --exclude e2e --lib --bins --tests --no-fail-fast",
+        // With every feature: without them all is built by clippy and for the release.
+        true => "nextest run --workspace --exclude e2e --features node/otlp --no-fail-fast",
+        false => "test --workspace --exclude e2e --features node/otlp --lib --bins --tests --no-fail-fast",
     }));
-    steps.push(step("test -p node --features otlp --lib logs"));
-    steps.push(step("test --workspace --exclude e2e --doc"));
+    steps.push(step("test --workspace --exclude e2e --features node/otlp --doc"));
     let mut docs = step("doc --workspace --no-deps --document-private-items");
     docs.environment.push(("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"));
     steps.push(docs);
