@@ -19,8 +19,8 @@ async function passes(file) {
   return code === 0;
 }
 
-const flaky = [];
-const failed = [];
+const flaky = /** @type {string[]} */ ([]);
+const failed = /** @type {string[]} */ ([]);
 for (const file of files) {
   if (await passes(file)) continue;
   (await passes(file) ? flaky : failed).push(file);
