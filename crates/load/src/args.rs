@@ -219,6 +219,9 @@ Examples:
     floodtide load view --url http://127.0.0.1:8080/live/demo -n 4000 --ramp 2000 \\
       --mix '70% flv, 20% ws, 10% hls'
 
+  A hundred viewers by WebRTC, who decrypt but don't decode:
+    floodtide load view --url http://127.0.0.1:8080/live/demo/whep -n 100
+
   Ten stamped broadcasts, a hundred viewers each, and what the server pays:
     floodtide load run --publish-url rtmp://127.0.0.1/live/x{i} --file clip.flv \\
       --url http://127.0.0.1:8080/live/x{i}.flv --broadcasts 10 -n 1000 \\

@@ -7,12 +7,12 @@
 use crate::clock::{self, MICROS, MILLIS, Nanos, SECONDS};
 use crate::profile::{Profile, Protocol, Seat, Temper};
 use crate::stats::{Distribution, Tally};
-use crate::viewer::{Appearances, Flow, HlsViewer};
-use mio::net::TcpStream;
+use crate::viewer::{Appearances, Engine, Flow, HlsViewer, WhepViewer};
+use mio::event::Source;
 use mio::{Events, Interest, Poll, Registry, Token};
 use serde::{Deserialize, Serialize};
 use std::io;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// When things happen, and how closely to look.
 #[derive(Debug, Clone, Copy)]
@@ -49,6 +49,8 @@ pub(crate) struct Shared {
     pub(crate) sources: usize,
     pub(crate) late_after: Nanos,
     pub(crate) appearances: Appearances,
+    /// For WebRTC; there only if somebody watches by it.
+    pub(crate) engine: Option<Engine>,
     /// Read on the tick.
     steady: Registry,
     /// Read at once.
@@ -60,7 +62,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn watch(&self, stream: &mut TcpStream, token: usize, prompt: bool) -> io::Result<()> {
+    pub(crate) fn watch(&self, stream: &mut impl Source, token: usize, prompt: bool) -> io::Result<()> {
         let registry = if prompt { &self.prompt } else { &self.steady };
         registry.register(stream, Token(token), Interest::READABLE | Interest::WRITABLE)
     }
@@ -69,7 +71,7 @@ impl Shared {
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub(crate) fn calm(&self, stream: &mut TcpStream, token: usize) -> io::Result<()> {
+    pub(crate) fn calm(&self, stream: &mut impl Source, token: usize) -> io::Result<()> {
         self.prompt.deregister(stream)?;
         self.watch(stream, token, false)
     }
@@ -79,6 +81,7 @@ impl Shared {
 enum Viewer {
     Flow(Flow),
     Hls(Box<HlsViewer>),
+    Whep(Box<WhepViewer>),
 }
 
 /// The viewers of one process.
@@ -157,6 +160,7 @@ impl<'a> Crowd<'a> {
             sources: schedule.sources,
             late_after: schedule.late_after,
             appearances: Appearances::default(),
+            engine: profiles.iter().find(|p| p.target.protocol == Protocol::Whep).and_then(|_| Engine::new()),
             steady: poll.registry().try_clone()?,
             prompt: prompt_poll.registry().try_clone()?,
         };
@@ -242,6 +246,9 @@ impl<'a> Crowd<'a> {
                 Protocol::Hls => {
                     Viewer::Hls(Box::new(HlsViewer::join(seat, token, profile, &mut self.shared, began)))
                 }
+                Protocol::Whep => {
+                    Viewer::Whep(Box::new(WhepViewer::join(seat, token, profile, &self.shared, began)))
+                }
                 _ => Viewer::Flow(Flow::join(seat, token, profile, &self.shared, began)),
             });
             if clock::now() > now + JOIN_AT_ONCE {
@@ -266,9 +273,12 @@ impl<'a> Crowd<'a> {
 
     /// What does not wait for data: timers, stalls, slow readers.
     fn look(&mut self, now: Nanos) {
+        let instant = Instant::now();
         for viewer in &mut self.viewers {
-            if let Viewer::Hls(viewer) = viewer {
-                viewer.tick(&mut self.shared, now);
+            match viewer {
+                Viewer::Hls(viewer) => viewer.tick(&mut self.shared, now),
+                Viewer::Whep(viewer) => viewer.tick(&mut self.shared, now, instant),
+                Viewer::Flow(_) => {}
             }
         }
         if now >= self.next_look {
@@ -277,6 +287,7 @@ impl<'a> Crowd<'a> {
                 match viewer {
                     Viewer::Flow(viewer) => viewer.look(self.schedule.stall_after, &self.shared, now),
                     Viewer::Hls(viewer) => viewer.look(&self.shared, now),
+                    Viewer::Whep(viewer) => viewer.look(self.schedule.stall_after, &self.shared, now),
                 }
             }
         }
@@ -314,6 +325,7 @@ impl<'a> Crowd<'a> {
             match viewer {
                 Viewer::Flow(viewer) => viewer.record.open_window(),
                 Viewer::Hls(viewer) => viewer.record.open_window(),
+                Viewer::Whep(viewer) => viewer.record.open_window(),
             }
         }
     }
@@ -324,6 +336,7 @@ impl<'a> Crowd<'a> {
             let (record, playing) = match viewer {
                 Viewer::Flow(viewer) => (&viewer.record, viewer.is_playing()),
                 Viewer::Hls(viewer) => (&viewer.record, viewer.is_playing(now)),
+                Viewer::Whep(viewer) => (&viewer.record, viewer.is_playing()),
             };
             progress.playing += u64::from(playing);
             progress.lost += u64::from(record.end.is_some());
@@ -340,6 +353,12 @@ impl<'a> Crowd<'a> {
             let (seat, record, playing) = match viewer {
                 Viewer::Flow(viewer) => (viewer.seat, &viewer.record, viewer.is_playing()),
                 Viewer::Hls(viewer) => (viewer.seat, &viewer.record, viewer.is_playing(now)),
+                Viewer::Whep(viewer) => {
+                    let (lost, came) = viewer.lost_and_came();
+                    let tally = &mut tallies[viewer.seat.profile];
+                    (tally.packets_lost, tally.packets) = (tally.packets_lost + lost, tally.packets + came);
+                    (viewer.seat, &viewer.record, viewer.is_playing())
+                }
             };
             record.add_to(&mut tallies[seat.profile], seat.temper, playing, window);
         }
@@ -388,12 +407,13 @@ fn dispatch(events: &Events, viewers: &mut [Viewer], shared: &mut Shared) {
                 viewer.ready(event.is_writable(), closed, shared, now);
             }
             Some(Viewer::Hls(viewer)) => viewer.ready(token, shared, now),
+            Some(Viewer::Whep(viewer)) => viewer.ready(token, shared, now),
             None => {}
         }
     }
 }
 
-/// HLS viewers have two connections.
+/// HLS viewers have two connections, WHEP viewers two sockets.
 const TOKENS_PER_VIEWER: usize = 2;
 /// One call discards at most so much.
 const DISCARD_BYTES: usize = 1 << 20;

@@ -16,6 +16,8 @@ pub(crate) enum Protocol {
     Rtmp,
     /// HLS, with low latency where the playlist offers it.
     Hls,
+    /// WebRTC.
+    Whep,
 }
 
 impl Protocol {
@@ -26,12 +28,13 @@ impl Protocol {
             Self::Ws => "ws",
             Self::Rtmp => "rtmp",
             Self::Hls => "hls",
+            Self::Whep => "whep",
         }
     }
 
-    /// Connections of one viewer: an HLS player loads video and audio side by side.
+    /// Sockets of one viewer: an HLS player loads video and audio side by side, WHEP asks by TCP and is sent to by UDP.
     pub(crate) fn connections(self) -> usize {
-        if self == Self::Hls { 2 } else { 1 }
+        if matches!(self, Self::Hls | Self::Whep) { 2 } else { 1 }
     }
 }
 
@@ -44,7 +47,8 @@ impl FromStr for Protocol {
             "ws" | "ws-flv" => Ok(Self::Ws),
             "rtmp" => Ok(Self::Rtmp),
             "hls" | "ll-hls" => Ok(Self::Hls),
-            _ => Err(format!("`{text}` is none of flv, ws, rtmp, hls")),
+            "whep" | "webrtc" => Ok(Self::Whep),
+            _ => Err(format!("`{text}` is none of flv, ws, rtmp, hls, whep")),
         }
     }
 }
@@ -74,7 +78,10 @@ impl Target {
             "ws" => Protocol::Ws,
             "http" if path_alone.ends_with(".m3u8") => Protocol::Hls,
             "http" if path_alone.ends_with(".flv") => Protocol::Flv,
-            "http" => bail!("{url}: a path that ends in .flv or .m3u8 chooses between FLV and HLS"),
+            "http" if path_alone.ends_with("/whep") => Protocol::Whep,
+            "http" => {
+                bail!("{url}: a path that ends in .flv, .m3u8 or /whep chooses between FLV, HLS and WebRTC")
+            }
             "https" | "wss" | "rtmps" => {
                 bail!("{url}: TLS viewers are not simulated; use the plain port of the same server")
             }
@@ -142,7 +149,7 @@ fn mixed(url: &str, mix: &str, rtmp_port: u16) -> anyhow::Result<Vec<Profile>> {
     let parts = Url::split(url)?;
     let (path, query) =
         parts.path.split_once('?').map_or((parts.path, String::new()), |(p, q)| (p, format!("?{q}")));
-    let base = ["/ts/index.m3u8", "/index.m3u8", ".m3u8", ".flv"]
+    let base = ["/ts/index.m3u8", "/index.m3u8", ".m3u8", ".flv", "/whep"]
         .iter()
         .find_map(|ending| path.strip_suffix(ending))
         .unwrap_or(path);
@@ -162,6 +169,7 @@ fn mixed(url: &str, mix: &str, rtmp_port: u16) -> anyhow::Result<Vec<Profile>> {
                 Protocol::Flv => format!("http://{}{base}.flv{query}", parts.host),
                 Protocol::Ws => format!("ws://{}{base}.flv{query}", parts.host),
                 Protocol::Hls => format!("http://{}{base}/index.m3u8{query}", parts.host),
+                Protocol::Whep => format!("http://{}{base}/whep{query}", parts.host),
                 Protocol::Rtmp => format!("rtmp://{bracketed}:{rtmp_port}{base}{query}"),
             };
             Ok(Profile { target: Target::parse(&url)?, weight: share.0 })
@@ -236,8 +244,9 @@ pub(crate) fn seats(makeup: Makeup, profiles: &[Profile]) -> Vec<Seat> {
             // Half a viewer early: round shares of both kinds then seldom ask for the same seat.
             let behind =
                 |share: Share, count: usize| share.0 * (number + 1) as f64 - count as f64 >= 0.5 - 1e-9;
-            // HTTP polling has no connection to be slow on.
-            let bodied = !probe && profiles[profile].target.protocol != Protocol::Hls;
+            // HTTP polling has no connection to be slow on, and neither have datagrams.
+            let bodied =
+                !probe && !matches!(profiles[profile].target.protocol, Protocol::Hls | Protocol::Whep);
             let temper = if bodied && behind(makeup.stopped, stopped) {
                 stopped += 1;
                 Temper::Stopped
@@ -297,6 +306,7 @@ mod tests {
         assert_eq!(protocol("http://127.0.0.1:8080/live/x.flv?token=a").unwrap(), Protocol::Flv);
         assert_eq!(protocol("ws://127.0.0.1:8080/live/x.flv").unwrap(), Protocol::Ws);
         assert_eq!(protocol("http://127.0.0.1:8080/live/x/index.m3u8").unwrap(), Protocol::Hls);
+        assert_eq!(protocol("http://127.0.0.1:8080/live/x/whep").unwrap(), Protocol::Whep);
         let rtmp = Target::parse("rtmp://127.0.0.1/live/x{i}").unwrap();
         assert_eq!(
             (rtmp.protocol, rtmp.address.port(), rtmp.path_of(3)),

@@ -48,6 +48,9 @@ pub(crate) struct Row {
     frame_age_ms: Spread,
     probed_frames: u64,
     timestamps_back: u64,
+    /// Of pictures by WebRTC.
+    packets: u64,
+    packets_lost: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     hls: Option<HlsRow>,
 }
@@ -169,6 +172,8 @@ impl Row {
             frame_age_ms: Spread::of(&tally.frame_age, 1000.0),
             probed_frames: tally.frames,
             timestamps_back: tally.timestamps_back,
+            packets: tally.packets,
+            packets_lost: tally.packets_lost,
             hls: has_hls.then(|| HlsRow {
                 playlists: hls.playlists,
                 deltas: hls.deltas,
@@ -305,6 +310,10 @@ fn details(f: &mut fmt::Formatter<'_>, row: &Row) -> fmt::Result {
     }
     if row.timestamps_back > 0 {
         writeln!(f, "{name}: {} of {} timestamps went back", row.timestamps_back, row.probed_frames)?;
+    }
+    if row.packets > 0 {
+        let (lost, all) = (row.packets_lost, row.packets + row.packets_lost);
+        writeln!(f, "{name}: {lost} of {all} packets of pictures never came")?;
     }
     if let Some(hls) = &row.hls {
         let Spread { p50, p99, .. } = hls.reload_ms;

@@ -44,6 +44,9 @@ pub(crate) struct Tally {
     pub(crate) frames: u64,
     /// Of them, video frames whose timestamp went back.
     pub(crate) timestamps_back: u64,
+    /// Packets of pictures that came by WebRTC, and those that never did.
+    pub(crate) packets: u64,
+    pub(crate) packets_lost: u64,
     /// What only HLS has.
     pub(crate) hls: HlsTally,
 }
@@ -91,6 +94,8 @@ impl Tally {
         self.viewer_rate.add(&other.viewer_rate);
         self.frames += other.frames;
         self.timestamps_back += other.timestamps_back;
+        self.packets += other.packets;
+        self.packets_lost += other.packets_lost;
         self.hls.add(&other.hls);
     }
 

@@ -1,15 +1,17 @@
-//! Simulated viewers: those with one connection that flows (FLV, WS-FLV, RTMP), and HLS.
+//! Simulated viewers: those with one connection that flows (FLV, WS-FLV, RTMP), HLS, and WHEP.
 
 mod flow;
 mod flv;
 mod hls;
 mod record;
 pub(crate) mod rtmp;
+mod whep;
 mod ws;
 
 pub(crate) use flow::Flow;
 pub(crate) use hls::{Appearances, HlsViewer};
 pub(crate) use record::Record;
+pub(crate) use whep::{Engine, WhepViewer};
 
 use crate::clock::Nanos;
 use crate::flv::Start;
@@ -49,8 +51,8 @@ impl Wire {
                 let (viewer, first) = rtmp::RtmpViewer::open(&target.host, path, number, probe, now);
                 (Self::Rtmp(viewer), first)
             }
-            // HLS never comes here; to ask for its path as FLV would at least be an honest error.
-            Protocol::Flv | Protocol::Hls => {
+            // HLS and WHEP never come here; to ask for their path as FLV would at least be an honest error.
+            Protocol::Flv | Protocol::Hls | Protocol::Whep => {
                 (Self::Flv(flv::FlvViewer::new(probe)), crate::http::get(&target.host, path, ""))
             }
         }
