@@ -201,6 +201,7 @@ def publishing(path, count=1, per_second=50, url=f"rtmp://127.0.0.1:{RTMP}/live/
 
 
 FLV = f"http://127.0.0.1:{HTTP}/live/x{{i}}.flv"
+WHEP = f"http://127.0.0.1:{HTTP}/live/x{{i}}/whep"
 RTMP_PLAY = f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}"
 HLS = f"http://127.0.0.1:{HTTP}/live/x{{i}}/index.m3u8"
 

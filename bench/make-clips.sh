@@ -2,6 +2,7 @@
 # Makes the clips that the benchmarks publish, once: make-clips.sh FOLDER [SECONDS]
 #   main.flv   H.264 1280x720, 30 fps, 1 Mbit/s constant, groups of 2 s; AAC 128 kbit/s
 #   light.flv  H.264 320x180, 15 fps, 150 kbit/s; AAC 48 kbit/s (for many broadcasts)
+#   talk.flv   H.264 640x360, 30 fps, 500 kbit/s; AAC 64 kbit/s (600 kbit/s by WebRTC with all headers)
 set -euo pipefail
 folder=${1:?usage: make-clips.sh FOLDER [SECONDS]}
 seconds=${2:-60}
@@ -21,3 +22,4 @@ make() { # NAME SIZE FPS KBIT GROUP AUDIO_KBIT SOURCE
 }
 make main 1280x720 30 1000 60 128 ",noise=alls=6:allf=t"
 make light 320x180 15 150 30 48 ""
+make talk 640x360 30 500 60 64 ",noise=alls=6:allf=t"

@@ -273,6 +273,27 @@ def cycle(count, path):
         time.sleep(0.25)
 
 
+def whep(scale, rounds):
+    """Viewers by WebRTC at 600 kbit/s who decrypt all they get: what one core serves, and how late."""
+    table, path = Table("whep"), clip("talk")
+    seconds = max(4, int(20 * scale))
+    for viewers in [size(count, scale) for count in (100, 400, 800)]:
+        with floodtide() as server, publishing(path):
+            before = histogram("floodtide_frame_age_seconds")
+            result = whole("WHEP", crowd(WHEP, viewers, server.pid, seconds, ramp=100, warmup=6))
+            after = histogram("floodtide_frame_age_seconds")
+        paid, total = result["server"], result["total"]
+        packets = total["packets"] * total["bytes"] / max(total["bytes_total"], 1)
+        table.row(f"WHEP viewers per core, at {viewers}", viewers / max(paid["cpu_percent"] / 100, 1e-9), "", target=1200, at_most=False)
+        table.row("CPU per packet of pictures", paid["cpu_seconds"] * 1e6 / max(packets, 1), "µs")
+        table.row("memory per viewer", paid["rss_kib_per_viewer"], "KiB", target=64)
+        table.row("added by the server, P99 at most", quantile_bound(before, after, 0.99) * 1000, "ms", target=20)
+        table.row("packets of pictures that never came", total["packets_lost"] * 100 / max(total["packets"], 1), "%", target=1)
+        table.row("viewers that stalled", total["stalled_viewers"], "", target=0)
+        table.row("the generator's own CPU", result["generator"]["cpu_percent"], "%")
+    return table
+
+
 SCENARIOS = dict(
     fanout=fanout,
     crowd=crowd_of_8000,
@@ -283,4 +304,5 @@ SCENARIOS = dict(
     segments=segments,
     blocking=blocking,
     churn=churn,
+    whep=whep,
 )

@@ -5,7 +5,7 @@ use e2e::clips::Clip;
 use e2e::compare::publish;
 use e2e::frames::{self, Of};
 use e2e::wait::{Look, until};
-use e2e::{Finished, Folder, Running, Server, Tool, clips};
+use e2e::{Finished, Folder, Running, Server, Tool, clips, project};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -137,4 +137,19 @@ fn webrtc_can_be_turned_off() -> Result<()> {
     let server = Server::serve(&format!("{KEY}[webrtc]\nenabled = false\n"))?;
     let _publisher = publish(&clips::h264_aac()?, "", &server.rtmp("/live/w?key=s3cret"))?;
     says(&curl("-X POST", &server.http("/live/w/whep"))?, &["webrtc.enabled", "404"])
+}
+
+#[test]
+fn fifty_viewers_get_every_packet_in_time() -> Result<()> {
+    let server = Server::serve(KEY)?;
+    let clip = project().join("demo/clip.flv");
+    let load = Tool::floodtide().words("load run --quiet -n 50 --ramp 50 --duration 5s --json -");
+    let load = load.words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 --max-age-p99 500ms");
+    let load = load.words("--file").arg(clip).words("--publish-url").arg(server.rtmp("/live/w?key=s3cret"));
+    let seen = load.words("--url").arg(server.http("/live/w/whep")).succeed(Duration::from_secs(60))?;
+    let report: serde_json::Value = serde_json::from_slice(&seen.out)?;
+    let total = &report["total"];
+    ensure!(total["packets"].as_u64() > Some(10_000) && total["packets_lost"] == 0, "{total}");
+    ensure!(total["frame_age_ms"]["count"].as_u64() > Some(100), "{total}");
+    Ok(())
 }
