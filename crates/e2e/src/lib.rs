@@ -4,6 +4,7 @@
 //! - [`Server`] the binary, on ports of its own
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
 //! - [`clips`] what is published; [`compare`] what came out with what went in
+//! - [`Storm`] datagrams of nobody
 //! - [`Flood`] sockets of bad company, [`Crowd`] viewers who must not notice
 //! - [`Obs`] OBS Studio, driven like by a hand
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
@@ -35,6 +36,7 @@ pub mod playlist;
 mod publisher;
 mod relay;
 mod server;
+mod storm;
 mod tool;
 mod viewer;
 pub mod wait;
@@ -52,5 +54,6 @@ pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
 pub use relay::{Change, Relay};
 pub use server::{Old, Ports, Server};
+pub use storm::{Blown, Storm};
 pub use tool::{Finished, Running, Tool};
 pub use viewer::Viewer;

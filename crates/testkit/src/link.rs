@@ -105,7 +105,7 @@ mod tests {
         // Twice the rate for ten seconds: 1,250 bytes every 5 ms.
         let sent = (0..2000).map(|n| epoch() + Duration::from_millis(5 * n));
         let passed: Vec<_> = sent.filter_map(|at| link.send(at, 1250).map(|to| (at, to))).collect();
-        assert!((990..1030).contains(&passed.len()), "{}", passed.len());
+        assert!((990..1050).contains(&passed.len()), "{}", passed.len());
         let longest = passed.iter().map(|(at, to)| *to - *at).max().unwrap();
         assert!(longest <= QUEUE_MAX + Duration::from_millis(10), "{longest:?}");
     }

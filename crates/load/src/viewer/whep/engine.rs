@@ -27,13 +27,13 @@ pub(super) struct Client {
 pub(super) enum Step {
     Send { to: SocketAddr, datagram: Vec<u8> },
     Connected,
-    Packet(Packet),
+    Packet(RtpPacket),
     Wait(Instant),
     Over,
 }
 
 /// An RTP packet, decrypted.
-pub(super) struct Packet {
+pub(super) struct RtpPacket {
     pub(super) video: bool,
     pub(super) sequence: u64,
     /// The last one of its picture.
@@ -101,7 +101,7 @@ impl Client {
                 Ok(Output::Event(Event::Connected)) => return Step::Connected,
                 Ok(Output::Event(Event::RtpPacket(packet))) => {
                     let mid = self.rtc.direct_api().stream_rx(&packet.header.ssrc).map(|stream| stream.mid());
-                    return Step::Packet(Packet {
+                    return Step::Packet(RtpPacket {
                         video: mid.is_some() && mid == self.video,
                         sequence: *packet.seq_no,
                         marker: packet.header.marker,

@@ -11,7 +11,7 @@ use crate::http::{BodyEnd, Head, HeadReader};
 use crate::profile::{Profile, Seat};
 use crate::socket::{self, Received};
 use crate::stamp;
-use engine::{Client, Packet, Step};
+use engine::{Client, RtpPacket, Step};
 use mio::net::{TcpStream, UdpSocket};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -186,7 +186,7 @@ impl WhepViewer {
         Ok(())
     }
 
-    fn packet(&mut self, packet: &Packet, shared: &mut Shared, now: Nanos) {
+    fn packet(&mut self, packet: &RtpPacket, shared: &mut Shared, now: Nanos) {
         if !packet.video {
             return;
         }
