@@ -144,7 +144,7 @@ fn fifty_viewers_get_every_packet_in_time() -> Result<()> {
     let server = Server::serve(KEY)?;
     let clip = project().join("demo/clip.flv");
     let load = Tool::floodtide().words("load run --quiet -n 50 --ramp 50 --duration 5s --json -");
-    let load = load.words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 --max-age-p99 500ms");
+    let load = load.words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 --max-age-p99 1s");
     let load = load.words("--file").arg(clip).words("--publish-url").arg(server.rtmp("/live/w?key=s3cret"));
     let seen = load.words("--url").arg(server.http("/live/w/whep")).succeed(Duration::from_secs(60))?;
     let report: serde_json::Value = serde_json::from_slice(&seen.out)?;

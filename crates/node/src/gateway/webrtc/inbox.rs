@@ -25,6 +25,8 @@ pub(super) struct Contents {
     pub(super) ended: Vec<Key>,
     /// Datagrams that came to another worker's socket.
     pub(super) strays: Vec<Stray>,
+    /// Addresses whose datagrams come to this worker and belong to another one, as that one found out, or not any more.
+    pub(super) elsewhere: Vec<Elsewhere>,
     /// Connections that begin their ICE anew.
     pub(super) restarts: Vec<Restart>,
     /// TCP connections that came to another worker.
@@ -47,8 +49,18 @@ pub(super) struct Restart {
 pub(super) struct Stray {
     pub(super) key: Key,
     pub(super) from: Route,
+    /// The worker that it came to.
+    pub(super) by: usize,
     pub(super) to: SocketAddr,
     pub(super) bytes: Box<[u8]>,
+}
+
+/// Whose the datagrams of an address are.
+#[derive(Debug)]
+pub(super) struct Elsewhere {
+    pub(super) from: Route,
+    /// The worker and its connection; `None`: not any more.
+    pub(super) owner: Option<(usize, Key)>,
 }
 
 /// Strays that wait; more are dropped like any datagram that the network has no room for.
@@ -84,6 +96,13 @@ impl Inbox {
         self.notify();
     }
 
+    /// Tells whose the datagrams of an address are. The owner tells it after the address has proved that it is its peer's, and for
+    /// few addresses of each connection, so there are never more than these.
+    pub(super) fn elsewhere(&self, elsewhere: Elsewhere) {
+        self.lock().elsewhere.push(elsewhere);
+        self.notify();
+    }
+
     /// Asks the worker to end.
     pub(super) fn shutdown(&self) {
         self.lock().shutdown = true;
@@ -101,6 +120,7 @@ impl Inbox {
         std::mem::swap(&mut mine.strays, &mut contents.strays);
         std::mem::swap(&mut mine.pipes, &mut contents.pipes);
         std::mem::swap(&mut mine.restarts, &mut contents.restarts);
+        std::mem::swap(&mut mine.elsewhere, &mut contents.elsewhere);
         contents.shutdown = mine.shutdown;
         true
     }

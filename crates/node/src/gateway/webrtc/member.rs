@@ -52,7 +52,7 @@ pub(super) struct Member {
     /// When something came last. A peer that is there asks for consent every few seconds (RFC 7675 §5.1).
     pub(super) heard: Instant,
     /// Where datagrams came from, the oldest first.
-    pub(super) known: Vec<Route>,
+    pub(super) known: Vec<Known>,
     /// Where the peer wants to be sent to since its last nomination.
     pub(super) nominated: Option<Route>,
     /// Which of our addresses the peer used last.
@@ -62,6 +62,14 @@ pub(super) struct Member {
     pub(super) armed: u64,
     /// It panicked, so it isn't touched any more.
     pub(super) broken: bool,
+}
+
+/// Where datagrams of a connection come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    pub(super) route: Route,
+    /// The worker that they come to.
+    pub(super) by: usize,
 }
 
 pub(super) enum Role {

@@ -1,8 +1,10 @@
 //! The loop of one thread: a socket, its connections, and their timers.
 
 use super::engine::Step;
-use super::inbox::{Contents, Inbox, Restart, Stray};
-use super::member::{Arriving, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump, towards};
+use super::inbox::{Contents, Elsewhere, Inbox, Restart, Stray};
+use super::member::{
+    Arriving, Known, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump, towards,
+};
 use super::play::Feed;
 use super::registry::{Found, Key, Registry};
 use super::renditions::{Renditions, Rung};
@@ -193,7 +195,7 @@ impl Worker {
             && let Some(Owner::Here(slot)) = self.by_address.remove(&route)
             && let Some(member) = self.members[slot].as_mut()
         {
-            member.known.retain(|other| *other != route);
+            member.known.retain(|known| known.route != route);
             member.nominated.take_if(|nominated| *nominated == route);
         }
         self.close_doomed();
@@ -204,7 +206,7 @@ impl Worker {
         match stun::content(datagram.bytes) {
             Content::Junk => {}
             Content::Stun(request) => {
-                self.request(&Key::named(request.user), request.nominates, datagram, now);
+                self.request(&Key::named(request.user), (request.nominates, self.number), datagram, now);
             }
             Content::Other => match self.by_address.get(&datagram.from) {
                 Some(Owner::Here(slot)) => self.feed_peer(*slot, datagram, now),
@@ -217,8 +219,8 @@ impl Worker {
         }
     }
 
-    /// A STUN request names its connection, and proves by a signature that it knows the password.
-    fn request(&mut self, key: &Key, nominates: bool, datagram: &Datagram<'_>, now: Instant) {
+    /// A STUN request names its connection, and proves by a signature that it knows the password. `by`: the worker that it came to.
+    fn request(&mut self, key: &Key, (nominates, by): (bool, usize), datagram: &Datagram<'_>, now: Instant) {
         let to = self.inside(datagram.to);
         let slot = if let Some(slot) = self.by_key.get(key).copied() {
             let Some(member) = &self.members[slot] else { return };
@@ -234,14 +236,14 @@ impl Worker {
                 Found::Arrives(arriving) => self.settle(*arriving, datagram, now),
             }
         };
-        self.came_from(slot, datagram.from, nominates);
+        self.came_from(slot, Known { route: datagram.from, by }, nominates);
         self.feed_peer(slot, datagram, now);
     }
 
     /// Another worker has the connection: it gets the TCP connection too, or this and all later datagrams of that address.
     fn pass_on(&mut self, worker: usize, key: &Key, datagram: &Datagram<'_>) {
         if !datagram.from.tcp {
-            self.by_address.insert(datagram.from, Owner::Elsewhere(worker, key.clone()));
+            // Nothing is remembered before the owner has checked the signature.
             return self.forward(worker, key.clone(), datagram);
         }
         let pipe = self.wire.pipes.give_away(datagram.from.at, datagram.bytes, self.poll.registry());
@@ -251,29 +253,65 @@ impl Worker {
     }
 
     fn forward(&mut self, worker: usize, key: Key, datagram: &Datagram<'_>) {
-        let stray = Stray { key, from: datagram.from, to: datagram.to, bytes: datagram.bytes.into() };
+        let stray = Stray {
+            key,
+            from: datagram.from,
+            by: self.number,
+            to: datagram.to,
+            bytes: datagram.bytes.into(),
+        };
         if let Some(inbox) = self.inboxes.get(worker) {
             inbox.stray(stray);
         }
     }
 
-    fn came_from(&mut self, slot: usize, from: Route, nominates: bool) {
+    fn came_from(&mut self, slot: usize, known: Known, nominates: bool) {
         let Some(member) = self.members[slot].as_mut() else { return };
         if nominates {
-            member.nominate(from);
+            member.nominate(known.route);
         }
-        if member.known.contains(&from) {
+        if member.known.contains(&known) {
             return;
         }
-        if member.known.len() >= ADDRESSES_MAX {
-            let oldest = member.known.remove(0);
-            self.by_address.remove(&oldest);
+        member.known.push(known);
+        let oldest = (member.known.len() > ADDRESSES_MAX).then(|| member.known.remove(0));
+        let key = member.key.clone();
+        if known.route.tcp {
+            self.wire.pipes.known(known.route.at);
         }
-        if from.tcp {
-            self.wire.pipes.known(from.at);
+        self.by_address.insert(known.route, Owner::Here(slot));
+        self.tell_other(known, Some((self.number, key)));
+        if let Some(oldest) = oldest {
+            self.forget(oldest);
         }
-        member.known.push(from);
-        self.by_address.insert(from, Owner::Here(slot));
+    }
+
+    /// Tells the worker that datagrams of an address come to, if that is another one, whose they are.
+    fn tell_other(&self, known: Known, owner: Option<(usize, Key)>) {
+        if let Some(inbox) = self.inboxes.get(known.by).filter(|_| known.by != self.number) {
+            inbox.elsewhere(Elsewhere { from: known.route, owner });
+        }
+    }
+
+    /// An address isn't a connection's any more.
+    fn forget(&mut self, known: Known) {
+        self.by_address.remove(&known.route);
+        self.tell_other(known, None);
+        if known.route.tcp {
+            self.wire.pipes.close(known.route.at);
+        }
+    }
+
+    fn learn_elsewhere(&mut self, elsewhere: Elsewhere) {
+        match (elsewhere.owner, self.by_address.get(&elsewhere.from)) {
+            (Some((worker, key)), _) => {
+                self.by_address.insert(elsewhere.from, Owner::Elsewhere(worker, key));
+            }
+            (None, Some(Owner::Elsewhere(..))) => {
+                self.by_address.remove(&elsewhere.from);
+            }
+            (None, _) => {}
+        }
     }
 
     /// Which of the addresses in the answer a datagram was sent to. Behind a NAT ours is another than the one that it has here.
@@ -374,12 +412,15 @@ impl Worker {
 
     fn handed(&mut self, contents: &mut Contents) {
         let now = Instant::now();
+        contents.elsewhere.drain(..).for_each(|elsewhere| self.learn_elsewhere(elsewhere));
         contents.restarts.drain(..).for_each(|restart| self.restart(restart, now));
         for stray in contents.strays.drain(..) {
             let Some(slot) = self.by_key.get(&stray.key).copied() else { continue };
             let datagram = Datagram { from: stray.from, to: stray.to, bytes: &stray.bytes };
             match stun::content(datagram.bytes) {
-                Content::Stun(request) => self.request(&stray.key, request.nominates, &datagram, now),
+                Content::Stun(request) => {
+                    self.request(&stray.key, (request.nominates, stray.by), &datagram, now);
+                }
                 _ => self.feed_peer(slot, &datagram, now),
             }
         }
@@ -607,16 +648,13 @@ impl Worker {
             self.by_key.remove(name);
         }
         self.registry.forget(&member.key);
-        for address in &member.known {
-            self.by_address.remove(address);
-        }
         // The peer is told, so that it needn't wait for silence.
         if !member.broken {
             member.peer.close();
             pump(&mut member.peer, &mut self.wire, (member.nominated, member.local), Instant::now());
         }
         self.wire.flush();
-        member.known.iter().filter(|route| route.tcp).for_each(|route| self.wire.pipes.close(route.at));
+        member.known.iter().for_each(|known| self.forget(*known));
         member.session.session().report(member.bytes(), 0);
         member.session.ends(reason);
         match member.role {
