@@ -18,7 +18,9 @@ import { playWebrtc } from "./webrtc.js";
  *   Phase
  */
 
-/** @typedef {{ phase: Phase, trouble: import("./transport.js").Trouble | null }} Status */
+/**
+ * @typedef {{ phase: Phase, trouble: import("./transport.js").Trouble | null, detail: string }} Status `detail`: what the server said
+ */
 
 /** Pauses before new attempts. Each is shortened at random, so that a crowd does not come back in one moment. */
 const BACKOFF_MS = [1000, 2000, 4000, 8000];
@@ -52,7 +54,7 @@ export class Session {
     /** @type {import("./transport.js").Transport | null} */
     this.transport = null;
     /** @type {Status} */
-    this.status = { phase: "connecting", trouble: null };
+    this.status = { phase: "connecting", trouble: null, detail: "" };
     this.since = performance.now();
     this.attempt = 0;
     /** Tells answers to an earlier connection apart. */
@@ -89,8 +91,8 @@ export class Session {
     const { generation, video } = this;
     this.turn("connecting", this.status.trouble);
     this.stats.reconnected();
-    const failed = (/** @type {import("./transport.js").Trouble} */ trouble) =>
-      this.generation === generation && this.failed(trouble);
+    const failed = (/** @type {import("./transport.js").Trouble} */ trouble, detail = "") =>
+      this.generation === generation && this.failed(trouble, detail);
     try {
       const transport = await this.start()(video, mediaUrl(this.path, this.via), failed);
       // Another connection may have begun, or this one may have failed, while the library was loading.
@@ -145,11 +147,11 @@ export class Session {
     if (appeared && this.status.phase === "retrying" && this.attempt > 1) this.tryNow();
   }
 
-  /** @param {import("./transport.js").Trouble} trouble */
-  failed(trouble) {
+  /** @param {import("./transport.js").Trouble} trouble @param {string} detail what the server said */
+  failed(trouble, detail = "") {
     this.disconnect();
     if (LASTING.includes(trouble)) {
-      this.turn("failed", trouble);
+      this.turn("failed", trouble, detail);
       return;
     }
     // Waiting for a publisher is not waiting for data.
@@ -172,10 +174,10 @@ export class Session {
     }
   }
 
-  /** @param {Phase} phase @param {import("./transport.js").Trouble | null} trouble */
-  turn(phase, trouble = null) {
+  /** @param {Phase} phase @param {import("./transport.js").Trouble | null} trouble @param {string} detail */
+  turn(phase, trouble = null, detail = "") {
     if (this.status.phase === phase && this.status.trouble === trouble) return;
-    this.status = { phase, trouble };
+    this.status = { phase, trouble, detail };
     this.since = performance.now();
     this.changed(this.status);
   }

@@ -21,8 +21,8 @@
  */
 
 /**
- * Starts a transport. What `failed` says after the first time does not count.
- * @typedef {(video: HTMLVideoElement, url: string, failed: (trouble: Trouble) => void) => Promise<Transport>} Start
+ * Starts a transport. What `failed` says after the first time does not count; `detail` is what the server said.
+ * @typedef {(video: HTMLVideoElement, url: string, failed: (trouble: Trouble, detail?: string) => void) => Promise<Transport>} Start
  */
 
 /** The trouble that an HTTP status means. @param {number | undefined} code @returns {Trouble} */

@@ -45,7 +45,9 @@ function pattern() {
     pen.fillRect(((now.getTime() % 2000) / 2000) * width, height * 0.92, 48, 16);
   };
   draw();
-  const timer = setInterval(draw, 1000 / FPS);
+  const ticker = new Worker(new URL("./ticker.js", import.meta.url));
+  ticker.onmessage = draw;
+  ticker.postMessage(1000 / FPS);
   const sound = new AudioContext();
   const tone = sound.createOscillator();
   const loudness = sound.createGain();
@@ -60,7 +62,7 @@ function pattern() {
   const media = canvas.captureStream(FPS);
   media.addTrack(out.stream.getAudioTracks()[0]);
   const close = () => {
-    clearInterval(timer);
+    ticker.terminate();
     clearInterval(beep);
     media.getTracks().forEach((track) => track.stop());
     sound.close();

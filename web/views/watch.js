@@ -52,7 +52,7 @@ export function Watch({ path, via, live, go }) {
 function Player({ path, via, live, listed, choose, children }) {
   const video = /** @type {{ current: HTMLVideoElement | null }} */ (useRef(null));
   const [session, setSession] = useState(/** @type {Session | null} */ (null));
-  const [status, setStatus] = useState(/** @type {Status} */ ({ phase: "connecting", trouble: null }));
+  const [status, setStatus] = useState(/** @type {Status} */ ({ phase: "connecting", trouble: null, detail: "" }));
   const [farBehind, setFarBehind] = useState(false);
   const muted = useMuted(video);
 
@@ -91,6 +91,7 @@ function Player({ path, via, live, listed, choose, children }) {
     <div class="state">
       <p class="status" role="status" data-status=${status.phase}>
         <span class="dot ${status.phase === "playing" ? "on" : ""}" aria-hidden="true" />${words}
+        ${status.phase === "failed" && status.detail && html` <span class="detail" lang="en">${status.detail}</span>`}
       </p>
       ${["retrying", "failed"].includes(status.phase) && html`
         <button type="button" class="quiet" data-action="retry" onClick=${() => session?.tryNow()}>

@@ -198,6 +198,8 @@ fn the_server_that_runs_is_known_and_asked() -> Result<()> {
     ensure!(finding(&done, "port of rtmp.listen")?["found"] == used, "{done}");
     let used = format!("{webrtc}/udp is used by floodtide, process {}", server.pid());
     ensure!(finding(&done, "port of webrtc.listen")?["found"] == used, "{done}");
+    let used = format!("{webrtc} is used by floodtide, process {}", server.pid());
+    ensure!(finding(&done, "port of webrtc.listen by TCP")?["found"] == used, "{done}");
     ensure!(finding(&done, "running server")?["found"] == format!("ready at {admin}"), "{done}");
     Ok(())
 }

@@ -26,6 +26,7 @@ test("pictures that are coded in another order are no black screen: the page say
     await page.goto(`${server.url}/?path=live/reordered&via=webrtc`);
     await page.waitForSelector("[data-trouble=unfit]", { timeout: 20_000 });
     await page.getByRole("status").filter({ hasText: "Choose LL-HLS" }).waitFor();
+    assert.match(String(await page.textContent(".status .detail")), /B-frames that others build on/, "what the server said");
     await page.check("input[value=hls]");
     await untilPlaying(page);
   } finally {

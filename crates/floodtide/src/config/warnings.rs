@@ -60,7 +60,7 @@ pub(crate) fn listeners(config: &Config) -> Vec<(&'static str, SocketAddr)> {
         ]);
     }
     // Media by TCP comes to the same number as by UDP.
-    all.extend(config.webrtc.enabled.then_some(("webrtc.listen", config.webrtc.listen)));
+    all.extend(config.webrtc.enabled.then_some(("webrtc.listen by TCP", config.webrtc.listen)));
     all
 }
 
