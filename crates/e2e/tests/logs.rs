@@ -123,7 +123,7 @@ fn lines_that_nobody_takes_in_time_are_counted_and_viewers_are_served() -> Resul
     let folder = Folder::new()?;
     let (first, state) = (folder.file("first-line"), folder.file("state"));
     // The reader takes the first line, and then nothing for as long as the test is.
-    let script = "exec \"$0\" serve --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 --webrtc 127.0.0.1:0 2> >(head -n 1 > \"$1\"; sleep 30)";
+    let script = "exec \"$0\" serve --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 --webrtc 127.0.0.1:0 --srt 127.0.0.1:0 2> >(head -n 1 > \"$1\"; sleep 30)";
     let _server = Tool::new("bash")
         .arg("-c")
         .arg(script)

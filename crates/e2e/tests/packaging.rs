@@ -230,7 +230,7 @@ fn the_unit_allows_every_system_call_that_the_server_makes() -> Result<()> {
     let mut server = strace
         .arg(&trace)
         .arg(Tool::floodtide_path())
-        .words("demo --webrtc 127.0.0.1:0 --admin 127.0.0.1:0 --rtmp 127.0.0.1:0");
+        .words("demo --webrtc 127.0.0.1:0 --srt 127.0.0.1:0 --admin 127.0.0.1:0 --rtmp 127.0.0.1:0");
     server = server.words("--http 127.0.0.1:0").env("FLOODTIDE_STATE__FOLDER", folder.file("state"));
     server.run(LIMIT)?;
     let trace = std::fs::read_to_string(trace)?;

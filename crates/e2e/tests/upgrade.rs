@@ -91,7 +91,7 @@ fn a_publisher_that_can_is_asked_to_come_over_and_takes_its_broadcast_back() -> 
 fn without_a_running_server_there_is_nothing_to_take_over() -> Result<()> {
     let folder = e2e::Folder::new()?;
     let tool = Tool::floodtide().words(
-        "serve --take-over --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 --webrtc 127.0.0.1:0",
+        "serve --take-over --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 --webrtc 127.0.0.1:0 --srt 127.0.0.1:0",
     );
     let done = tool.env("FLOODTIDE_STATE__FOLDER", folder.file("state")).run(LIMIT)?;
     ensure!(
