@@ -25,7 +25,7 @@ pub struct Webrtc {
     pub turn: Vec<Turn>,
 }
 
-/// A TURN server that clients are told of (RFC 9725 §4.4). Its password is told to everybody who may publish or play.
+/// A TURN server that clients are told of (RFC 9725 §4.6). Its password is told to everybody who may publish or play.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Turn {

@@ -310,7 +310,7 @@ impl Peer {
                 .media(line.mid)
                 .is_some_and(|m| matches!(m.rids_rx(), Rids::Specific(rids) if rids.len() > 1))
         };
-        self.lines.iter().find(several).is_some()
+        self.lines.iter().any(|line| several(&line))
     }
 
     /// What was sent of pictures isn't sent again: the viewer begins anew in another quality, and its network is full.
@@ -448,11 +448,14 @@ pub(super) fn credentials(sdp: &str) -> Option<Credentials> {
     Some(Credentials { user: user(sdp)?, password: secret(sdp, "a=ice-pwd:", 22)? })
 }
 
-/// A value of ice-chars, with its shortest length; the longest is 256. RFC 8839 §5.4.
+/// The longest name or password of an ICE session. RFC 8839 §5.4.
+const SECRET_CHARS_MAX: usize = 256;
+
+/// A value of ice-chars, with its shortest length. RFC 8839 §5.4.
 fn secret(sdp: &str, name: &str, least: usize) -> Option<String> {
     let value = sdp.lines().find_map(|line| line.strip_prefix(name))?.trim_end();
     let good = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
-    ((least..=256).contains(&value.len()) && value.bytes().all(good)).then(|| value.to_owned())
+    ((least..=SECRET_CHARS_MAX).contains(&value.len()) && value.bytes().all(good)).then(|| value.to_owned())
 }
 
 /// What a peer has to know of a new ICE session. RFC 8840 §9.
