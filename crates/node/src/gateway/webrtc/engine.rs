@@ -13,7 +13,7 @@ use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
 use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{RtpWrite, SeqNo};
+use str0m::rtp::{Extension, ExtensionMap, RtpWrite, SeqNo};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
 
 /// What all connections share.
@@ -210,10 +210,26 @@ impl Engine {
             .enable_vp8(has(Codec::Vp8))
             .enable_vp9(has(Codec::Vp9))
             .enable_av1(has(Codec::Av1));
+        let builder = match offered {
+            Offered::Play { measured: false, .. } => builder.set_extension_map(unmeasured()),
+            _ => builder,
+        };
         let measured = matches!(offered, Offered::Play { measured: true, .. });
         let builder = builder.set_stats_interval(measured.then_some(REPORT_EVERY));
         builder.enable_bwe(measured.then_some(FIRST_ESTIMATE)).build(now)
     }
+}
+
+/// Header extensions without numbers for the whole transport: a viewer who has no choice of qualities needn't report the arrival
+/// of each packet, and what was sent needn't be remembered for that.
+fn unmeasured() -> ExtensionMap {
+    let mut kept = ExtensionMap::empty();
+    for (id, extension) in ExtensionMap::standard().iter() {
+        if *extension != Extension::TransportSequenceNumber {
+            kept.set(id, extension.clone());
+        }
+    }
+    kept
 }
 
 impl Peer {
@@ -313,7 +329,7 @@ impl Peer {
         self.lines.iter().any(|line| several(&line))
     }
 
-    /// What was sent of pictures isn't sent again: the viewer begins anew in another quality, and its network is full.
+    /// What was sent of pictures isn't sent again. The room for it is given back: it grows with the largest burst.
     pub(super) fn forget_pictures(&mut self) {
         let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
         for mid in mids {

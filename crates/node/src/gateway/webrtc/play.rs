@@ -7,7 +7,7 @@ use media::{Codec, Frame, Kind, Track, TrackId};
 use mux::rtp::{DropPlan, Packetizer, Verdict, clock_hz};
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// One broadcast on one worker.
 #[derive(Debug)]
@@ -64,6 +64,8 @@ pub(super) struct Seat {
     pub(super) started: bool,
     /// RTP time of the last picture that it got.
     last_ticks: Option<u32>,
+    /// When it was sent a group at once, until the room for sending that again is given back.
+    burst: Option<Instant>,
     pub(super) sent_bytes: u64,
     /// Media reached it.
     pub(super) served: bool,
@@ -72,6 +74,11 @@ pub(super) struct Seat {
 /// Payload bytes of one packet: with the headers of RTP, SRTP, UDP and IPv6 it fits into what every network carries
 /// (1,280 bytes, RFC 8200 §5).
 const PAYLOAD_BYTES: usize = 1150;
+/// Packets given to a connection before it is drained: each time it looks through all its parts, and each packet that waits for
+/// that costs memory.
+const TOGETHER_MAX: usize = 8;
+/// What of a group was lost is asked for within this time.
+const BURST_AGE: Duration = Duration::from_secs(1);
 /// Pictures kept; a longer group is not sent again.
 const GROUP_FRAMES_MAX: usize = 600;
 
@@ -201,6 +208,10 @@ impl Feed {
             };
             if wanted {
                 seat.started |= packets.kind == Kind::Video;
+                if packets.keyframe && packets.kind == Kind::Video && seat.burst_is_over(now) {
+                    // Nothing before a keyframe is needed after it.
+                    peer.forget_pictures();
+                }
                 seat.send(packets, packets.ticks, peer, now, drained);
             }
         }
@@ -226,10 +237,16 @@ impl Feed {
             seat.send(packets, first.wrapping_add(step), peer, now, drained);
         }
         seat.started = true;
+        seat.burst = Some(now);
     }
 }
 
 impl Seat {
+    /// Whether a group was sent at once, and that is long enough ago; true once for each.
+    fn burst_is_over(&mut self, now: Instant) -> bool {
+        self.burst.take_if(|at| now.saturating_duration_since(*at) >= BURST_AGE).is_some()
+    }
+
     fn send(
         &mut self,
         packets: &Packets,
@@ -243,8 +260,8 @@ impl Seat {
             Some(last) if ticks.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
             _ => ticks,
         };
-        for packet in packets.payloads.iter() {
-            peer.send(packets.kind, packet, ticks, now);
+        for several in packets.payloads.chunks(TOGETHER_MAX) {
+            several.iter().for_each(|packet| peer.send(packets.kind, packet, ticks, now));
             drained(peer);
         }
         if packets.kind == Kind::Video {
