@@ -3,12 +3,14 @@
 `scale` is 1 for the real figures; the smoke run of CI takes a small fraction, to see that everything still runs."""
 
 import http.client
+import os
 import re
 import shutil
 import subprocess
 import threading
 import time
 
+import janus as peer
 from machinery import *
 
 
@@ -294,6 +296,26 @@ def whep(scale, rounds):
     return table
 
 
+def janus(scale, rounds):
+    """WHEP against Janus with the same pictures and sound, at its best: as many threads for all viewers as there are cores."""
+    table, path, viewers = Table("janus"), clip("talk"), size(300, scale)
+    if not os.environ.get("BENCH_IN_NETNS"):
+        print("  left out: Janus needs an address that isn't loopback, in a network of the benchmark's own; run this as root")
+        return table
+    own, theirs, memory = [], [], []
+    for _ in range(rounds):
+        with floodtide() as server, publishing(path):
+            paid = whole("WHEP", crowd(WHEP, viewers, server.pid, max(4, int(15 * scale)), ramp=50, warmup=6))["server"]
+            own.append(viewers * 100 / max(paid["cpu_percent"], 1e-9))
+        with peer.janus(path, os.cpu_count()) as server:
+            paid = whole("Janus", crowd(peer.WHEP, viewers, server.pid, max(4, int(15 * scale)), ramp=50, warmup=6))["server"]
+            theirs.append(viewers * 100 / max(paid["cpu_percent"], 1e-9))
+            memory.append(paid["rss_kib_per_viewer"])
+    table.row(f"viewers per core, at {viewers}, against Janus", median(own), "", median(theirs), target=2, at_most=False)
+    table.row("memory per viewer of Janus", median(memory), "KiB")
+    return table
+
+
 SCENARIOS = dict(
     fanout=fanout,
     crowd=crowd_of_8000,
@@ -305,4 +327,5 @@ SCENARIOS = dict(
     blocking=blocking,
     churn=churn,
     whep=whep,
+    janus=janus,
 )

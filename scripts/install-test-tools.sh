@@ -17,6 +17,7 @@ needed=(
     ss:iproute2
     unshare:util-linux
     wrk:wrk
+    janus:janus
     haproxy:haproxy
     slowhttptest:slowhttptest
     promtool:prometheus
