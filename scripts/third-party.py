@@ -5,8 +5,11 @@ import pathlib
 import subprocess
 
 root = pathlib.Path(__file__).resolve().parent.parent
-call = ["cargo", "metadata", "--format-version", "1", "--locked", "--offline"]
-metadata = json.loads(subprocess.run(call, cwd=root, check=True, capture_output=True, text=True).stdout)
+versions = subprocess.run(["rustc", "-vV"], check=True, capture_output=True, text=True).stdout
+host = next(line.removeprefix("host: ") for line in versions.splitlines() if line.startswith("host: "))
+# Only what is built for this machine: libraries of other systems aren't in the binary, nor have they been fetched.
+call = ["cargo", "metadata", "--format-version", "1", "--locked", "--filter-platform", host]
+metadata = json.loads(subprocess.run(call, cwd=root, check=True, stdout=subprocess.PIPE, text=True).stdout)
 packages = {package["id"]: package for package in metadata["packages"]}
 nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
 
