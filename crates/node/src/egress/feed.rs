@@ -1,5 +1,6 @@
 //! Frames to chunks, once per broadcast, format and worker.
 
+use super::ages::Arrivals;
 use super::inbox::{FeedWaker, Inbox};
 use super::log::ChunkLog;
 use super::{Format, Muxer};
@@ -21,8 +22,8 @@ pub(crate) struct Feed {
     pub(crate) flushed: Instant,
     /// When it has to be written out, if it has something.
     pub(crate) due: Option<Instant>,
-    /// When the frames of the open chunk came in.
-    pub(crate) arrivals: Vec<Instant>,
+    /// When the frames that are kept came in.
+    pub(crate) arrivals: Arrivals,
     pub(crate) ended: bool,
     consumer: Consumer,
     waker: Waker,
@@ -30,6 +31,9 @@ pub(crate) struct Feed {
     catalog: Option<Arc<Catalog>>,
     head: Bytes,
 }
+
+/// So many viewers make up for writing a chunk into a memory file.
+const FILE_VIEWERS_MIN: usize = 16;
 
 impl Feed {
     pub(crate) fn new(
@@ -46,7 +50,7 @@ impl Feed {
             members: Vec::new(),
             flushed: now,
             due: None,
-            arrivals: Vec::new(),
+            arrivals: Arrivals::default(),
             ended: false,
             consumer: broadcast.consumer(),
             waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
@@ -81,6 +85,15 @@ impl Feed {
             }
         }
         self.log.close_chunk(now);
+        if self.members.len() >= FILE_VIEWERS_MIN {
+            self.log.store_newest();
+        }
+    }
+
+    /// Forgets what lies before both `needed` and the newest group.
+    pub(crate) fn trim(&mut self, needed: u64) {
+        self.log.trim(needed);
+        self.arrivals.forget_before(self.log.start());
     }
 
     fn mux(&mut self, item: Item) {
@@ -103,7 +116,7 @@ impl Feed {
                 if let Some(track) = self.catalog.as_ref().and_then(|c| c.track(track)) {
                     self.muxer.frame(track, &frame, self.log.buffer());
                     self.log.frame_written();
-                    self.arrivals.push(arrived);
+                    self.arrivals.note(self.log.written(), arrived);
                 }
             }
         }

@@ -60,7 +60,7 @@ impl ChunkLog {
 
     /// A group starts with the next frame.
     pub(crate) fn group_starts(&mut self) {
-        self.newest_group = self.open_start + self.open.len() as u64;
+        self.newest_group = self.written();
     }
 
     /// What was appended since the last call is one frame.
@@ -79,6 +79,11 @@ impl ChunkLog {
         let frame_ends = self.open_ends.as_slice().to_vec();
         self.open_ends.clear();
         self.chunks.push_back(Chunk { start, bytes, file: None, frame_ends, closed: now });
+    }
+
+    /// Offset behind the last byte that was appended, readable or not.
+    pub(crate) fn written(&self) -> u64 {
+        self.open_start + self.open.len() as u64
     }
 
     /// Offset behind the last readable byte.

@@ -11,11 +11,13 @@
 //! - [`plane`] which worker takes a new viewer
 //! - [`worker`] the loop of one thread
 //! - [`feed`] frames to chunks, once
+//! - [`ages`] how old frames are when viewers get them
 //! - [`log`] the chunks that viewers read
 //! - [`viewer`] one socket and its cursor
 //! - [`window`] how long frames may wait to share a write
 //! - [`mod@format`] what a gateway has to say about its format
 
+mod ages;
 mod feed;
 pub(crate) mod format;
 mod inbox;

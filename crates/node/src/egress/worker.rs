@@ -1,6 +1,7 @@
 //! The loop of one thread of the plane.
 
 use super::Input;
+use super::ages::Tally;
 use super::feed::Feed;
 use super::inbox::{Contents, Inbox};
 use super::plane::{NewViewer, Settings};
@@ -48,8 +49,8 @@ const EVENTS_MAX: usize = 1024;
 /// How long frames of many small broadcasts may gather, within what the merge window allows: a thread that wakes for
 /// each of thousands of frames a second spends most of its time waking.
 const REST_MAX: Duration = Duration::from_millis(20);
-/// So many viewers make up for writing a chunk into a memory file.
-const FILE_VIEWERS_MIN: usize = 16;
+/// After so many viewers of a walk, which takes some hundred microseconds, it is looked whether something new came in.
+const REFRESH_VIEWERS: usize = 64;
 /// Viewers' own bytes are read through one buffer of this size.
 const SCRATCH_BYTES: usize = 16 << 10;
 
@@ -147,21 +148,23 @@ impl Worker {
         }
     }
 
-    /// Muxes what is new and walks the feed's viewers.
+    /// Muxes what is new and walks the feed's viewers. What comes in meanwhile goes along to those who are still to come:
+    /// after a keyframe to a thousand viewers the sound behind it needn't wait for the last of them.
     fn flush(&mut self, number: usize, now: Instant) {
         let Some(feed) = self.feeds[number].as_mut() else { return };
         feed.due = None;
         feed.flushed = now;
         feed.drain(&mut self.batch, now);
-        if feed.members.len() >= FILE_VIEWERS_MIN {
-            feed.log.store_newest();
-        }
+        let first_end = feed.log.end();
         let late = feed.log.end_before(now, self.settings.lag_max);
-        let over = feed.log.end().saturating_sub(self.settings.feed_bytes_max as u64);
-        let mut needed = feed.log.end();
-        let (mut sent, mut given) = (0, 0);
-        for slot in &feed.members {
-            let Some(viewer) = self.viewers[*slot].as_mut() else { continue };
+        let over = first_end.saturating_sub(self.settings.feed_bytes_max as u64);
+        let (mut needed, mut sent, mut tally) = (u64::MAX, 0, Tally::default());
+        for place in 0..feed.members.len() {
+            if place > 0 && place % REFRESH_VIEWERS == 0 {
+                feed.drain(&mut self.batch, Instant::now());
+            }
+            let slot = feed.members[place];
+            let Some(viewer) = self.viewers[slot].as_mut() else { continue };
             if viewer.waiting && feed.is_ready() {
                 join_log(viewer, feed);
             }
@@ -170,21 +173,18 @@ impl Worker {
                 self.shard.skipped();
             }
             if viewer.cursor < over && !viewer.waiting {
-                self.doomed.push((*slot, CloseReason::TooSlow));
+                self.doomed.push((slot, CloseReason::TooSlow));
                 continue;
             }
             if !viewer.full {
-                sent += write(viewer, *slot, &feed.log, now, &self.shard, &mut self.doomed);
-                given += u64::from(viewer.cursor == feed.log.end());
-                if given == AGE_SAMPLE_VIEWERS {
-                    count_ages(&self.shard, &feed.arrivals, &mut given);
-                }
+                let from = viewer.cursor;
+                sent += write(viewer, slot, &feed.log, now, &self.shard, &mut self.doomed);
+                tally.add(from, viewer.cursor, &feed.arrivals, &self.shard);
             }
             needed = needed.min(viewer.cursor);
         }
-        feed.log.trim(needed);
-        count_ages(&self.shard, &feed.arrivals, &mut given);
-        feed.arrivals.clear();
+        tally.count(&feed.arrivals, &self.shard);
+        feed.trim(needed);
         self.shard.egress(feed.format.protocol(), sent);
         feed.broadcast.add_egress_bytes(sent);
         if feed.ended {
@@ -192,6 +192,10 @@ impl Worker {
                 self.viewers[**slot].as_ref().is_some_and(|v| !v.full && v.cursor == feed.log.end())
             };
             self.doomed.extend(feed.members.iter().filter(all_sent).map(|s| (*s, CloseReason::Ended)));
+        }
+        if feed.log.end() > first_end {
+            // The first ones lack what came in during the walk. Others have their turn before.
+            self.schedule(number, Instant::now());
         }
         self.close_doomed();
     }
@@ -255,7 +259,6 @@ impl Worker {
         });
         let mut feed = Feed::new(number, &self.inbox, &new.broadcast, new.format, now);
         feed.drain(&mut self.batch, now);
-        feed.arrivals.clear();
         self.feeds[number] = Some(feed);
         number
     }
@@ -411,18 +414,6 @@ fn write(
         }
     }
 }
-
-/// Counts the ages of the frames that `given` viewers just got, and starts anew.
-fn count_ages(shard: &Shard, arrivals: &[Instant], given: &mut u64) {
-    let viewers = std::mem::take(given);
-    if viewers > 0 && !arrivals.is_empty() {
-        let now = Instant::now();
-        arrivals.iter().for_each(|at| shard.frame_written(now.saturating_duration_since(*at), viewers));
-    }
-}
-
-/// The clock is asked once for so many viewers in a row: writing to them takes some hundred microseconds.
-const AGE_SAMPLE_VIEWERS: u64 = 64;
 
 /// CPU time of the calling thread.
 fn thread_cpu() -> Duration {
