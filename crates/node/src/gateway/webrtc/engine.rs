@@ -1,5 +1,8 @@
-//! One WebRTC connection without sockets. The only file that names str0m: it changes with every month.
+//! One WebRTC connection without sockets. Only this file and its folder name str0m: it changes with every month.
 
+mod secrets;
+
+use super::outlet::{Outlet, Secret, Section, is_media};
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
@@ -58,6 +61,16 @@ pub(crate) enum OfferError {
 pub(super) struct Peer {
     rtc: Rtc,
     lines: Vec<Line>,
+    way: Way,
+}
+
+/// How media goes out.
+enum Way {
+    /// By the library, which measures the network or sends nothing.
+    Library,
+    /// By an outlet of our own, as soon as the handshake has given its secrets.
+    Waits(Option<Secret>),
+    Outlet(Box<Outlet>),
 }
 
 /// One media section.
@@ -137,6 +150,8 @@ const RESEND_PACKETS_MAX: usize = 512;
 const RESEND_SHARE_MAX: f32 = 0.6;
 /// How often the losses of a measured viewer are looked at.
 const REPORT_EVERY: Duration = Duration::from_millis(300);
+/// Longer than any connection lasts.
+const NEVER: Duration = Duration::from_secs(30 * 86_400);
 /// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
 /// A quality needs room above its rate, and the next better one has to be found reachable.
@@ -144,7 +159,7 @@ const WISH_PERCENT: u64 = 150;
 
 impl Engine {
     pub(super) fn new() -> Result<Engine, OfferError> {
-        let crypto = str0m::crypto::from_feature_flags();
+        let crypto = secrets::provider();
         let certificate = crypto.dtls_provider.generate_certificate();
         let certificate = certificate.ok_or_else(|| OfferError::Local("no certificate".to_owned()))?;
         Ok(Engine { crypto: Arc::new(crypto), certificate })
@@ -175,7 +190,11 @@ impl Engine {
         }
         let answer = rtc.sdp_api().accept_offer(offer);
         let answer = answer.map_err(|error| OfferError::Unreadable(error.to_string()))?;
-        let (mut peer, answer) = (Peer { rtc, lines: Vec::new() }, answer.to_sdp_string());
+        let way = match offered {
+            Offered::Play { measured: false, .. } => Way::Waits(None),
+            _ => Way::Library,
+        };
+        let (mut peer, answer) = (Peer { rtc, lines: Vec::new(), way }, answer.to_sdp_string());
         peer.learn(&answer, offered);
         let useful = match offered {
             Offered::Publish => !peer.lines.is_empty(),
@@ -211,7 +230,11 @@ impl Engine {
             .enable_vp9(has(Codec::Vp9))
             .enable_av1(has(Codec::Av1));
         let builder = match offered {
-            Offered::Play { measured: false, .. } => builder.set_extension_map(unmeasured()),
+            // The outlet reports by itself.
+            Offered::Play { measured: false, .. } => builder
+                .set_extension_map(unmeasured())
+                .set_rtcp_report_interval_audio(NEVER)
+                .set_rtcp_report_interval_video(NEVER),
             _ => builder,
         };
         let measured = matches!(offered, Offered::Play { measured: true, .. });
@@ -220,14 +243,12 @@ impl Engine {
     }
 }
 
-/// Header extensions without numbers for the whole transport: a viewer who has no choice of qualities needn't report the arrival
-/// of each packet, and what was sent needn't be remembered for that.
+/// The header extensions of a viewer who has no choice of qualities: it needn't report the arrival of each packet, and what was sent
+/// needn't be remembered for that.
 fn unmeasured() -> ExtensionMap {
     let mut kept = ExtensionMap::empty();
-    for (id, extension) in ExtensionMap::standard().iter() {
-        if *extension != Extension::TransportSequenceNumber {
-            kept.set(id, extension.clone());
-        }
+    for (id, extension) in ExtensionMap::standard().iter().filter(|(_, one)| **one == Extension::RtpMid) {
+        kept.set(id, extension.clone());
     }
     kept
 }
@@ -240,7 +261,11 @@ impl Peer {
             let Some(pt) = pt.filter(|_| !disabled) else { continue };
             let sends = matches!(offered, Offered::Play { .. })
                 && matches!(direction, Direction::SendOnly | Direction::SendRecv);
-            if sends && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
+            let library = matches!(self.way, Way::Library);
+            if sends
+                && library
+                && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None)
+            {
                 stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
                 // Pictures that come late one after the other teach a player to wait as long ever after.
                 stream.set_unpaced(true);
@@ -286,6 +311,33 @@ impl Peer {
         {
             tracing::debug!(%error, "a datagram is not taken");
         }
+        self.listen();
+    }
+
+    /// Keeps the secret of its handshake.
+    fn listen(&mut self) {
+        if let (Some(told), Way::Waits(secret)) = (secrets::told(), &mut self.way) {
+            *secret = Some(told);
+        }
+    }
+
+    /// The way of its media, when that is not the library's.
+    pub(super) fn outlet(&mut self) -> Option<&mut Outlet> {
+        match &mut self.way {
+            Way::Outlet(outlet) => Some(outlet),
+            _ => None,
+        }
+    }
+
+    /// Opens the outlet: media can flow. `None` when the handshake agreed on something unknown.
+    fn open(&mut self) -> Option<()> {
+        let Way::Waits(secret) = &mut self.way else { return Some(()) };
+        let secret = secret.take()?;
+        let sections: Vec<Section> =
+            self.lines.iter().filter_map(|line| line.section(&mut self.rtc)).collect();
+        let first = self.lines.first().and_then(|line| self.rtc.media(line.mid))?;
+        self.way = Way::Outlet(Box::new(Outlet::new(&secret, sections, first.cname())?));
+        Some(())
     }
 
     /// Its time has come.
@@ -329,8 +381,11 @@ impl Peer {
         self.lines.iter().any(|line| several(&line))
     }
 
-    /// What was sent of pictures isn't sent again. The room for it is given back: it grows with the largest burst.
+    /// What was sent of pictures isn't sent again by the library. The room for it is given back: it grows with the largest burst.
     pub(super) fn forget_pictures(&mut self) {
+        if !matches!(self.way, Way::Library) {
+            return;
+        }
         let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
         for mid in mids {
             if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
@@ -365,12 +420,21 @@ impl Peer {
             if !self.rtc.is_alive() {
                 return Step::Over;
             }
-            match self.rtc.poll_output() {
+            let output = self.rtc.poll_output();
+            self.listen();
+            match output {
+                // What is encrypted with the secrets of the outlet goes out by it alone: no number may be used twice.
+                Ok(Output::Transmit(sent)) if self.has_own_way() && is_media(&sent.contents) => {}
                 Ok(Output::Transmit(sent)) => {
                     let to = Route { at: sent.destination, tcp: sent.proto == Protocol::Tcp };
                     return Step::Send { to, datagram: sent.contents.into() };
                 }
                 Ok(Output::Timeout(at)) => return Step::Wait(at),
+                Ok(Output::Event(str0m::Event::Connected)) if self.open().is_none() => {
+                    tracing::warn!("the handshake of a connection gave no secrets; it ends");
+                    self.rtc.disconnect();
+                    return Step::Over;
+                }
                 Ok(Output::Event(event)) => {
                     if let Some(event) = self.event(event) {
                         return Step::Event(event);
@@ -383,6 +447,10 @@ impl Peer {
                 }
             }
         }
+    }
+
+    fn has_own_way(&self) -> bool {
+        !matches!(self.way, Way::Library)
     }
 
     fn event(&mut self, event: str0m::Event) -> Option<Event> {
@@ -426,6 +494,26 @@ impl Peer {
             ticks: packet.time.numer(),
             marker: packet.header.marker,
             payload: Bytes::from_owner(packet.payload),
+        })
+    }
+}
+
+impl Line {
+    /// What was agreed of it, if it is sent.
+    fn section(&self, rtc: &mut Rtc) -> Option<Section> {
+        let (pt, _) = self.sends?;
+        let known = rtc.codec_config().params().iter().find(|params| params.pt() == pt)?;
+        let (again, hz) = (known.resend(), known.spec().clock_rate.get());
+        let name = rtc.media(self.mid)?.remote_extmap().id_of(Extension::RtpMid);
+        let mut direct = rtc.direct_api();
+        let stream = direct.stream_tx_by_mid(self.mid, None)?;
+        Some(Section {
+            kind: self.kind,
+            ssrc: *stream.ssrc(),
+            payload_type: *pt,
+            resend: stream.rtx().zip(again).map(|(ssrc, pt)| (*ssrc, *pt)),
+            name: name.map(|number| (number, self.mid.to_string())),
+            hz,
         })
     }
 }

@@ -1,6 +1,7 @@
 //! One connection of a worker.
 
 use super::engine::{Event, Peer, Step};
+use super::outlet::is_rtcp;
 use super::play::{Feed, Seat, Takes};
 use super::publish::Intake;
 use super::quality::Chooser;
@@ -93,6 +94,19 @@ pub(super) struct Watching {
     _lease: Option<ViewerGuard>,
 }
 
+/// Where media of one connection goes out now.
+pub(super) struct Exit<'a> {
+    pub(super) wire: &'a mut Wire,
+    /// Where the peer is.
+    to: Route,
+    nominated: Option<Route>,
+    /// Which of our addresses it knows.
+    local: IpAddr,
+    pub(super) now: Instant,
+    /// When the library wants to be woken, if it was asked.
+    deadline: Option<Instant>,
+}
+
 /// A feed of pictures.
 #[derive(Clone, Debug)]
 pub(super) struct Pictures {
@@ -127,6 +141,22 @@ const CONNECT_MAX: Duration = Duration::from_secs(20);
 const ASK_AGAIN: Duration = Duration::from_millis(600);
 /// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
 const RESEND_MIN: Duration = Duration::from_millis(400);
+
+impl<'a> Exit<'a> {
+    pub(super) fn new(wire: &'a mut Wire, to: Route, local: IpAddr, now: Instant) -> Exit<'a> {
+        Exit { wire, to, nominated: None, local, now, deadline: None }
+    }
+
+    /// Where to append a datagram of so many bytes; end it by [`Wire::end`].
+    pub(super) fn datagram(&mut self, bytes: usize) -> &mut Vec<u8> {
+        self.wire.begin(self.to, self.local, bytes)
+    }
+
+    /// Sends what the library has to send.
+    pub(super) fn pump(&mut self, peer: &mut Peer) {
+        self.deadline = pump(peer, self.wire, (self.nominated, self.local), self.now);
+    }
+}
 
 impl Quality {
     pub(super) fn new(ladder: Arc<Ladder>, stay: Duration) -> Quality {
@@ -254,16 +284,32 @@ impl Member {
     }
 
     pub(super) fn give_group(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
-        let (local, nominated, mut deadline) = (self.local, self.nominated, None);
+        let Some(mut exit) = self.exit(wire, now) else { return };
         if let Role::Play(watching) = &mut self.role {
             (watching.wants_group, watching.resent) = (false, Some(now));
-            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, (nominated, local), now);
-            feed.give_group(&mut watching.seat, &mut self.peer, now, &mut drained);
+            feed.give_group(&mut watching.seat, &mut self.peer, &mut exit);
             if let Some(quality) = &mut watching.quality {
                 quality.chooser.burst(now);
             }
         }
-        self.deadline = deadline.unwrap_or(self.deadline);
+        self.deadline = exit.deadline.unwrap_or(self.deadline);
+    }
+
+    /// Where its media goes out; none before anything came from it.
+    fn exit<'a>(&self, wire: &'a mut Wire, now: Instant) -> Option<Exit<'a>> {
+        let to = self.nominated.or_else(|| self.known.last().map(|known| known.route))?;
+        Some(Exit { nominated: self.nominated, ..Exit::new(wire, to, self.local, now) })
+    }
+
+    /// Takes a report of a viewer in, if it is one and not for the library; what is to be sent again is sent.
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, wire: &mut Wire) -> bool {
+        if !is_rtcp(datagram) {
+            return false;
+        }
+        let Some(mut exit) = self.exit(wire, now) else { return false };
+        let (Role::Play(watching), Some(outlet)) = (&mut self.role, self.peer.outlet()) else { return false };
+        watching.wants_group |= outlet.hear(datagram, &mut exit);
+        true
     }
 
     /// Sends what is new in one of its feeds; the feed that it left for this one, if it did.
@@ -274,7 +320,8 @@ impl Member {
         now: Instant,
         wire: &mut Wire,
     ) -> Option<usize> {
-        let (local, nominated, mut deadline, mut left) = (self.local, self.nominated, None, None);
+        let mut exit = self.exit(wire, now)?;
+        let mut left = None;
         if let Role::Play(watching) = &mut self.role {
             let waits = watching.next.as_ref().is_some_and(|next| next.feed == number);
             if waits && feed.has_fresh_keyframe() {
@@ -283,10 +330,9 @@ impl Member {
                 self.peer.forget_pictures();
             }
             let takes = watching.takes(number);
-            let mut drained = |peer: &mut Peer| deadline = pump(peer, wire, (nominated, local), now);
-            feed.give(takes, &mut watching.seat, &mut self.peer, now, &mut drained);
+            feed.give(takes, &mut watching.seat, &mut self.peer, &mut exit);
         }
-        self.deadline = deadline.unwrap_or(self.deadline);
+        self.deadline = exit.deadline.unwrap_or(self.deadline);
         left
     }
 

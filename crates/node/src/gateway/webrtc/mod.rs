@@ -15,7 +15,8 @@
 //! - [`tcp`] the same for networks without UDP
 //! - [`stun`] whose datagram it is, before anything is allocated
 //! - [`wheel`] timers
-//! - [`engine`] one connection, sans-IO; the only file that knows the library
+//! - [`engine`] one connection, sans-IO; the only one that knows the library
+//! - [`outlet`] how media goes to a viewer: numbered, encrypted, sent again
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
 //! - [`renditions`] the qualities of one publisher
@@ -25,6 +26,7 @@
 mod engine;
 mod inbox;
 mod member;
+mod outlet;
 mod plane;
 mod play;
 mod publish;

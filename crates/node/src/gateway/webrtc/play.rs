@@ -2,6 +2,8 @@
 
 use super::engine::{Outgoing, Peer};
 use super::inbox::{FeedWaker, Inbox};
+use super::member::Exit;
+use super::outlet::MediaClock;
 use hub::{Batch, Broadcast, Catalog, Consumer, Item};
 use media::{Codec, Frame, Kind, Track, TrackId};
 use mux::rtp::{DropPlan, Packetizer, Verdict, clock_hz};
@@ -27,6 +29,8 @@ pub(super) struct Feed {
     group: Vec<Packets>,
     /// What the last call to [`Feed::drain`] brought.
     fresh: Vec<Packets>,
+    /// Which media time it is, by the newest keyframe.
+    clock: Option<MediaClock>,
 }
 
 /// One track that goes out.
@@ -100,6 +104,7 @@ impl Feed {
             lines: Vec::new(),
             group: Vec::new(),
             fresh: Vec::new(),
+            clock: None,
         }
     }
 
@@ -156,6 +161,9 @@ impl Feed {
             .into_iter()
             .map(|payload| Outgoing { payload: Arc::from(&payload.bytes[..]), marker: payload.marker })
             .collect();
+        if frame.keyframe && (line.track.kind == Kind::Video || self.clock.is_none()) {
+            self.clock = Some(MediaClock { media: frame.pts, at: arrived });
+        }
         let packets = Packets {
             kind: line.track.kind,
             // RTP time wraps. RFC 3550 §5.1.
@@ -190,14 +198,7 @@ impl Feed {
     }
 
     /// Sends what is fresh to one viewer.
-    pub(super) fn give(
-        &self,
-        takes: Takes,
-        seat: &mut Seat,
-        peer: &mut Peer,
-        now: Instant,
-        drained: &mut impl FnMut(&mut Peer),
-    ) {
+    pub(super) fn give(&self, takes: Takes, seat: &mut Seat, peer: &mut Peer, exit: &mut Exit<'_>) {
         let pictures =
             peer.sends(Kind::Video) && self.lines.iter().any(|line| line.track.kind == Kind::Video);
         for packets in &self.fresh {
@@ -208,24 +209,21 @@ impl Feed {
             };
             if wanted {
                 seat.started |= packets.kind == Kind::Video;
-                if packets.keyframe && packets.kind == Kind::Video && seat.burst_is_over(now) {
+                if packets.keyframe && packets.kind == Kind::Video && seat.burst_is_over(exit.now) {
                     // Nothing before a keyframe is needed after it.
                     peer.forget_pictures();
                 }
-                seat.send(packets, packets.ticks, peer, now, drained);
+                seat.send(packets, packets.ticks, peer, exit);
             }
+        }
+        if let (Some(outlet), Some(clock)) = (peer.outlet(), self.clock) {
+            outlet.report(clock, exit);
         }
     }
 
     /// Sends the newest group to who joined or lost pictures. Its times are squeezed together, so that a player shows the last
     /// picture at once and doesn't stay behind by the length of the group.
-    pub(super) fn give_group(
-        &self,
-        seat: &mut Seat,
-        peer: &mut Peer,
-        now: Instant,
-        drained: &mut impl FnMut(&mut Peer),
-    ) {
+    pub(super) fn give_group(&self, seat: &mut Seat, peer: &mut Peer, exit: &mut Exit<'_>) {
         let Some(newest) = self.group.last() else { return };
         let count = self.group.len() as u32;
         let first = match seat.last_ticks {
@@ -234,10 +232,10 @@ impl Feed {
             None => newest.ticks.wrapping_sub(count - 1),
         };
         for (packets, step) in self.group.iter().zip(0..) {
-            seat.send(packets, first.wrapping_add(step), peer, now, drained);
+            seat.send(packets, first.wrapping_add(step), peer, exit);
         }
         seat.started = true;
-        seat.burst = Some(now);
+        seat.burst = Some(exit.now);
     }
 }
 
@@ -247,22 +245,19 @@ impl Seat {
         self.burst.take_if(|at| now.saturating_duration_since(*at) >= BURST_AGE).is_some()
     }
 
-    fn send(
-        &mut self,
-        packets: &Packets,
-        ticks: u32,
-        peer: &mut Peer,
-        now: Instant,
-        drained: &mut impl FnMut(&mut Peer),
-    ) {
+    fn send(&mut self, packets: &Packets, ticks: u32, peer: &mut Peer, exit: &mut Exit<'_>) {
         let ticks = match self.last_ticks.filter(|_| packets.kind == Kind::Video) {
             // Another quality's clock may be a little behind; two pictures of one time would be taken for one.
             Some(last) if ticks.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
             _ => ticks,
         };
-        for several in packets.payloads.chunks(TOGETHER_MAX) {
-            several.iter().for_each(|packet| peer.send(packets.kind, packet, ticks, now));
-            drained(peer);
+        if let Some(outlet) = peer.outlet() {
+            outlet.send(packets.kind, &packets.payloads, ticks, exit);
+        } else {
+            for several in packets.payloads.chunks(TOGETHER_MAX) {
+                several.iter().for_each(|packet| peer.send(packets.kind, packet, ticks, exit.now));
+                exit.pump(peer);
+            }
         }
         if packets.kind == Kind::Video {
             self.last_ticks = Some(ticks);

@@ -17,6 +17,9 @@ pub(super) struct Wire {
     out: Outbox,
     /// Peers by TCP.
     pub(super) pipes: Pipes,
+    /// A datagram for such a peer that is being written.
+    piped: Vec<u8>,
+    piped_to: Option<SocketAddr>,
     /// Datagrams that the system had no room for; the peers ask for them again.
     lost: u64,
 }
@@ -92,7 +95,8 @@ impl Wire {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let local = socket.local_addr()?;
         let socket = mio::net::UdpSocket::from_std(socket);
-        Ok(Wire { socket, state, local, out: Outbox::default(), pipes: Pipes::new(listener), lost: 0 })
+        let (out, pipes) = (Outbox::default(), Pipes::new(listener));
+        Ok(Wire { socket, state, local, out, pipes, piped: Vec::new(), piped_to: None, lost: 0 })
     }
 
     pub(super) fn source(&mut self) -> &mut mio::net::UdpSocket {
@@ -127,25 +131,40 @@ impl Wire {
 
     /// Sends, together with what follows for the same peer. [`Wire::flush`] when there is no more.
     pub(super) fn send(&mut self, to: Route, from: IpAddr, bytes: &[u8]) {
+        self.begin(to, from, bytes.len()).extend_from_slice(bytes);
+        self.end();
+    }
+
+    /// Where to append a datagram of exactly so many bytes, or nothing; [`Wire::end`] afterwards.
+    pub(super) fn begin(&mut self, to: Route, from: IpAddr, bytes: usize) -> &mut Vec<u8> {
         if to.tcp {
-            return self.pipes.send(to.at, bytes);
+            self.piped_to = Some(to.at);
+            self.piped.clear();
+            return &mut self.piped;
         }
         let to = to.at;
         let fits = self.out.to == Some(to)
             && self.out.from == Some(from)
             && !self.out.closed
-            && bytes.len() <= self.out.segment
-            && self.out.bytes.len() + bytes.len() <= SEND_BYTES_MAX
+            && bytes <= self.out.segment
+            && self.out.bytes.len() + bytes <= SEND_BYTES_MAX
             && self.out.bytes.len() / self.out.segment < self.state.max_gso_segments();
         if !fits {
             self.flush_datagrams();
             self.out.to = Some(to);
             self.out.from = Some(from);
-            self.out.segment = bytes.len();
+            self.out.segment = bytes;
         }
         // Only the last one may be smaller.
-        self.out.closed = bytes.len() < self.out.segment;
-        self.out.bytes.extend_from_slice(bytes);
+        self.out.closed = bytes < self.out.segment;
+        &mut self.out.bytes
+    }
+
+    /// What was begun is whole.
+    pub(super) fn end(&mut self) {
+        if let Some(to) = self.piped_to.take() {
+            self.pipes.send(to, &self.piped);
+        }
     }
 
     /// Sends what waits.
@@ -155,7 +174,7 @@ impl Wire {
     }
 
     fn flush_datagrams(&mut self) {
-        let Some(to) = self.out.to.take() else { return };
+        let Some(to) = self.out.to.take().filter(|_| !self.out.bytes.is_empty()) else { return };
         let several = self.out.bytes.len() > self.out.segment;
         let transmit = Transmit {
             destination: self.outside(to),
@@ -200,11 +219,11 @@ fn note(error: &Error, to: SocketAddr) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use std::time::{Duration, Instant};
 
-    fn pair() -> (Wire, UdpSocket) {
+    pub(in super::super) fn pair() -> (Wire, UdpSocket) {
         let mut sockets = open("127.0.0.1:0".parse().unwrap(), 1, false).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();

@@ -345,7 +345,9 @@ impl Worker {
         let Some(member) = self.members[slot].as_mut() else { return };
         member.local = datagram.to.ip();
         member.heard = now;
-        member.peer.receive(now, datagram.from, to, datagram.bytes);
+        if !member.hear(datagram.bytes, now, &mut self.wire) {
+            member.peer.receive(now, datagram.from, to, datagram.bytes);
+        }
         self.drain(slot, now);
     }
 

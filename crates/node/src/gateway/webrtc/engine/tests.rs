@@ -1,12 +1,19 @@
 //! Offers of real browsers, damaged ones, and a client of the same library against the server, without sockets.
 
+use super::super::member::Exit;
+use super::super::outlet::{MediaClock, is_rtcp};
+use super::super::socket::{self, Wire};
 use super::*;
+use media::Timestamp;
 use std::collections::VecDeque;
+use std::net::UdpSocket;
 use testkit::Random;
 
 const PLAYS: &str = include_str!("../captures/chromium-plays.sdp");
 const PUBLISHES: &str = include_str!("../captures/chromium-publishes.sdp");
 const BOTH: Offered = Offered::Play { video: Some(Codec::H264), audio: Some(Codec::Opus), measured: false };
+const MEASURED: Offered =
+    Offered::Play { video: Some(Codec::H264), audio: Some(Codec::Opus), measured: true };
 
 fn server() -> SocketAddr {
     "192.0.2.1:8000".parse().unwrap()
@@ -82,6 +89,10 @@ struct Client {
     rtc: Rtc,
     address: SocketAddr,
     received: Vec<(u64, usize, bool)>,
+    /// What it reported to an outlet.
+    reports: Vec<Vec<u8>>,
+    /// Media time and wall time of senders, as they told.
+    told: Vec<(Mid, u64, SystemTime)>,
 }
 
 /// Lets both talk until `done`, a few milliseconds a round; what the server's side told.
@@ -122,6 +133,9 @@ impl Client {
         loop {
             match self.rtc.poll_output().unwrap() {
                 Output::Timeout(_) => return,
+                Output::Transmit(sent) if is_rtcp(&sent.contents) && peer.outlet().is_some() => {
+                    self.reports.push(sent.contents.to_vec());
+                }
                 Output::Transmit(sent) => {
                     assert!(
                         peer.accepts(now, udp(self.address), server(), &sent.contents)
@@ -132,13 +146,17 @@ impl Client {
                 Output::Event(str0m::Event::RtpPacket(packet)) => {
                     self.received.push((packet.time.numer(), packet.payload.len(), packet.header.marker));
                 }
+                Output::Event(str0m::Event::SenderFeedback(feedback)) => {
+                    let info = feedback.sender_info;
+                    self.told.push((feedback.mid, info.rtp_time.numer(), info.ntp_time));
+                }
                 Output::Event(_) => {}
             }
         }
     }
 }
 
-fn connected() -> (Client, Peer, Instant) {
+fn connected(offered: Offered) -> (Client, Peer, Instant) {
     let mut now = Instant::now();
     let address: SocketAddr = "198.51.100.7:40000".parse().unwrap();
     let mut rtc = Rtc::builder().set_rtp_mode(true).build(now);
@@ -147,10 +165,10 @@ fn connected() -> (Client, Peer, Instant) {
     change.add_media(str0m::media::MediaKind::Video, Direction::RecvOnly, None, None, None);
     change.add_media(str0m::media::MediaKind::Audio, Direction::RecvOnly, None, None, None);
     let (offer, pending) = change.apply().unwrap();
-    let (mut peer, text) = answer(&offer.to_sdp_string(), BOTH).unwrap();
+    let (mut peer, text) = answer(&offer.to_sdp_string(), offered).unwrap();
     let parsed = str0m::change::SdpAnswer::from_sdp_string(&text).unwrap();
     rtc.sdp_api().accept_answer(pending, parsed).unwrap();
-    let mut client = Client { rtc, address, received: Vec::new() };
+    let mut client = Client { rtc, address, received: Vec::new(), reports: Vec::new(), told: Vec::new() };
     talk(&mut client, &mut peer, &mut now, |client, events| {
         client.rtc.is_connected() && events.iter().any(|event| matches!(event, Event::Connected))
     });
@@ -159,7 +177,7 @@ fn connected() -> (Client, Peer, Instant) {
 
 #[test]
 fn a_client_connects_and_gets_what_is_sent_with_its_times_and_markers() {
-    let (mut client, mut peer, mut now) = connected();
+    let (mut client, mut peer, mut now) = connected(MEASURED);
     for (ticks, length, marker) in [(1000, 900, false), (1000, 333, true), (4000, 50, true)] {
         let packet = Outgoing { payload: vec![7; length].into(), marker };
         peer.send(Kind::Video, &packet, ticks, now);
@@ -183,7 +201,7 @@ fn a_request_with_a_wrong_password_is_not_accepted() {
 
 #[test]
 fn fuzz_damaged_datagrams_never_panic_a_connection() {
-    let (mut client, mut peer, mut now) = connected();
+    let (mut client, mut peer, mut now) = connected(MEASURED);
     let packet = Outgoing { payload: vec![7; 300].into(), marker: true };
     peer.send(Kind::Video, &packet, 90, now);
     talk(&mut client, &mut peer, &mut now, |client, _| !client.received.is_empty());
@@ -199,4 +217,141 @@ fn fuzz_damaged_datagrams_never_panic_a_connection() {
         peer.receive(now, udp(client.address), server(), &datagram);
         while !matches!(peer.step(), Step::Wait(_) | Step::Over) {}
     }
+}
+
+/// The way out of an outlet, and its end.
+struct Line {
+    wire: Wire,
+    end: UdpSocket,
+}
+
+impl Line {
+    fn new() -> Line {
+        let (wire, end) = socket::tests::pair();
+        end.set_nonblocking(true).unwrap();
+        Line { wire, end }
+    }
+
+    fn exit(&mut self, now: Instant) -> Exit<'_> {
+        Exit::new(&mut self.wire, udp(self.end.local_addr().unwrap()), [127, 0, 0, 1].into(), now)
+    }
+
+    /// The datagrams that came to the end; over loopback they are there at once.
+    fn take(&mut self) -> Vec<Vec<u8>> {
+        self.wire.flush();
+        let mut buffer = [0; 2000];
+        std::iter::from_fn(|| self.end.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec())).collect()
+    }
+}
+
+impl Client {
+    fn hears(&mut self, peer: &mut Peer, datagrams: &[Vec<u8>], now: Instant) {
+        for datagram in datagrams {
+            let receive = Receive::new(Protocol::Udp, server(), self.address, datagram).unwrap();
+            self.rtc.handle_input(Input::Receive(now, receive)).unwrap();
+            self.drain(peer, now);
+        }
+    }
+
+    fn tick(&mut self, peer: &mut Peer, now: Instant) {
+        self.rtc.handle_input(Input::Timeout(now)).unwrap();
+        self.drain(peer, now);
+    }
+}
+
+fn picture(lengths: &[usize]) -> Arc<[Outgoing]> {
+    let last = lengths.len() - 1;
+    let packet =
+        |(at, length): (usize, &usize)| Outgoing { payload: vec![7; *length].into(), marker: at == last };
+    lengths.iter().enumerate().map(packet).collect()
+}
+
+#[test]
+fn an_outlet_sends_what_the_clients_library_understands() {
+    let (mut client, mut peer, now) = connected(BOTH);
+    let mut line = Line::new();
+    let outlet = peer.outlet().expect("the handshake told its secrets");
+    outlet.send(Kind::Video, &picture(&[900, 333]), 1000, &mut line.exit(now));
+    outlet.send(Kind::Audio, &picture(&[80]), 960, &mut line.exit(now));
+    outlet.send(Kind::Video, &picture(&[50]), 4000, &mut line.exit(now));
+    let datagrams = line.take();
+    client.hears(&mut peer, &datagrams, now);
+    assert_eq!(client.received, [(1000, 900, false), (1000, 333, true), (960, 80, true), (4000, 50, true)]);
+}
+
+#[test]
+fn an_outlet_sends_again_what_a_lossy_network_swallowed() {
+    let (mut client, mut peer, mut now) = connected(BOTH);
+    let (mut line, mut random) = (Line::new(), Random::seeded(4588));
+    for number in 0..300_u32 {
+        peer.outlet().unwrap().send(
+            Kind::Video,
+            &picture(&[600, 600, 100]),
+            number * 3000,
+            &mut line.exit(now),
+        );
+        let mut arriving = line.take();
+        arriving.retain(|_| random.below(10) > 0);
+        client.hears(&mut peer, &arriving, now);
+        for _ in 0..6 {
+            now += Duration::from_millis(5);
+            client.tick(&mut peer, now);
+            for report in std::mem::take(&mut client.reports) {
+                let stuck = peer.outlet().unwrap().hear(&report, &mut line.exit(now));
+                assert!(!stuck, "what can be sent again needs no keyframe");
+            }
+            let again = line.take();
+            client.hears(&mut peer, &again, now);
+        }
+    }
+    let mut times: Vec<u64> = client.received.iter().map(|(ticks, ..)| *ticks).collect();
+    times.sort_unstable();
+    // The very last losses aren't noticed: nothing comes behind them.
+    assert!(times.len() >= 895, "{} of 900 packets came", times.len());
+}
+
+#[test]
+fn an_outlet_tells_which_picture_and_sound_belong_together() {
+    let (mut client, mut peer, mut now) = connected(BOTH);
+    let mut line = Line::new();
+    let clock = MediaClock { media: Timestamp::from_micros(7_000_000), at: now };
+    for number in 0..100_u32 {
+        let outlet = peer.outlet().unwrap();
+        outlet.send(Kind::Video, &picture(&[100]), 630_000 + number * 2700, &mut line.exit(now));
+        outlet.send(Kind::Audio, &picture(&[50]), 336_000 + number * 1440, &mut line.exit(now));
+        outlet.report(clock, &mut line.exit(now));
+        let datagrams = line.take();
+        client.hears(&mut peer, &datagrams, now);
+        now += Duration::from_millis(30);
+        client.tick(&mut peer, now);
+    }
+    assert!(client.told.len() >= 4, "{:?}", client.told);
+    for pair in client.told.chunks_exact(2) {
+        let [(first, video, at), (second, audio, same)] = pair else { unreachable!() };
+        assert!(first != second && at == same, "{pair:?}");
+        let (video, audio) = (*video as f64 / 90_000.0, *audio as f64 / 48_000.0);
+        assert!((video - audio).abs() < 0.001, "pictures at {video} s, sound at {audio} s");
+    }
+}
+
+#[test]
+fn a_viewer_that_wants_a_keyframe_says_so_to_the_outlet() {
+    let (mut client, mut peer, mut now) = connected(BOTH);
+    let mut line = Line::new();
+    peer.outlet().unwrap().send(Kind::Video, &picture(&[100]), 1000, &mut line.exit(now));
+    let datagrams = line.take();
+    client.hears(&mut peer, &datagrams, now);
+    let mids: Vec<Mid> = peer.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
+    client
+        .rtc
+        .direct_api()
+        .stream_rx_by_mid(mids[0], None)
+        .unwrap()
+        .request_keyframe(KeyframeRequestKind::Pli);
+    now += Duration::from_millis(20);
+    client.tick(&mut peer, now);
+    let mut exit = line.exit(now);
+    let stuck =
+        |peer: &mut Peer, report: &Vec<u8>, exit: &mut Exit<'_>| peer.outlet().unwrap().hear(report, exit);
+    assert!(client.reports.iter().any(|report| stuck(&mut peer, report, &mut exit)));
 }
