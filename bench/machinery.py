@@ -219,6 +219,22 @@ def crowd(url, viewers, pid, seconds, broadcasts=1, ramp=1000, warmup=3, extra=(
     return json.loads(done.stdout)
 
 
+@contextmanager
+def watched_by(url, viewers, ramp=1000):
+    """A crowd in the background that only reads, in a process of its own: what it is busy with isn't measured as the server's."""
+    command = [binary(), "load", "view", "-q", "--url", Guard.shown(url, f"token={Guard.token()}"), "-n", str(viewers), "--broadcasts", "1"]
+    command += ["--ramp", str(ramp), "--probe", "0", "--warmup", "1s", "--duration", "600s"]
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        process = Process(command, Path(folder) / "log")
+        try:
+            time.sleep(2 + viewers / ramp)
+            if process.child.poll() is not None:
+                sys.exit(f"bench: the crowd ended: {(Path(folder) / 'log').read_text()[-800:]}")
+            yield process
+        finally:
+            process.stop()
+
+
 def http_bytes(path, timeout=20) -> bytes:
     with urllib.request.urlopen(f"http://127.0.0.1:{HTTP}{path}", timeout=timeout) as answer:
         return answer.read()
