@@ -1,11 +1,12 @@
 //! One WebRTC connection without sockets. The only file that names str0m: it changes with every month.
 
+use super::capture::Captured;
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
@@ -13,7 +14,7 @@ use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
 use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{Extension, ExtensionMap, RtpWrite, SeqNo};
+use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
 
 /// What all connections share.
@@ -118,6 +119,8 @@ pub(super) struct Incoming {
     /// Extended media time.
     pub(super) ticks: u64,
     pub(super) marker: bool,
+    /// When the picture was taken, if the sender tells.
+    pub(super) captured: Option<Captured>,
     pub(super) payload: Bytes,
 }
 
@@ -137,6 +140,8 @@ const RESEND_PACKETS_MAX: usize = 512;
 const RESEND_SHARE_MAX: f32 = 0.6;
 /// How often the losses of a measured viewer are looked at.
 const REPORT_EVERY: Duration = Duration::from_millis(300);
+/// A number that no extension has that str0m knows by itself; offers bring their own.
+const CAPTURE_TIME_ID: u8 = 12;
 /// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
 /// A quality needs room above its rate, and the next better one has to be found reachable.
@@ -210,26 +215,40 @@ impl Engine {
             .enable_vp8(has(Codec::Vp8))
             .enable_vp9(has(Codec::Vp9))
             .enable_av1(has(Codec::Av1));
-        let builder = match offered {
-            Offered::Play { measured: false, .. } => builder.set_extension_map(unmeasured()),
-            _ => builder,
-        };
+        let builder =
+            builder.set_extension_map(extensions(!matches!(offered, Offered::Play { measured: false, .. })));
         let measured = matches!(offered, Offered::Play { measured: true, .. });
         let builder = builder.set_stats_interval(measured.then_some(REPORT_EVERY));
         builder.enable_bwe(measured.then_some(FIRST_ESTIMATE)).build(now)
     }
 }
 
-/// Header extensions without numbers for the whole transport: a viewer who has no choice of qualities needn't report the arrival
-/// of each packet, and what was sent needn't be remembered for that.
-fn unmeasured() -> ExtensionMap {
+/// Header extensions: with the time at which a picture was taken, and with numbers for the whole transport or not. A viewer who has
+/// no choice of qualities needn't report the arrival of each packet, and what was sent needn't be remembered for that.
+fn extensions(measured: bool) -> ExtensionMap {
     let mut kept = ExtensionMap::empty();
     for (id, extension) in ExtensionMap::standard().iter() {
-        if *extension != Extension::TransportSequenceNumber {
+        if measured || *extension != Extension::TransportSequenceNumber {
             kept.set(id, extension.clone());
         }
     }
+    kept.set(CAPTURE_TIME_ID, Extension::AbsoluteCaptureTime);
     kept
+}
+
+/// A sender's word of when a picture was taken. Offsets are in units of 2⁻³² s.
+fn captured(told: AbsCaptureTime) -> Option<Captured> {
+    let micros = told.capture_time.duration_since(UNIX_EPOCH).ok()?.as_micros();
+    let ahead =
+        told.clock_offset.and_then(|offset| i64::try_from((i128::from(offset) * 1_000_000) >> 32).ok());
+    Some(Captured { micros: i64::try_from(micros).ok()?, ahead })
+}
+
+/// The same for a receiver. None of before 1970, or of a clock that is ahead by a lifetime.
+fn capture_time(captured: Captured) -> Option<AbsCaptureTime> {
+    let since = Duration::from_micros(u64::try_from(captured.micros).ok()?);
+    let ahead = captured.ahead.and_then(|micros| i64::try_from((i128::from(micros) << 32) / 1_000_000).ok());
+    Some(AbsCaptureTime { capture_time: UNIX_EPOCH.checked_add(since)?, clock_offset: ahead })
 }
 
 impl Peer {
@@ -296,13 +315,23 @@ impl Peer {
         }
     }
 
-    /// Sends one packet of a section; `ticks` is its RTP time.
-    pub(super) fn send(&mut self, kind: Kind, packet: &Outgoing, ticks: u32, now: Instant) {
+    /// Sends one packet of a section; `ticks` is its RTP time, `taken` when the picture was that begins with it.
+    pub(super) fn send(
+        &mut self,
+        kind: Kind,
+        packet: &Outgoing,
+        (ticks, taken): (u32, Option<Captured>),
+        now: Instant,
+    ) {
         let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) else { return };
         let Some((pt, sequence)) = line.sends.as_mut() else { return };
         let mut direct = self.rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(line.mid, None) else { return };
-        let write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
+        let mut write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
+        if let Some(abs_capture_time) = taken.and_then(capture_time) {
+            write = write
+                .ext_vals(ExtensionValues { abs_capture_time: Some(abs_capture_time), ..Default::default() });
+        }
         stream.write_rtp(write.marker(packet.marker).nackable(kind == Kind::Video));
         sequence.inc();
     }
@@ -425,6 +454,7 @@ impl Peer {
             sequence: *packet.seq_no,
             ticks: packet.time.numer(),
             marker: packet.header.marker,
+            captured: packet.header.ext_vals.abs_capture_time.and_then(captured),
             payload: Bytes::from_owner(packet.payload),
         })
     }

@@ -18,13 +18,17 @@
 //! - [`engine`] one connection, sans-IO; the only file that knows the library
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
+//! - [`order`] which broadcasts can be shown as they come, and what happens to others
+//! - [`capture`] when pictures were taken, from publishers to viewers
 //! - [`renditions`] the qualities of one publisher
 //! - [`quality`] which of them a viewer gets
 //! - [`inbox`] what other threads hand to a worker
 
+mod capture;
 mod engine;
 mod inbox;
 mod member;
+mod order;
 mod plane;
 mod play;
 mod publish;
@@ -38,5 +42,7 @@ mod tcp;
 mod wheel;
 mod worker;
 
+pub(crate) use order::{Order, Outcome};
 pub(crate) use plane::{Plane, Settings, Threads};
+pub(crate) use renditions::Rendition;
 pub(crate) use signal::{Changed, Created, Gateway, NotCreated, Target, link, target};

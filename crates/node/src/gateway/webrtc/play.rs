@@ -1,5 +1,6 @@
 //! Frames to packets, once per broadcast and worker; viewers share the payloads.
 
+use super::capture::{CaptureClock, Captured};
 use super::engine::{Outgoing, Peer};
 use super::inbox::{FeedWaker, Inbox};
 use hub::{Batch, Broadcast, Catalog, Consumer, Item};
@@ -20,6 +21,7 @@ pub(super) struct Feed {
     pub(super) ended: bool,
     /// Why nobody can go on, if so.
     pub(super) broken: Option<&'static str>,
+    captures: CaptureClock,
     consumer: Consumer,
     waker: Waker,
     lines: Vec<Line>,
@@ -46,6 +48,8 @@ pub(super) struct Packets {
     ticks: u32,
     keyframe: bool,
     arrived: Instant,
+    /// When the picture was taken, if its publisher tells.
+    taken: Option<Captured>,
     payloads: Arc<[Outgoing]>,
     bytes: u64,
 }
@@ -88,6 +92,7 @@ impl Feed {
         inbox: &Arc<Inbox>,
         broadcast: &Arc<Broadcast>,
         counted: &Arc<Broadcast>,
+        captures: CaptureClock,
     ) -> Feed {
         Feed {
             broadcast: Arc::clone(broadcast),
@@ -95,6 +100,7 @@ impl Feed {
             members: Vec::new(),
             ended: false,
             broken: None,
+            captures,
             consumer: broadcast.consumer(),
             waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
             lines: Vec::new(),
@@ -162,6 +168,7 @@ impl Feed {
             ticks: frame.pts.to_clock(line.hz) as u32,
             keyframe: frame.keyframe,
             arrived,
+            taken: self.captures.at(frame.pts.as_micros()).filter(|_| line.track.kind == Kind::Video),
             bytes: payloads.iter().map(|p| p.payload.len() as u64).sum(),
             payloads,
         };
@@ -260,8 +267,9 @@ impl Seat {
             Some(last) if ticks.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
             _ => ticks,
         };
+        let mut taken = packets.taken;
         for several in packets.payloads.chunks(TOGETHER_MAX) {
-            several.iter().for_each(|packet| peer.send(packets.kind, packet, ticks, now));
+            several.iter().for_each(|packet| peer.send(packets.kind, packet, (ticks, taken.take()), now));
             drained(peer);
         }
         if packets.kind == Kind::Video {
