@@ -41,7 +41,7 @@ function App() {
   return html`
     <a class="skip" href="#content">${texts.skipToContent}</a>
     <header class="top">
-      <a class="brand" href="/" onClick=${follows(() => go({ path: null, via: at.via }))}>
+      <a class="brand" href="/" onClick=${follows(() => go({ ...at, path: null }))}>
         <${Mark} />${texts.productName}
       </a>
       ${live.state === "known" && html`
@@ -53,8 +53,8 @@ function App() {
     </header>
     <main id="content" tabindex="-1">
       ${at.path === null
-        ? html`<${Home} live=${live} via=${at.via} go=${go} />`
-        : html`<${Watch} path=${at.path} via=${at.via} live=${live} go=${go} />`}
+        ? html`<${Home} live=${live} via=${at.via} credentials=${at.credentials} go=${go} />`
+        : html`<${Watch} path=${at.path} via=${at.via} credentials=${at.credentials} live=${live} go=${go} />`}
     </main>`;
 }
 

@@ -23,6 +23,8 @@
  * @property {{ codec: string, width: number | null, height: number | null, fps: number | null } | null} video
  * @property {{ codec: string, sample_rate: number, channels: number } | null} audio
  * @property {{ status: HealthStatus, advice: Advice[] }} health
+ * @property {string[]} transcoded
+ * @property {Webrtc | null} webrtc
  * @property {Moment[]} history
  */
 
@@ -66,6 +68,22 @@
  * @property {number} age_s
  * @property {number} bytes
  * @property {number} skips
+ * @property {string} [transcoded] what its sound is converted to
+ * @property {Link} [link] where the protocol measures it
+ */
+
+/**
+ * @typedef {{
+ *   rtt_ms: number, latency_ms: number, packets: number, missed: number, resent: number, lost: number, bits_per_s: number,
+ *   encrypted: boolean,
+ * }} Link
+ */
+
+/** @typedef {{ name: string, codec: string | null, width: number | null, height: number | null, kbit_s: number, base: boolean }} Rendition */
+
+/**
+ * What viewers by WebRTC get of B-frames.
+ * @typedef {{ b_frames: "none" | "dropped" | "transcoded" | "refused", policy: "drop" | "transcode" | "refuse", why: string | null }} Webrtc
  */
 
 /** @typedef {Omit<Session, "age_s"> & { duration_s: number, reason: string, reason_text: string }} Ended */
@@ -83,7 +101,7 @@
 
 /**
  * @typedef {Omit<Broadcast, "health"> & {
- *   health: HealthFull, tracks: Track[], publisher: Session | null, sessions: Session[], queue_bytes: number,
+ *   health: HealthFull, tracks: Track[], renditions: Rendition[], publisher: Session | null, sessions: Session[], queue_bytes: number,
  * }} BroadcastFull
  */
 

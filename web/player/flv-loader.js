@@ -4,12 +4,16 @@
  * @module
  */
 
+import { laterOf } from "./transport.js";
+
 /**
- * A loader class for one player; `received` hears the size of everything that arrives.
+ * A loader class for one player; `received` hears the size of everything that arrives, `later` when the server wants to be asked
+ * again, in seconds. (A WebSocket that is refused tells a page no more than that.)
  * @param {typeof import("mpegts.js").default} mpegts
  * @param {(bytes: number) => void} received
+ * @param {(seconds: number) => void} later
  */
-export function loaderClass(mpegts, received) {
+export function loaderClass(mpegts, received, later) {
   const { LoaderStatus, LoaderErrors } = mpegts;
 
   return class FlvLoader extends mpegts.BaseLoader {
@@ -42,6 +46,7 @@ export function loaderClass(mpegts, received) {
     async overHttp(url) {
       const answer = await fetch(url, { signal: this.aborted.signal, cache: "no-store" });
       if (!answer.ok || !answer.body) {
+        later(laterOf(answer));
         this.fail(LoaderErrors.HTTP_STATUS_CODE_INVALID, { code: answer.status, msg: answer.statusText });
         return;
       }

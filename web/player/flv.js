@@ -18,6 +18,7 @@ export async function playFlv(video, url, failed) {
     return NONE;
   }
   let bytes = 0;
+  let later_s = 0;
   const player = mpegts.createPlayer({ type: "flv", isLive: true, url }, {
     // Data goes to the decoder as it comes. Catching up is LiveEdge's work: by speed, not by jumps.
     enableStashBuffer: false,
@@ -29,9 +30,11 @@ export async function playFlv(video, url, failed) {
     autoCleanupMinBackwardDuration: BACK_BUFFER_S.min,
     customLoader: loaderClass(mpegts, (count) => {
       bytes += count;
+    }, (seconds) => {
+      later_s = seconds;
     }),
   });
-  player.on(mpegts.Events.ERROR, (type, detail, info) => failed(troubleIn(type, detail, info)));
+  player.on(mpegts.Events.ERROR, (type, detail, info) => failed(troubleIn(type, detail, info), "", later_s));
   player.on(mpegts.Events.LOADING_COMPLETE, () => failed("network"));
   player.attachMediaElement(video);
   const edge = new LiveEdge(video);

@@ -42,13 +42,14 @@ export class Session {
   /**
    * @param {HTMLVideoElement} video
    * @param {string} path
-   * @param {import("../address.js").Via} via
+   * @param {{ via: import("../address.js").Via, credentials: string }} how
    * @param {(status: Status) => void} changed
    */
-  constructor(video, path, via, changed) {
+  constructor(video, path, { via, credentials }, changed) {
     this.video = video;
     this.path = path;
     this.via = via;
+    this.credentials = credentials;
     this.changed = changed;
     this.stats = new Stats(video);
     /** @type {import("./transport.js").Transport | null} */
@@ -91,10 +92,10 @@ export class Session {
     const { generation, video } = this;
     this.turn("connecting", this.status.trouble);
     this.stats.reconnected();
-    const failed = (/** @type {import("./transport.js").Trouble} */ trouble, detail = "") =>
-      this.generation === generation && this.failed(trouble, detail);
+    const failed = (/** @type {import("./transport.js").Trouble} */ trouble, detail = "", later_s = 0) =>
+      this.generation === generation && this.failed(trouble, detail, later_s);
     try {
-      const transport = await this.start()(video, mediaUrl(this.path, this.via), failed);
+      const transport = await this.start()(video, mediaUrl(this.path, this.via, this.credentials), failed);
       // Another connection may have begun, or this one may have failed, while the library was loading.
       if (this.generation === generation) this.transport = transport;
       else transport.stop();
@@ -144,11 +145,17 @@ export class Session {
   tell(listed) {
     const appeared = listed && !this.listed;
     this.listed = listed;
-    if (appeared && this.status.phase === "retrying" && this.attempt > 1) this.tryNow();
+    // A server that is full says itself when to come again.
+    const waits = this.status.phase === "retrying" && this.status.trouble !== "busy";
+    if (appeared && waits && this.attempt > 1) this.tryNow();
   }
 
-  /** @param {import("./transport.js").Trouble} trouble @param {string} detail what the server said */
-  failed(trouble, detail = "") {
+  /**
+   * @param {import("./transport.js").Trouble} trouble
+   * @param {string} detail what the server said
+   * @param {number} later_s how long it wants to be left alone, in seconds
+   */
+  failed(trouble, detail = "", later_s = 0) {
     this.disconnect();
     if (LASTING.includes(trouble)) {
       this.turn("failed", trouble, detail);
@@ -159,7 +166,10 @@ export class Session {
     const pause = BACKOFF_MS[Math.min(this.attempt, BACKOFF_MS.length - 1)];
     this.attempt += 1;
     this.turn("retrying", trouble);
-    this.retryTimer = setTimeout(() => this.connect(), pause * (1 - JITTER * Math.random()));
+    // Not before the server wants it, and not all at once then.
+    const random = Math.random() * JITTER;
+    const wait = later_s > 0 ? Math.max(later_s * 1000, pause) * (1 + random) : pause * (1 - random);
+    this.retryTimer = setTimeout(() => this.connect(), wait);
   }
 
   watch() {

@@ -4,8 +4,9 @@
  */
 
 /**
- * Why playback ended. `unfit`: this broadcast can't be delivered this way. `absent`, `network` and `media` may heal by themselves, the others need a person.
- * @typedef {"absent" | "network" | "media" | "codec" | "unfit" | "unsupported" | "refused" | "library"} Trouble
+ * Why playback ended. `unfit`: this broadcast can't be delivered this way. `busy`: the server has no room now. `absent`,
+ * `network`, `busy` and `media` may heal by themselves, the others need a person.
+ * @typedef {"absent" | "network" | "busy" | "media" | "codec" | "unfit" | "unsupported" | "refused" | "library"} Trouble
  */
 
 /**
@@ -21,15 +22,29 @@
  */
 
 /**
- * Starts a transport. What `failed` says after the first time does not count; `detail` is what the server said.
- * @typedef {(video: HTMLVideoElement, url: string, failed: (trouble: Trouble, detail?: string) => void) => Promise<Transport>} Start
+ * Starts a transport. What `failed` says after the first time does not count; `detail` is what the server said,
+ * `later_s` how long it wants to be left alone.
+ * @typedef {(trouble: Trouble, detail?: string, later_s?: number) => void} Failed
+ * @typedef {(video: HTMLVideoElement, url: string, failed: Failed) => Promise<Transport>} Start
  */
 
 /** The trouble that an HTTP status means. @param {number | undefined} code @returns {Trouble} */
 export function troubleOf(code) {
   if (code === 404) return "absent";
   if (code === 401 || code === 403) return "refused";
+  if (code === 429 || code === 503) return "busy";
   return "network";
+}
+
+/** No viewer waits longer than this without asking. */
+const LATER_S_MAX = 120;
+
+/** When the server wants to be asked again, in seconds; 0 if it doesn't say. RFC 9110 §10.2.3. @param {Response} answer */
+export function laterOf(answer) {
+  const told = answer.headers.get("Retry-After");
+  if (!told) return 0;
+  const seconds = /^\d+$/.test(told) ? Number(told) : (Date.parse(told) - Date.now()) / 1000;
+  return seconds > 0 ? Math.min(seconds, LATER_S_MAX) : 0;
 }
 
 /** Whether the browser takes media from scripts. iPhones before iOS 17.1 do not. */

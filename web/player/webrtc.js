@@ -3,7 +3,7 @@
  * @module
  */
 
-import { troubleOf } from "./transport.js";
+import { laterOf, troubleOf } from "./transport.js";
 
 const POLL_MS = 500;
 /** A path that is lost comes back within this, or never. */
@@ -26,7 +26,7 @@ export async function playWebrtc(video, url, failed) {
   video.srcObject = media;
   const measured = measure(peer, () => failed("network"));
   const answer = await offer(peer, url);
-  if ("trouble" in answer) failed(answer.trouble, answer.detail);
+  if ("trouble" in answer) failed(answer.trouble, answer.detail, answer.later_s);
   return {
     kind: "webrtc",
     latency: () => measured.latest.latency_s,
@@ -51,7 +51,7 @@ const NONE = { kind: "webrtc", latency: () => null, bytes: () => 0, toLive: () =
  * Exchanges descriptions; the connection's own URL, or why there is none.
  * @param {RTCPeerConnection} peer
  * @param {string} url
- * @returns {Promise<{ connection: string } | { trouble: import("./transport.js").Trouble, detail: string }>}
+ * @returns {Promise<{ connection: string } | { trouble: import("./transport.js").Trouble, detail: string, later_s: number }>}
  */
 async function offer(peer, url) {
   try {
@@ -60,14 +60,14 @@ async function offer(peer, url) {
     const answer = await fetch(url, { method: "POST", headers: { "Content-Type": "application/sdp" }, body });
     const text = await answer.text();
     if (answer.status !== 201) {
-      return { trouble: troubleIn(answer.status), detail: text.trim() };
+      return { trouble: troubleIn(answer.status), detail: text.trim(), later_s: laterOf(answer) };
     }
     const connection = new URL(answer.headers.get("Location") ?? "", url).href;
     await peer.setRemoteDescription({ type: "answer", sdp: text });
     return { connection };
   } catch (error) {
     console.warn(error);
-    return { trouble: "network", detail: "" };
+    return { trouble: "network", detail: "", later_s: 0 };
   }
 }
 

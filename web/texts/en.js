@@ -71,6 +71,7 @@ export const english = {
     unfit: "WebRTC cannot carry this broadcast to this browser: its codec is unknown there, or it has B-frames. " +
       "Choose LL-HLS instead, or publish with H.264 without B-frames.",
     unsupported: "This browser cannot play it this way. Choose LL-HLS instead.",
+    busy: "The server has no room right now. Playback starts by itself as soon as there is some.",
     media: "The picture could not be decoded. Starting again…",
     refused: "The server refused to play this broadcast. Check the address, or ask its owner for access.",
     library: "A part of this page did not load. Check the connection to the server and reload the page.",

@@ -20,15 +20,15 @@ export function Name({ path }) {
 
 /**
  * @param {{
- *   broadcasts: Broadcast[], via: import("../address.js").Via, current?: string,
+ *   broadcasts: Broadcast[], via: import("../address.js").Via, credentials: string, current?: string,
  *   go: (to: Place) => void,
  * }} props
  */
-export function BroadcastList({ broadcasts, via, current, go }) {
+export function BroadcastList({ broadcasts, via, credentials, current, go }) {
   return html`
     <ul class="broadcasts">
       ${broadcasts.map((broadcast) => {
-        const to = { path: broadcast.path, via };
+        const to = { path: broadcast.path, via, credentials };
         const here = broadcast.path === current;
         return html`
           <li key=${broadcast.path}>

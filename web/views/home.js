@@ -10,11 +10,11 @@ import { Publish } from "./publish.js";
 
 /**
  * @param {{
- *   live: import("../broadcasts.js").Live, via: import("../address.js").Via,
+ *   live: import("../broadcasts.js").Live, via: import("../address.js").Via, credentials: string,
  *   go: (to: import("../address.js").Place) => void,
  * }} props
  */
-export function Home({ live, via, go }) {
+export function Home({ live, via, credentials, go }) {
   const empty = live.broadcasts.length === 0;
   return html`
     <div class="home" data-view="home">
@@ -28,7 +28,7 @@ export function Home({ live, via, go }) {
             <p>${texts.publish.emptyText}</p>
           </div>`}
       </div>
-      ${!empty && html`<${BroadcastList} broadcasts=${live.broadcasts} via=${via} go=${go} />`}
+      ${!empty && html`<${BroadcastList} broadcasts=${live.broadcasts} via=${via} credentials=${credentials} go=${go} />`}
       ${live.state === "known" && (empty
         ? html`<${Publish} port=${live.publishPort} />`
         : html`<details class="publish-more"><summary>${texts.publish.title}</summary><${Publish} port=${live.publishPort} /></details>`)}

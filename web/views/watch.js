@@ -17,39 +17,40 @@ const FAR_BEHIND_S = 6;
 
 /**
  * @param {{
- *   path: string, via: import("../address.js").Via, live: import("../broadcasts.js").Live,
+ *   path: string, via: import("../address.js").Via, credentials: string, live: import("../broadcasts.js").Live,
  *   go: (to: import("../address.js").Place) => void,
  * }} props
  */
-export function Watch({ path, via, live, go }) {
+export function Watch({ path, via, credentials, live, go }) {
   const broadcast = live.broadcasts.find((entry) => entry.path === path);
   const others = live.broadcasts.filter((entry) => entry.path !== path);
   return html`
     <div class="watch ${others.length > 0 ? "with-others" : ""}" data-view="watch">
       <div class="stage">
-        <${Player} path=${path} via=${via} live=${live} listed=${broadcast !== undefined}
-          choose=${(/** @type {import("../address.js").Via} */ next) => go({ path, via: next })}>
+        <${Player} path=${path} via=${via} credentials=${credentials} live=${live} listed=${broadcast !== undefined}
+          choose=${(/** @type {import("../address.js").Via} */ next) => go({ path, via: next, credentials })}>
           <h1 tabindex="-1"><${Name} path=${path} /></h1>
           <p class="facts">${broadcast
             ? facts(broadcast).map((fact) => html`<span>${fact}</span>`)
-            : live.state === "known" && texts.watch.absentTitle}</p>
+            // What only some may play is in no list.
+            : live.state === "known" && !credentials && texts.watch.absentTitle}</p>
         <//>
       </div>
       ${others.length > 0 && html`
         <aside aria-labelledby="others">
           <h2 id="others">${texts.list.others}</h2>
-          <${BroadcastList} broadcasts=${others} via=${via} go=${go} />
+          <${BroadcastList} broadcasts=${others} via=${via} credentials=${credentials} go=${go} />
         </aside>`}
     </div>`;
 }
 
 /**
  * @param {{
- *   path: string, via: import("../address.js").Via, live: import("../broadcasts.js").Live, listed: boolean,
+ *   path: string, via: import("../address.js").Via, credentials: string, live: import("../broadcasts.js").Live, listed: boolean,
  *   choose: (via: import("../address.js").Via) => void, children?: any,
  * }} props
  */
-function Player({ path, via, live, listed, choose, children }) {
+function Player({ path, via, credentials, live, listed, choose, children }) {
   const video = /** @type {{ current: HTMLVideoElement | null }} */ (useRef(null));
   const [session, setSession] = useState(/** @type {Session | null} */ (null));
   const [status, setStatus] = useState(/** @type {Status} */ ({ phase: "connecting", trouble: null, detail: "" }));
@@ -58,17 +59,17 @@ function Player({ path, via, live, listed, choose, children }) {
 
   useEffect(() => {
     if (!video.current) return undefined;
-    const begun = new Session(video.current, path, via, setStatus);
+    const begun = new Session(video.current, path, { via, credentials }, setStatus);
     setStatus(begun.status);
     setSession(begun);
     return () => {
       begun.stop();
       setSession(null);
     };
-  }, [path, via]);
+  }, [path, via, credentials]);
   useEffect(() => session?.tell(listed), [session, listed]);
 
-  const words = statusWords(status, live, listed);
+  const words = statusWords(status, live, listed || credentials !== "");
   const soundOn = () => {
     if (!video.current) return;
     video.current.muted = false;
@@ -177,6 +178,7 @@ function statusWords({ phase, trouble }, live, listed) {
       return texts.errors[/** @type {"codec"} */ (trouble)] ?? texts.status.reconnecting;
     case "retrying":
       if (live.state === "unreachable") return texts.list.unreachable;
+      if (trouble === "busy") return texts.errors.busy;
       if (gone) return texts.status.waiting;
       return trouble === "media" ? texts.errors.media : texts.status.reconnecting;
     case "connecting":

@@ -38,6 +38,7 @@ pub use logs::{LogControl, LogError, Logs};
 pub use reload::{ReloadError, Reloaded, Reloader};
 pub use start::{Addresses, Coming, Node};
 pub use tls::check_certificate;
+pub use transcode::find_program;
 
 /// How the server names itself on the wire.
 const SERVER: &str = concat!("Floodtide/", env!("CARGO_PKG_VERSION"));

@@ -2,7 +2,7 @@
 
 use crate::auth::keys::KeyStore;
 use crate::auth::{Auth, Prepared, RulesError};
-use crate::config::{Change, Config, ConfigError, Layers};
+use crate::config::{BFrames, Change, Config, ConfigError, Layers};
 use crate::limits::Limits;
 use crate::logs::{LogControl, LogRing};
 use crate::metrics::Metrics;
@@ -10,7 +10,8 @@ use crate::pull::Pulls;
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
 use crate::tls::{Acquiring, Certificates, Set, TlsError};
-use hub::Hub;
+use crate::transcode::Pictures;
+use hub::{BroadcastPath, Hub};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::broadcast;
 
@@ -38,6 +39,7 @@ pub(crate) struct Parts {
     pub(crate) pulls: Pulls,
     pub(crate) certificates: Certificates,
     pub(crate) acquiring: Acquiring,
+    pub(crate) pictures: Pictures,
     pub(crate) metrics: Arc<Metrics>,
 }
 
@@ -142,6 +144,16 @@ impl Reloader {
         self.0.parts.auth.keys().clone()
     }
 
+    /// What viewers by WebRTC get of a broadcast's B-frames.
+    pub(crate) fn b_frames(&self, path: &BroadcastPath) -> BFrames {
+        self.0.parts.auth.b_frames(path)
+    }
+
+    /// What codes pictures anew.
+    pub(crate) fn pictures(&self) -> &Pictures {
+        &self.0.parts.pictures
+    }
+
     /// What is pushed to other servers.
     pub(crate) fn restreams(&self) -> &Restreams {
         &self.0.parts.restreams
@@ -186,6 +198,7 @@ impl Reloader {
         parts.pulls.apply(&next.pull);
         parts.certificates.apply(certificates);
         parts.acquiring.apply(&next.tls.acme);
+        parts.pictures.apply(&next.transcode);
         if let Some(logs) = self.0.logs.get() {
             logs.apply(&next.log);
         }

@@ -19,7 +19,7 @@ use crate::reload::{Parts, Reloader};
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
 use crate::tls::{Acquiring, Certificates, Challenges};
-use crate::transcode::Transcodes;
+use crate::transcode::{Pictures, Transcodes};
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
 use std::net::SocketAddr;
@@ -127,7 +127,7 @@ impl Node {
         let srt = srt.map(|settings| serve_srt(settings, &parts, &metrics, &life)).transpose()?;
         spawn_parts(&mut tasks, &ingest, &parts, &metrics, &life);
         let reloader = Reloader::new(layers.clone(), config.clone(), parts);
-        let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, (&life, &transcodes)));
+        let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, (&life, planes.1, planes.2)));
         tasks.spawn(Arc::clone(&api).watch());
         tasks.spawn(api::serve(admin, api));
         tasks.spawn(follow::reload_when_changed(reloader.clone(), files, life.clone()));
@@ -254,6 +254,7 @@ impl Gateways {
             publish_port,
             offers: webrtc.map(|plane| webrtc::Gateway {
                 transcodes: transcodes.clone(),
+                pictures: parts.pictures.clone(),
                 auth: Arc::clone(&parts.auth),
                 metrics: Arc::clone(metrics),
                 limits: parts.limits.clone(),
@@ -333,6 +334,7 @@ fn parts(
         restreams: Restreams::new(&config.restream, metrics),
         pulls,
         acquiring: Acquiring::new(&config.tls.acme, &certificates, challenges, state),
+        pictures: Pictures::new(&config.transcode, hub_limits(config), &metrics.transcodes),
         certificates,
         metrics: Arc::clone(metrics),
     })
@@ -347,6 +349,7 @@ fn spawn_parts(tasks: &mut JoinSet<()>, ingest: &Ingest, parts: &Parts, metrics:
     tasks.spawn(expire(parts.hub.clone(), life.clone()));
     tasks.spawn(sweep(parts.limits.clone(), life.clone()));
     tasks.spawn(parts.acquiring.clone().run(life.clone()));
+    tasks.spawn(parts.pictures.clone().run(life.clone()));
 }
 
 /// Makes the folder if it can: what is made there later is seen only if the folder is watched from the start.

@@ -25,6 +25,8 @@ async function freePort() {
 
 /** @typedef {{ rtmp: number, http: number, admin: number, webrtc: number, srt: number }} Ports */
 
+/** @typedef {Awaited<ReturnType<typeof start>>} Server */
+
 /**
  * `floodtide demo` on free ports, answering.
  * @param {{ clip?: boolean, ports?: Ports }} options `clip: false` publishes nothing

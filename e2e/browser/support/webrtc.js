@@ -19,9 +19,15 @@ export async function installPeers(page) {
       return { status: 201, text: "", connection: answer.headers.get("Location") ?? "" };
     };
     const peers = /** @type {RTCPeerConnection[]} */ ([]);
+    /** Offers the header extension that tells when a picture was taken, which browsers leave out by themselves. */
+    const offerCaptureTime = (/** @type {any} */ transceiver) => {
+      const known = transceiver.getHeaderExtensionsToNegotiate();
+      for (const one of known) if (one.uri.endsWith("/abs-capture-time")) one.direction = "sendrecv";
+      transceiver.setHeaderExtensionsToNegotiate(known);
+    };
 
     /** Publishes a clock in black and white blocks, and a tone. */
-    const whip = async (/** @type {string} */ path, { codec = "H264", headers = {} } = {}) => {
+    const whip = async (/** @type {string} */ path, { codec = "H264", headers = {}, captureTime = false } = {}) => {
       const canvas = Object.assign(document.createElement("canvas"), { width, height });
       const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       const draw = () => {
@@ -43,15 +49,17 @@ export async function installPeers(page) {
       const video = peer.addTransceiver(canvas.captureStream(30).getVideoTracks()[0], { direction: "sendonly" });
       const known = RTCRtpSender.getCapabilities("video")?.codecs ?? [];
       video.setCodecPreferences(known.filter((one) => one.mimeType === `video/${codec}`));
+      if (captureTime) offerCaptureTime(video);
       peer.addTransceiver(out.stream.getAudioTracks()[0], { direction: "sendonly" });
       return exchange(peer, `/${path}/whip`, headers);
     };
 
     /** Plays; every shown picture's age is noted once it is there. */
-    const whep = async (/** @type {string} */ path) => {
+    const whep = async (/** @type {string} */ path, { captureTime = false } = {}) => {
       const peer = new RTCPeerConnection();
       peers.push(peer);
-      peer.addTransceiver("video", { direction: "recvonly" });
+      const pictures = peer.addTransceiver("video", { direction: "recvonly" });
+      if (captureTime) offerCaptureTime(pictures);
       peer.addTransceiver("audio", { direction: "recvonly" });
       const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true });
       const media = new MediaStream();
@@ -82,7 +90,11 @@ export async function installPeers(page) {
           freezes: of("video").freezeCount ?? 0, sounds: of("audio").packetsReceived ?? 0, state: peer.connectionState,
         };
       };
-      return { ...answer, figures };
+      const captured = () => {
+        const { captureTimestamp, senderCaptureTimeOffset } = /** @type {any} */ (pictures.receiver.getSynchronizationSources()[0]);
+        return { captureTimestamp, senderCaptureTimeOffset };
+      };
+      return { ...answer, figures, captured };
     };
     Object.assign(window, { whip, whep });
   });

@@ -5,14 +5,14 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { after, before, test } from "node:test";
 import { openPage, startBrowser } from "../support/browser.js";
-import { startDemo } from "../support/server.js";
+import { startDemo, startServer } from "../support/server.js";
 import { installPeers } from "../support/webrtc.js";
 
 const WATCH_MS = 5000;
 /** The first pictures come out of the cache, so they are old. */
 const SETTLE_FRAMES = 45;
 
-/** @type {Awaited<ReturnType<typeof startDemo>>} */
+/** @type {import("../support/server.js").Server} */
 let server;
 /** @type {Awaited<ReturnType<typeof startBrowser>>} */
 let browser;
@@ -38,7 +38,7 @@ const play = (page, path) =>
   page.evaluate(async ([path, ms]) => {
     const viewer = await /** @type {any} */ (window).whep(path);
     await new Promise((resolve) => setTimeout(resolve, Number(ms)));
-    return { ...viewer, ...(viewer.status === 201 ? await viewer.figures() : {}), figures: undefined };
+    return { ...viewer, ...(viewer.status === 201 ? await viewer.figures() : {}), figures: undefined, captured: undefined };
   }, [path, WATCH_MS]);
 
 /** @param {string} path */
@@ -108,6 +108,46 @@ test("B-frames that nothing builds on are left out, others are refused with what
   assert.equal(plain.freezes, 0);
   assert.equal(pyramid.status, 406);
   assert.match(pyramid.text, /index\.m3u8/);
+  await context.close();
+});
+
+test("B-frames that others build on are shown, coded anew, with sound", async () => {
+  const demo = server;
+  server = await startServer('publish.stream_key = "secret"\nwebrtc.b_frames = "transcode"\n');
+  const options = ["-preset", "veryfast", "-bf", "2", "-b_strategy", "0", "-x264-params", "b-pyramid=normal:ref=3"];
+  const stop = publish("pyramid?key=secret", options, "-f lavfi -i sine -c:a aac");
+  try {
+    await live("live/pyramid");
+    const { page, context } = await peers();
+    const seen = await play(page, "live/pyramid");
+    assert.equal(seen.status, 201, seen.text);
+    console.log(`coded anew: first picture after ${Math.round(seen.first_ms)} ms, ${seen.frames} pictures, ${seen.sounds} packets of sound`);
+    assert.ok(seen.frames > 90, `${seen.frames} pictures`);
+    assert.ok(seen.sounds > 100, `${seen.sounds} packets of sound`);
+    assert.ok(seen.freezes <= 1, `${seen.freezes} freezes`);
+    await context.close();
+  } finally {
+    await stop();
+    await server.stop();
+    server = demo;
+  }
+});
+
+test("a viewer is told when the camera took a picture, and by which clock", async () => {
+  const { page, context } = await peers();
+  const publisher = await page.evaluate((path) => /** @type {any} */ (window).whip(path, { captureTime: true }), "live/captured");
+  assert.equal(publisher.status, 201, publisher.text);
+  await live("live/captured");
+  const told = await page.evaluate(async (ms) => {
+    const viewer = await /** @type {any} */ (window).whep("live/captured", { captureTime: true });
+    await new Promise((resolve) => setTimeout(resolve, ms));
+    return { ...viewer.captured(), now: Date.now() };
+  }, WATCH_MS);
+  // Since 1900, as in NTP.
+  const age = told.now - (told.captureTimestamp - 2_208_988_800_000);
+  console.log(`the newest picture was taken ${age} ms ago; the camera's clock is ahead by ${told.senderCaptureTimeOffset} ms`);
+  assert.ok(age > -50 && age < 1000, `${age} ms`);
+  assert.ok(Math.abs(told.senderCaptureTimeOffset) < 50, `${told.senderCaptureTimeOffset} ms between clocks that are the same`);
   await context.close();
 });
 

@@ -18,6 +18,7 @@ import { texts } from "../texts.js";
 import { may } from "../types.js";
 import { useAddresses } from "../urls.js";
 import { audio, codec, protocol, rates, refusal, video } from "../words.js";
+import { Delivery, linkFacts, linkWords } from "./delivery.js";
 
 /** @typedef {import("../types.js").BroadcastFull} BroadcastFull */
 /** @typedef {import("../parts/dialog.js").Question} Question */
@@ -103,6 +104,7 @@ function Sections({ broadcast, canKick, ask: put }) {
       <${Made} broadcast=${broadcast} />
       <${Addresses} broadcast=${broadcast} />
     </div>
+    <${Delivery} broadcast=${broadcast} />
     <${Viewers} broadcast=${broadcast} canKick=${canKick} ask=${put} />`;
 }
 
@@ -151,6 +153,7 @@ function Made({ broadcast: { tracks, publisher, ingest, queue_bytes } }) {
         ? html`<${Facts} label=${words.publisher} pairs=${[
           [words.protocol, protocol(publisher.protocol)], [words.peer, publisher.peer],
           [words.age, duration(publisher.age_s)], [words.bytesIn, bytes(ingest.bytes)], [words.queue, bytes(queue_bytes)],
+          ...(publisher.link ? linkFacts(publisher.link) : []),
         ]} />`
         : html`<p class="soft">${words.waiting}</p>`}
     </section>`;
@@ -176,6 +179,9 @@ function Addresses({ broadcast }) {
 /** @param {{ broadcast: BroadcastFull, canKick: boolean, ask: (question: Question) => void }} props */
 function Viewers({ broadcast: { sessions, viewers_by_protocol, viewers }, canKick, ask: put }) {
   const words = texts.one;
+  // Most broadcasts have neither, and a phone has no room for empty columns.
+  const converts = sessions.some(({ transcoded }) => transcoded);
+  const measures = sessions.some(({ link }) => link);
   const kick = (/** @type {string} */ id) =>
     put({ ...texts.acts.kickViewer, act: () => ask(`sessions/${id}`, { method: "DELETE" }) });
   return html`
@@ -188,6 +194,8 @@ function Viewers({ broadcast: { sessions, viewers_by_protocol, viewers }, canKic
         columns=${[
           { name: words.protocol }, { name: words.peer }, { name: words.age, numeric: true },
           { name: words.bytesOut, numeric: true }, { name: words.skips, numeric: true },
+          ...(converts ? [{ name: texts.delivery.hears }] : []),
+          ...(measures ? [{ name: texts.delivery.way, numeric: true }] : []),
           ...(canKick ? [{ name: texts.acts.title, hidden: true }] : []),
         ]}
         rows=${sessions.map((session) => ({
@@ -195,6 +203,8 @@ function Viewers({ broadcast: { sessions, viewers_by_protocol, viewers }, canKic
           cells: [
             protocol(session.protocol), html`<code>${session.peer}</code>`, duration(session.age_s), bytes(session.bytes),
             decimal(session.skips),
+            ...(converts ? [session.transcoded ? codec(session.transcoded) : texts.delivery.asItIs] : []),
+            ...(measures ? [session.link ? linkWords(session.link) : texts.none] : []),
             ...(canKick ? [html`
               <button type="button" class="quiet" data-action="kick-viewer" onClick=${() => kick(session.id)}>
                 ${texts.acts.kickViewer.name}<span class="visually-hidden"> ${session.peer}</span>

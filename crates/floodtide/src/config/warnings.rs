@@ -1,6 +1,6 @@
 //! What is allowed and yet hardly meant, and what would keep a server from starting.
 
-use node::config::{Access, Config, Surroundings, Vhost, masked};
+use node::config::{Access, BFrames, Config, Surroundings, Vhost, masked};
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -42,8 +42,24 @@ pub(crate) fn warnings(config: &Config, file: Option<&Path>) -> Vec<String> {
     }
     found.extend(credentials(config, SystemTime::now()));
     found.extend(open_doors(config));
+    found.extend(missing_program(config));
     found.extend(file.and_then(|file| readable_by_all(config, file)));
     found
+}
+
+/// Whether pictures are to be coded anew and there is nothing that does.
+fn missing_program(config: &Config) -> Option<String> {
+    let vhosts = config.vhost.values();
+    let of_apps = config.app.values().chain(vhosts.clone().flat_map(|vhost| vhost.app.values()));
+    let said = of_apps.map(|app| app.b_frames).chain(vhosts.map(|vhost| vhost.b_frames));
+    let wanted = said.flatten().chain([config.webrtc.b_frames]).any(|policy| policy == BFrames::Transcode);
+    (wanted && config.webrtc.enabled && node::find_program(&config.transcode.ffmpeg).is_none()).then(|| {
+        format!(
+            "b_frames is \"transcode\", but there is no {} here, so broadcasts with B-frames are refused by WebRTC: install ffmpeg, or \
+             set transcode.ffmpeg to where it is",
+            config.transcode.ffmpeg
+        )
+    })
 }
 
 /// Every listener with its key.
@@ -167,6 +183,9 @@ mod tests {
             "late has expired",
         );
         check("[play]\naccess = 'credential'", "no [[auth.jwt]]");
+        let missing = "[transcode]\nffmpeg = '/no/such/ffmpeg'\n";
+        check(&format!("{missing}[webrtc]\nb_frames = 'transcode'"), "no /no/such/ffmpeg here");
+        check(&format!("{missing}[vhost.v.app.a]\nb_frames = 'transcode'"), "transcode.ffmpeg");
         check("[admin]\nlisten = '0.0.0.0:9080'", "admin.listen is 0.0.0.0:9080");
         check("[webhook]\nplay = ['http://h.example/x?k=v']", "h.example/x?k=********");
     }

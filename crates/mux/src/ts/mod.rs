@@ -22,6 +22,6 @@ mod tables;
 mod units;
 
 pub use demuxer::{Damage, Demuxer, Event};
-pub use muxer::{Muxer, TRACKS_MAX, can_carry};
+pub use muxer::{Muxer, TIME_OFFSET, TRACKS_MAX, can_carry};
 pub use pes::PACKET_BYTES;
 pub use program::LeftOut;

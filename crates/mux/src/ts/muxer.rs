@@ -4,6 +4,7 @@ use super::coding::Coding;
 use super::{pes, tables};
 use bytes::BytesMut;
 use media::{Frame, Kind, Timestamp, Track, TrackId};
+use std::time::Duration;
 
 /// Writes one program. Continuity counters go on from segment to segment, and through changed tracks.
 ///
@@ -32,8 +33,10 @@ pub(super) struct Lane {
 pub const TRACKS_MAX: usize = 8;
 /// What the first track's PID is counted from.
 const PID_BASE: u16 = 0x100;
-/// 90 kHz ticks that are added to every time: one second, so that the PCR of time zero isn't negative.
-const OFFSET: i64 = 90_000;
+/// What a muxer adds to every time, so that the PCR of time zero isn't negative.
+pub const TIME_OFFSET: Duration = Duration::from_secs(1);
+/// The same in 90 kHz ticks.
+const OFFSET: i64 = 90_000 * TIME_OFFSET.as_secs().cast_signed();
 /// 90 kHz ticks that a frame comes before it is decoded, by its PCR: half a second for sound and pictures that
 /// are interleaved as they arrived.
 const PCR_AHEAD: i64 = 45_000;

@@ -6,6 +6,7 @@ use super::health::{HealthBrief, HealthFull, rounded, seconds};
 use super::problem::Problem;
 use super::samples::{Sample, lately};
 use super::sessions::{ESTIMATED, SessionView, limit};
+use super::webrtc::{RenditionView, WebrtcView};
 use super::{Api, Shared};
 use crate::sessions::{Ending, Role, Session, Sessions};
 use axum::Json;
@@ -42,8 +43,10 @@ struct BroadcastView {
     egress: Egress,
     video: Option<Video>,
     audio: Option<Audio>,
-    /// Codecs that the sound is converted to now, for viewers who need it, such as `aac`.
+    /// Codecs that the sound is converted to now, for viewers who need it, such as `aac`; `h264`: its pictures are coded anew.
     transcoded: Vec<String>,
+    /// How its pictures are shown by WebRTC; null where that is turned off, and of sound alone.
+    webrtc: Option<WebrtcView>,
     /// The last minute, a second each, oldest first.
     history: Vec<Moment>,
 }
@@ -63,6 +66,9 @@ struct BroadcastFull {
     broadcast: BroadcastView,
     health: HealthFull,
     tracks: Vec<TrackView>,
+    /// The qualities of a publisher who sends several (simulcast), the one with the fewest bits first. Viewers by WebRTC get the one that
+    /// their network carries.
+    renditions: Vec<RenditionView>,
     /// Its publisher's session; null while nobody publishes.
     publisher: Option<SessionView>,
     /// Sessions of its viewers, the first hundred. Viewers by HLS have none.
@@ -224,6 +230,12 @@ async fn one(State(api): State<Shared>, Named(path): Named) -> Result<Json<Broad
         broadcast: api.view(&broadcast, &sessions, &health, now),
         health: HealthFull::of(&health),
         tracks: broadcast.catalog().map(|c| c.tracks.iter().map(TrackView::of).collect()).unwrap_or_default(),
+        renditions: api
+            .webrtc
+            .iter()
+            .flat_map(|plane| plane.told_renditions(&path))
+            .map(RenditionView::of)
+            .collect(),
         publisher: publisher(&sessions).map(view),
         sessions: viewers.take(SESSIONS_SHOWN_MAX).map(view).collect(),
         queue_bytes: broadcast.queue_bytes() as u64,
@@ -283,7 +295,7 @@ impl Api {
 
     fn view(
         &self,
-        broadcast: &Broadcast,
+        broadcast: &Arc<Broadcast>,
         sessions: &[Arc<Session>],
         health: &Health,
         now: Instant,
@@ -315,9 +327,15 @@ impl Api {
             },
             video: Video::of(&catalog, health),
             audio: Audio::of(&catalog),
-            transcoded: self.transcodes.running(broadcast.path()).into_iter().map(codec).collect(),
+            transcoded: self.transcoded(broadcast.path()).map(codec).collect(),
+            webrtc: WebrtcView::of(broadcast, &catalog, health, &self.reloader),
             history: samples.iter().map(|sample| self.moment(sample)).collect(),
         }
+    }
+
+    fn transcoded(&self, path: &BroadcastPath) -> impl Iterator<Item = Codec> {
+        let recoded = self.reloader.pictures().is_running(path).then_some(Codec::H264);
+        self.transcodes.running(path).into_iter().chain(recoded)
     }
 
     /// Vhost, app and name; the vhosts are those of the configuration.

@@ -4,6 +4,7 @@
 //!   [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
 //! - [`guards`] routes by the role that they need, [`access`] who has which
 //! - [`live`] answers that go on
+//! - [`webrtc`] what viewers by WebRTC get of a broadcast
 //! - [`watch`] looks once a second; [`samples`] the last minute of all broadcasts and of the node
 //! - [`mod@serve`] the listener, with metrics and health beside the API
 //! - [`extract`], [`problem`] what handlers take, and how they refuse
@@ -31,9 +32,11 @@ mod stats;
 mod time;
 mod tokens;
 mod watch;
+mod webrtc;
 
 pub(crate) use serve::serve;
 
+use crate::gateway::webrtc::Plane;
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
@@ -57,6 +60,7 @@ pub(crate) struct Api {
     reloader: Reloader,
     life: Life,
     transcodes: Transcodes,
+    webrtc: Option<Plane>,
     access: Access,
     samples: Samples,
     events: Ring<Event>,
@@ -73,7 +77,7 @@ impl Api {
         sessions: &Sessions,
         metrics: &Arc<Metrics>,
         reloader: &Reloader,
-        (life, transcodes): (&Life, &Transcodes),
+        (life, transcodes, webrtc): (&Life, &Transcodes, Option<&Plane>),
     ) -> Api {
         Api {
             hub: hub.clone(),
@@ -82,6 +86,7 @@ impl Api {
             reloader: reloader.clone(),
             life: life.clone(),
             transcodes: transcodes.clone(),
+            webrtc: webrtc.cloned(),
             access: Access::new(reloader),
             samples: Samples::default(),
             events: events::ring(),

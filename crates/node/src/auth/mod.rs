@@ -31,7 +31,7 @@ pub use rules::RulesError;
 pub use webhook::ClientError;
 pub(crate) use webhook::{Counts as HookCounts, Hooks};
 
-use crate::config::Config;
+use crate::config::{BFrames, Config};
 use crate::metrics::Metrics;
 use crate::pull::Fetchable;
 use crate::sessions::{Ending, Protocol, Sessions};
@@ -290,6 +290,11 @@ impl Auth {
     /// A publisher that sends nothing for so long is closed.
     pub(crate) fn publisher_idle(&self) -> Duration {
         self.rules.load().publisher_idle
+    }
+
+    /// What viewers by WebRTC get of a broadcast's B-frames, by its whole path.
+    pub(crate) fn b_frames(&self, path: &BroadcastPath) -> BFrames {
+        self.rules.load().b_frames(path)
     }
 
     /// What a list shows to who comes to `host`.

@@ -6,7 +6,7 @@ use super::signed_url::{UrlKeys, is_signed};
 use super::vhosts::{self, Policy, Publishers, Resolved, Vhosts};
 use super::webhook::ClientError;
 use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
-use crate::config::{Access, Config, PublishUser};
+use crate::config::{Access, BFrames, Config, PublishUser};
 use crate::sessions::Session;
 use hub::BroadcastPath;
 use rtmp::adobe::Answer;
@@ -112,6 +112,11 @@ impl Rules {
     /// How a broadcast is called within a vhost, if anyone may play it.
     pub(super) fn shown(&self, vhost: &str, path: &BroadcastPath) -> Option<BroadcastPath> {
         self.vhosts.shown(vhost, path)
+    }
+
+    /// What viewers by WebRTC get of a broadcast's B-frames.
+    pub(super) fn b_frames(&self, path: &BroadcastPath) -> BFrames {
+        self.vhosts.of_path(path).map_or(BFrames::default(), |(_, _, policy)| policy.b_frames)
     }
 
     /// Whether a running session would be allowed again.

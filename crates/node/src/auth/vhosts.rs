@@ -1,7 +1,7 @@
 //! Which vhost and app a request means, and their rules.
 
 use super::{Ask, Refusal};
-use crate::config::{Access, App, Collision, Config, PublishAccess, Vhost};
+use crate::config::{Access, App, BFrames, Collision, Config, PublishAccess, Vhost};
 use hub::BroadcastPath;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
@@ -32,6 +32,7 @@ pub(super) struct Policy {
     pub(super) stream_key: Option<String>,
     pub(super) play: Access,
     pub(super) collision: hub::Collision,
+    pub(super) b_frames: BFrames,
 }
 
 /// What a request means.
@@ -62,6 +63,7 @@ impl Vhosts {
             stream_key: config.publish.stream_key.clone().filter(|k| !k.is_empty()),
             play: config.play.access,
             collision: collision(config.publish.collision),
+            b_frames: config.webrtc.b_frames,
         };
         let mut vhosts = Vhosts { by_name: HashMap::new(), hosts: HashMap::new(), default_takes_all: true };
         let none = Vhost::default();
@@ -75,9 +77,11 @@ impl Vhosts {
     }
 
     fn add(&mut self, name: &str, vhost: &Vhost, apps: &BTreeMap<String, App>, top: &Policy) {
-        let all = top.with(vhost.publish, &vhost.stream_key, vhost.play, vhost.collision);
+        let of_it = (vhost.play, vhost.b_frames);
+        let all = top.with(vhost.publish, &vhost.stream_key, of_it, vhost.collision);
         let by_name = apps.iter().chain(&vhost.app).map(|(app, rules)| {
-            (app.clone(), all.with(rules.publish, &rules.stream_key, rules.play, rules.collision))
+            let of_it = (rules.play, rules.b_frames);
+            (app.clone(), all.with(rules.publish, &rules.stream_key, of_it, rules.collision))
         });
         for host in &vhost.hosts {
             let host = host.to_lowercase();
@@ -111,12 +115,16 @@ impl Vhosts {
 
     /// How a broadcast is called within a vhost, if it is one of its and anyone may play it.
     pub(super) fn shown(&self, vhost: &str, path: &BroadcastPath) -> Option<BroadcastPath> {
+        let (owner, shown, policy) = self.of_path(path)?;
+        (owner == vhost && policy.play == Access::Anyone).then(|| BroadcastPath::parse(shown).ok())?
+    }
+
+    /// Whose a whole path is: the vhost, how the broadcast is called within it, and the rules.
+    pub(super) fn of_path<'a>(&'a self, path: &'a BroadcastPath) -> Option<(&'a str, &'a str, &'a Policy)> {
         let (first, rest) = path.as_str().split_once('/')?;
         let is_named = first != DEFAULT && self.by_name.contains_key(first) && rest.contains('/');
-        let (owner, shown) =
-            if is_named { (first, BroadcastPath::parse(rest).ok()?) } else { (DEFAULT, path.clone()) };
-        let policy = self.by_name.get(owner)?.policy(shown.as_str())?;
-        (owner == vhost && policy.play == Access::Anyone).then_some(shown)
+        let (owner, shown) = if is_named { (first, rest) } else { (DEFAULT, path.as_str()) };
+        Some((owner, shown, self.by_name.get(owner)?.policy(shown)?))
     }
 
     pub(super) fn vhost_of<'a>(&'a self, host: Option<&str>, query: &'a str) -> Result<&'a str, Refusal> {
@@ -158,7 +166,7 @@ impl Policy {
         &self,
         publish: Option<PublishAccess>,
         stream_key: &Option<String>,
-        play: Option<Access>,
+        (play, b_frames): (Option<Access>, Option<BFrames>),
         collides: Option<Collision>,
     ) -> Policy {
         Policy {
@@ -170,6 +178,7 @@ impl Policy {
             stream_key: stream_key.clone().filter(|k| !k.is_empty()).or_else(|| self.stream_key.clone()),
             play: play.unwrap_or(self.play),
             collision: collides.map_or(self.collision, collision),
+            b_frames: b_frames.unwrap_or(self.b_frames),
         }
     }
 }
@@ -270,5 +279,22 @@ mod tests {
         assert_eq!(policy("a/x").play, Access::Credential);
         assert_eq!(policy("b/x").stream_key.as_deref(), Some("top"));
         assert_eq!(policy("b/x").play, Access::Anyone);
+    }
+
+    #[test]
+    fn what_happens_to_b_frames_is_said_by_the_app_then_the_vhost_then_the_server() {
+        let rules = vhosts(
+            "[webrtc]\nb_frames='refuse'\n[app.live]\n[app.cam]\nb_frames='drop'\n\
+             [vhost.v]\nb_frames='transcode'\n[vhost.v.app.a]\n[vhost.v.app.b]\nb_frames='drop'\n",
+        );
+        let policy = |path: &str| {
+            let path = BroadcastPath::parse(path).unwrap();
+            rules.of_path(&path).map(|(_, _, policy)| policy.b_frames)
+        };
+        assert_eq!(policy("live/x"), Some(BFrames::Refuse));
+        assert_eq!(policy("cam/x"), Some(BFrames::Drop));
+        assert_eq!(policy("v/a/x"), Some(BFrames::Transcode));
+        assert_eq!(policy("v/b/x"), Some(BFrames::Drop));
+        assert_eq!(policy("v/c/x"), None, "no such app");
     }
 }

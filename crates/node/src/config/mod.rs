@@ -58,4 +58,4 @@ pub use user::PublishUser;
 pub use values::{Moment, Size, Span};
 pub use vhost::{App, PublishAccess, Vhost};
 pub use webhook::{OnFailure, Webhook};
-pub use webrtc::Webrtc;
+pub use webrtc::{BFrames, Webrtc};

@@ -80,15 +80,17 @@ impl Config {
             rtmp: _,
             http: _,
             admin,
-            webrtc: _,
+            webrtc: Webrtc { b_frames, .. },
             srt: _,
             egress: _,
             hls: _,
-            transcode: _,
+            transcode: Transcode { ffmpeg, pictures_max, .. },
             state: _,
         } = self;
         let admin = Admin { listen: running.admin.listen, ..admin };
         let Config { rtmp, http, webrtc, srt, egress, hls, transcode, state, .. } = running.clone();
+        let webrtc = Webrtc { b_frames, ..webrtc };
+        let transcode = Transcode { ffmpeg, pictures_max, ..transcode };
         // The listeners are opened at the start.
         let tls = if tls.is_on() == running.tls.is_on() { tls } else { running.tls.clone() };
         let log = Log { format: running.log.format, otlp: running.log.otlp.clone(), ..log };

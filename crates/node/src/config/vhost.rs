@@ -1,10 +1,11 @@
 //! Vhosts and apps with rules of their own.
 
-use super::{Access, Collision};
+use super::{Access, BFrames, Collision};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// What differs in one app. What isn't said is as in its vhost, and then as in `[publish]` and `[play]`.
+/// What differs in one app. What isn't said is as in its vhost, and then as in `[publish]`, `[play]` and
+/// `[webrtc]`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct App {
@@ -16,6 +17,8 @@ pub struct App {
     pub play: Option<Access>,
     /// What happens to a publisher who comes to an occupied path: `"reject"` or `"takeover"`.
     pub collision: Option<Collision>,
+    /// What viewers by WebRTC get of B-frames: `"drop"`, `"transcode"` or `"refuse"`, as in `[webrtc]`.
+    pub b_frames: Option<BFrames>,
 }
 
 /// One vhost. Its broadcasts are called `NAME/app/name`, and no other vhost sees them.
@@ -32,6 +35,8 @@ pub struct Vhost {
     pub play: Option<Access>,
     /// What happens to a publisher who comes to an occupied path: `"reject"` or `"takeover"`.
     pub collision: Option<Collision>,
+    /// What viewers by WebRTC get of B-frames: `"drop"`, `"transcode"` or `"refuse"`, as in `[webrtc]`.
+    pub b_frames: Option<BFrames>,
     /// Its apps. If there is none, every app name is one; if there is one, the others are unknown.
     pub app: BTreeMap<String, App>,
 }

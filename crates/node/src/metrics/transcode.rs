@@ -1,4 +1,4 @@
-//! What the conversion of sound counts.
+//! What the conversion of sound and pictures counts.
 
 use media::Codec;
 use prometheus_client::metrics::counter::Counter;
@@ -18,6 +18,10 @@ pub(crate) struct TranscodeMetrics {
     pub(crate) dropped: Counter,
     /// Frames of sound that couldn't be decoded or encoded.
     pub(crate) errors: Counter,
+    /// Programs that were started again.
+    pub(crate) restarts: Counter,
+    /// Pictures that were left out, since their program is too slow.
+    pub(crate) dropped_pictures: Counter,
     /// CPU time of the threads, in seconds.
     pub(crate) cpu: Counter<f64, AtomicU64>,
 }
@@ -29,21 +33,27 @@ impl TranscodeMetrics {
             frames: Family::default(),
             dropped: Counter::default(),
             errors: Counter::default(),
+            restarts: Counter::default(),
+            dropped_pictures: Counter::default(),
             cpu: Counter::default(),
         };
-        for codec in [Codec::Aac, Codec::Opus] {
+        for codec in [Codec::Aac, Codec::Opus, Codec::H264] {
             // Seen before the first one.
             metrics.jobs(codec);
             metrics.frames(codec);
         }
-        let help = "Broadcasts whose sound is converted now, by the codec it becomes";
+        let help = "Broadcasts whose sound (aac, opus) is converted, or whose pictures (h264) are coded anew, now, by the codec they become";
         registry.register("transcodes", help, metrics.jobs.clone());
-        let help = "Frames of converted sound, by their codec";
+        let help = "Frames of converted sound and of pictures that were coded anew, by their codec";
         registry.register("transcoded_frames", help, metrics.frames.clone());
         let help = "Frames that were left out, since the threads that convert sound were too busy";
         registry.register("transcode_dropped_frames", help, metrics.dropped.clone());
         let help = "Frames of sound that could not be decoded or encoded";
         registry.register("transcode_errors", help, metrics.errors.clone());
+        let help = "Programs that code pictures anew and were started again, since they ended or stood still";
+        registry.register("transcode_restarts", help, metrics.restarts.clone());
+        let help = "Pictures that were left out, since the program that codes them anew was too slow";
+        registry.register("transcode_dropped_pictures", help, metrics.dropped_pictures.clone());
         let help = "CPU time of the threads that convert sound";
         registry.register_with_unit("transcode_cpu", help, Unit::Seconds, metrics.cpu.clone());
         metrics
@@ -61,5 +71,9 @@ impl TranscodeMetrics {
 }
 
 fn name(codec: Codec) -> &'static str {
-    if codec == Codec::Opus { "opus" } else { "aac" }
+    match codec {
+        Codec::Opus => "opus",
+        Codec::H264 => "h264",
+        _ => "aac",
+    }
 }

@@ -37,13 +37,15 @@ pub(crate) struct Settings {
     broadcasts_max: usize,
 }
 
-/// A broadcast for one viewer: the source, or one derived from it. The lease counts the viewer who listens to a derived one.
+/// A broadcast for one viewer: the source, or one derived from it. The lease counts the viewer of a derived one.
 #[derive(Debug)]
 pub(crate) struct Audible {
     pub(crate) broadcast: Arc<Broadcast>,
     pub(crate) lease: Option<ViewerGuard>,
     /// What the sound of a derived one became.
     pub(crate) transcoded: Option<Codec>,
+    /// Whether its pictures are coded anew.
+    pub(crate) recoded: bool,
 }
 
 /// The derived broadcasts of both codecs.
@@ -180,12 +182,18 @@ impl Transcodes {
 
 impl Audible {
     fn whole(source: &Arc<Broadcast>) -> Audible {
-        Audible { broadcast: Arc::clone(source), lease: None, transcoded: None }
+        Audible { broadcast: Arc::clone(source), lease: None, transcoded: None, recoded: false }
     }
 
     fn derived(broadcast: &Arc<Broadcast>, to: Codec) -> Audible {
         let lease = Some(broadcast.count_viewer());
-        Audible { broadcast: Arc::clone(broadcast), lease, transcoded: Some(to) }
+        Audible { broadcast: Arc::clone(broadcast), lease, transcoded: Some(to), recoded: false }
+    }
+
+    /// One whose pictures are coded anew; `transcoded` is what its sound became.
+    pub(super) fn recoded(broadcast: &Arc<Broadcast>, transcoded: Option<Codec>) -> Audible {
+        let lease = Some(broadcast.count_viewer());
+        Audible { broadcast: Arc::clone(broadcast), lease, transcoded, recoded: true }
     }
 }
 

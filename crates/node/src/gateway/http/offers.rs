@@ -4,6 +4,7 @@ use super::caller::Caller;
 use super::service::{Answer, Service, empty, full, preflight, refused, text};
 use crate::auth::Action;
 use crate::gateway::{Changed, Created, NotCreated, OfferTarget, Offers};
+use crate::transcode::Unavailable;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
@@ -143,8 +144,11 @@ fn not_created(why: &NotCreated) -> Answer {
         NotCreated::Refused(_) => StatusCode::FORBIDDEN,
         NotCreated::Offer(_) => StatusCode::BAD_REQUEST,
         NotCreated::NotLive(_) => StatusCode::NOT_FOUND,
-        NotCreated::NothingToSend(_) | NotCreated::Reordered(_) => StatusCode::NOT_ACCEPTABLE,
-        NotCreated::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
+        NotCreated::NothingToSend(_)
+        | NotCreated::Reordered(_)
+        | NotCreated::Unwanted(_)
+        | NotCreated::NotRecoded(_, Unavailable::NotInstalled(_)) => StatusCode::NOT_ACCEPTABLE,
+        NotCreated::NotRecoded(..) | NotCreated::Overloaded => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut answer = text(status, &format!("{why}\n"));
     if status == StatusCode::SERVICE_UNAVAILABLE {

@@ -2,13 +2,14 @@
 
 mod secrets;
 
+use super::capture::Captured;
 use super::outlet::{Outlet, Secret, Section, is_media};
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
@@ -16,7 +17,7 @@ use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
 use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{Extension, ExtensionMap, RtpWrite, SeqNo};
+use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
 
 /// What all connections share.
@@ -131,6 +132,8 @@ pub(super) struct Incoming {
     /// Extended media time.
     pub(super) ticks: u64,
     pub(super) marker: bool,
+    /// When the picture was taken, if the sender tells.
+    pub(super) captured: Option<Captured>,
     pub(super) payload: Bytes,
 }
 
@@ -152,6 +155,8 @@ const RESEND_SHARE_MAX: f32 = 0.6;
 const REPORT_EVERY: Duration = Duration::from_millis(300);
 /// Longer than any connection lasts.
 const NEVER: Duration = Duration::from_secs(30 * 86_400);
+/// A number that no extension has that str0m knows by itself; offers bring their own.
+const CAPTURE_TIME_ID: u8 = 12;
 /// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
 const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
 /// A quality needs room above its rate, and the next better one has to be found reachable.
@@ -232,10 +237,14 @@ impl Engine {
         let builder = match offered {
             // The outlet reports by itself.
             Offered::Play { measured: false, .. } => builder
-                .set_extension_map(unmeasured())
+                .set_extension_map(extensions(&[Extension::RtpMid]))
                 .set_rtcp_report_interval_audio(NEVER)
                 .set_rtcp_report_interval_video(NEVER),
-            _ => builder,
+            _ => {
+                let standard = ExtensionMap::standard();
+                let all: Vec<Extension> = standard.iter().map(|(_, extension)| extension.clone()).collect();
+                builder.set_extension_map(extensions(&all))
+            }
         };
         let measured = matches!(offered, Offered::Play { measured: true, .. });
         let builder = builder.set_stats_interval(measured.then_some(REPORT_EVERY));
@@ -243,14 +252,30 @@ impl Engine {
     }
 }
 
-/// The header extensions of a viewer who has no choice of qualities: it needn't report the arrival of each packet, and what was sent
-/// needn't be remembered for that.
-fn unmeasured() -> ExtensionMap {
+/// Those of the header extensions that the library knows, and the time at which a picture was taken. A viewer who has no choice of
+/// qualities needn't report the arrival of each packet, so it is offered few.
+fn extensions(wanted: &[Extension]) -> ExtensionMap {
     let mut kept = ExtensionMap::empty();
-    for (id, extension) in ExtensionMap::standard().iter().filter(|(_, one)| **one == Extension::RtpMid) {
+    for (id, extension) in ExtensionMap::standard().iter().filter(|(_, one)| wanted.contains(one)) {
         kept.set(id, extension.clone());
     }
+    kept.set(CAPTURE_TIME_ID, Extension::AbsoluteCaptureTime);
     kept
+}
+
+/// A sender's word of when a picture was taken. Offsets are in units of 2⁻³² s.
+fn captured(told: AbsCaptureTime) -> Option<Captured> {
+    let micros = told.capture_time.duration_since(UNIX_EPOCH).ok()?.as_micros();
+    let ahead =
+        told.clock_offset.and_then(|offset| i64::try_from((i128::from(offset) * 1_000_000) >> 32).ok());
+    Some(Captured { micros: i64::try_from(micros).ok()?, ahead })
+}
+
+/// The same for a receiver. None of before 1970, or of a clock that is ahead by a lifetime.
+fn capture_time(captured: Captured) -> Option<AbsCaptureTime> {
+    let since = Duration::from_micros(u64::try_from(captured.micros).ok()?);
+    let ahead = captured.ahead.and_then(|micros| i64::try_from((i128::from(micros) << 32) / 1_000_000).ok());
+    Some(AbsCaptureTime { capture_time: UNIX_EPOCH.checked_add(since)?, clock_offset: ahead })
 }
 
 impl Peer {
@@ -348,13 +373,23 @@ impl Peer {
         }
     }
 
-    /// Sends one packet of a section; `ticks` is its RTP time.
-    pub(super) fn send(&mut self, kind: Kind, packet: &Outgoing, ticks: u32, now: Instant) {
+    /// Sends one packet of a section; `ticks` is its RTP time, `taken` when the picture was that begins with it.
+    pub(super) fn send(
+        &mut self,
+        kind: Kind,
+        packet: &Outgoing,
+        (ticks, taken): (u32, Option<Captured>),
+        now: Instant,
+    ) {
         let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) else { return };
         let Some((pt, sequence)) = line.sends.as_mut() else { return };
         let mut direct = self.rtc.direct_api();
         let Some(stream) = direct.stream_tx_by_mid(line.mid, None) else { return };
-        let write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
+        let mut write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
+        if let Some(abs_capture_time) = taken.and_then(capture_time) {
+            write = write
+                .ext_vals(ExtensionValues { abs_capture_time: Some(abs_capture_time), ..Default::default() });
+        }
         stream.write_rtp(write.marker(packet.marker).nackable(kind == Kind::Video));
         sequence.inc();
     }
@@ -493,6 +528,7 @@ impl Peer {
             sequence: *packet.seq_no,
             ticks: packet.time.numer(),
             marker: packet.header.marker,
+            captured: packet.header.ext_vals.abs_capture_time.and_then(captured),
             payload: Bytes::from_owner(packet.payload),
         })
     }
@@ -504,7 +540,9 @@ impl Line {
         let (pt, _) = self.sends?;
         let known = rtc.codec_config().params().iter().find(|params| params.pt() == pt)?;
         let (again, hz) = (known.resend(), known.spec().clock_rate.get());
-        let name = rtc.media(self.mid)?.remote_extmap().id_of(Extension::RtpMid);
+        let known = rtc.media(self.mid)?.remote_extmap();
+        let name = known.id_of(Extension::RtpMid);
+        let capture = known.id_of(Extension::AbsoluteCaptureTime);
         let mut direct = rtc.direct_api();
         let stream = direct.stream_tx_by_mid(self.mid, None)?;
         Some(Section {
@@ -513,6 +551,7 @@ impl Line {
             payload_type: *pt,
             resend: stream.rtx().zip(again).map(|(ssrc, pt)| (*ssrc, *pt)),
             name: name.map(|number| (number, self.mid.to_string())),
+            capture,
             hz,
         })
     }

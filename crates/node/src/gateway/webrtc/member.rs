@@ -17,7 +17,7 @@ use crate::transcode::Audible;
 use hub::ViewerGuard;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 /// A connection that was answered, on its way to a worker.
 #[derive(Debug)]
@@ -251,7 +251,7 @@ impl Member {
         match (event, &mut self.role) {
             (Event::Connected, _) => self.connected = true,
             (Event::Packet(packet), Role::Publish(intake)) => intake.packet(packet, now)?,
-            (Event::Clock(clock), Role::Publish(intake)) => intake.clock(&clock),
+            (Event::Clock(clock), Role::Publish(intake)) => intake.clock(&clock, SystemTime::now()),
             (Event::KeyframeWanted, Role::Play(watching)) => watching.wants_group = true,
             (Event::Carries(rate), Role::Play(watching)) => {
                 if let Some(quality) = &mut watching.quality {

@@ -19,13 +19,17 @@
 //! - [`outlet`] how media goes to a viewer: numbered, encrypted, sent again
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
+//! - [`order`] which broadcasts can be shown as they come, and what happens to others
+//! - [`capture`] when pictures were taken, from publishers to viewers
 //! - [`renditions`] the qualities of one publisher
 //! - [`quality`] which of them a viewer gets
 //! - [`inbox`] what other threads hand to a worker
 
+mod capture;
 mod engine;
 mod inbox;
 mod member;
+mod order;
 mod outlet;
 mod plane;
 mod play;
@@ -40,5 +44,7 @@ mod tcp;
 mod wheel;
 mod worker;
 
+pub(crate) use order::{Order, Outcome};
 pub(crate) use plane::{Plane, Settings, Threads};
+pub(crate) use renditions::Rendition;
 pub(crate) use signal::{Changed, Created, Gateway, NotCreated, Target, link, target};

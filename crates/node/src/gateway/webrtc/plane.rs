@@ -1,16 +1,18 @@
 //! All workers, and what the HTTP side needs of them.
 
+use super::capture::CaptureClocks;
 use super::engine::{self, Credentials, Engine, OfferError, Offered, Peer};
 use super::inbox::{Inbox, Restart};
 use super::member::Arriving;
 use super::registry::{Ice, Key, Registry};
-use super::renditions::Renditions;
+use super::renditions::{Rendition, Renditions};
 use super::socket::{self, Wire};
 use super::tcp;
 use super::worker::{Place, WAKE, Worker};
 use crate::gateway::random_bytes;
 use crate::metrics::Metrics;
 use anyhow::{Context, Result};
+use hub::BroadcastPath;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::thread::JoinHandle;
@@ -24,6 +26,7 @@ pub(crate) struct Plane {
     inboxes: Arc<[Arc<Inbox>]>,
     addresses: Arc<[SocketAddr]>,
     renditions: Renditions,
+    captures: CaptureClocks,
 }
 
 /// The threads of a plane; joined at shutdown.
@@ -70,6 +73,7 @@ impl Plane {
         }
         let inboxes: Arc<[Arc<Inbox>]> = inboxes.into();
         let (mut threads, renditions) = (Vec::new(), Renditions::default());
+        let captures = CaptureClocks::default();
         for (number, ((socket, listener), poll)) in sockets.into_iter().zip(listeners).zip(polls).enumerate()
         {
             let worker = Worker::new(Place {
@@ -80,6 +84,7 @@ impl Plane {
                 wire: Wire::new(socket, listener)?,
                 addresses: Arc::clone(&addresses),
                 renditions: renditions.clone(),
+                captures: captures.clone(),
                 stay: settings.stay,
                 metrics: Arc::clone(metrics),
             })?;
@@ -87,7 +92,7 @@ impl Plane {
             threads.push(thread.spawn(move || worker.run())?);
         }
         let engine = Arc::new(Engine::new()?);
-        Ok((Plane { engine, registry, inboxes, addresses, renditions }, Threads(threads)))
+        Ok((Plane { engine, registry, inboxes, addresses, renditions, captures }, Threads(threads)))
     }
 
     /// Takes an offer: a name for the connection, the connection, and the answer.
@@ -120,6 +125,16 @@ impl Plane {
     /// The qualities of publishers.
     pub(super) fn renditions(&self) -> &Renditions {
         &self.renditions
+    }
+
+    /// When pictures were taken, as publishers tell.
+    pub(super) fn captures(&self) -> &CaptureClocks {
+        &self.captures
+    }
+
+    /// The qualities of a broadcast, the one with the fewest bits first; none where its publisher sends one.
+    pub(crate) fn told_renditions(&self, path: &BroadcastPath) -> Vec<Rendition> {
+        self.renditions.of(path).map(|ladder| ladder.told()).unwrap_or_default()
     }
 
     /// Lets a connection wait for its first datagram.

@@ -1,5 +1,6 @@
 //! Frames to packets, once per broadcast and worker; viewers share the payloads.
 
+use super::capture::{CaptureClock, Captured};
 use super::engine::{Outgoing, Peer};
 use super::inbox::{FeedWaker, Inbox};
 use super::member::Exit;
@@ -22,6 +23,7 @@ pub(super) struct Feed {
     pub(super) ended: bool,
     /// Why nobody can go on, if so.
     pub(super) broken: Option<&'static str>,
+    captures: CaptureClock,
     consumer: Consumer,
     waker: Waker,
     lines: Vec<Line>,
@@ -50,6 +52,8 @@ pub(super) struct Packets {
     ticks: u32,
     keyframe: bool,
     arrived: Instant,
+    /// When the picture was taken, if its publisher tells.
+    taken: Option<Captured>,
     payloads: Arc<[Outgoing]>,
     bytes: u64,
 }
@@ -92,6 +96,7 @@ impl Feed {
         inbox: &Arc<Inbox>,
         broadcast: &Arc<Broadcast>,
         counted: &Arc<Broadcast>,
+        captures: CaptureClock,
     ) -> Feed {
         Feed {
             broadcast: Arc::clone(broadcast),
@@ -99,6 +104,7 @@ impl Feed {
             members: Vec::new(),
             ended: false,
             broken: None,
+            captures,
             consumer: broadcast.consumer(),
             waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
             lines: Vec::new(),
@@ -170,6 +176,7 @@ impl Feed {
             ticks: frame.pts.to_clock(line.hz) as u32,
             keyframe: frame.keyframe,
             arrived,
+            taken: self.captures.at(frame.pts.as_micros()).filter(|_| line.track.kind == Kind::Video),
             bytes: payloads.iter().map(|p| p.payload.len() as u64).sum(),
             payloads,
         };
@@ -251,11 +258,14 @@ impl Seat {
             Some(last) if ticks.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
             _ => ticks,
         };
+        let mut taken = packets.taken;
         if let Some(outlet) = peer.outlet() {
-            outlet.send(packets.kind, &packets.payloads, ticks, exit);
+            outlet.send(packets.kind, &packets.payloads, (ticks, taken), exit);
         } else {
             for several in packets.payloads.chunks(TOGETHER_MAX) {
-                several.iter().for_each(|packet| peer.send(packets.kind, packet, ticks, exit.now));
+                several
+                    .iter()
+                    .for_each(|packet| peer.send(packets.kind, packet, (ticks, taken.take()), exit.now));
                 exit.pump(peer);
             }
         }

@@ -2,6 +2,7 @@
 
 mod line;
 
+use super::capture::{Ahead, CaptureClock};
 use super::engine::{Clock, Incoming, Rid};
 use super::renditions::Published;
 use crate::metrics::{CloseReason, Metrics};
@@ -12,7 +13,7 @@ use media::codec::{vp8, vp9};
 use media::{Codec, Frame, Kind, Timestamp};
 use mux::rtp::{Event, Unit};
 use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// One publisher that was accepted.
 #[derive(Debug)]
@@ -20,6 +21,9 @@ pub(super) struct Intake {
     producer: Producer,
     /// Where the qualities go, if there are several.
     published: Option<Published>,
+    /// When its pictures were taken, for viewers.
+    captures: CaptureClock,
+    ahead: Ahead,
     metrics: Arc<Metrics>,
     lines: Vec<Line>,
     /// Which quality the broadcast itself has, and which one it takes at its next keyframe.
@@ -50,15 +54,18 @@ impl Intake {
     /// `expected` tracks were offered.
     pub(super) fn new(
         producer: Producer,
-        published: Option<Published>,
+        (published, captures): (Option<Published>, CaptureClock),
         metrics: &Arc<Metrics>,
         expected: usize,
         now: Instant,
     ) -> Intake {
+        captures.forget();
         let start = producer.resumes_at().unwrap_or(Timestamp::ZERO);
         Intake {
             producer,
             published,
+            captures,
+            ahead: Ahead::default(),
             metrics: Arc::clone(metrics),
             lines: Vec::new(),
             base: None,
@@ -106,11 +113,16 @@ impl Intake {
         Ok(self.lines.iter_mut().filter_map(|line| line.asks(now).then_some(line.rid)).collect())
     }
 
-    /// The sender told what its clocks are.
-    pub(super) fn clock(&mut self, told: &Clock) {
+    /// The sender told what its clocks are, when it was `here`.
+    pub(super) fn clock(&mut self, told: &Clock, here: SystemTime) {
         let Ok(wall) = told.wallclock.duration_since(UNIX_EPOCH) else { return };
         let media = i64::try_from(u128::from(told.ticks) * 1_000_000 / u128::from(told.hz.max(1)));
         let (Ok(wall), Ok(media)) = (i64::try_from(wall.as_micros()), media) else { return };
+        if let Some(ours) =
+            here.duration_since(UNIX_EPOCH).ok().and_then(|d| i64::try_from(d.as_micros()).ok())
+        {
+            self.ahead.learn(wall, ours);
+        }
         let same = |line: &&mut Line| line.kind == told.kind && line.rid == told.rid;
         if let Some(line) = self.lines.iter_mut().find(same) {
             line.clock = Some(wall - media);
@@ -249,6 +261,10 @@ impl Intake {
             i64::try_from(now.saturating_duration_since(self.began).as_micros()).unwrap_or(i64::MAX);
         let here = self.start.as_micros().saturating_add(arrived);
         let time = self.lines[at].place(unit.timestamp, here);
+        let taken = self.lines[at].taken(unit.timestamp).filter(|_| self.is_base(at));
+        if let Some(captured) = taken {
+            self.captures.tell(captured, time.as_micros(), self.ahead);
+        }
         if unit.keyframe && self.lines[at].kind == Kind::Video {
             self.keyframe(at, &unit.payload, now)?;
         }

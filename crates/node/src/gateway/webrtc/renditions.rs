@@ -30,6 +30,17 @@ pub(super) struct Rung {
     keyframe_wanted: AtomicBool,
 }
 
+/// A quality, as it is told to people.
+#[derive(Clone, Debug)]
+pub(crate) struct Rendition {
+    /// What its publisher calls it (RFC 8851).
+    pub(crate) name: String,
+    pub(crate) broadcast: Arc<Broadcast>,
+    pub(crate) bits_per_second: u64,
+    /// Whether the broadcast itself has it, for who plays by anything else.
+    pub(crate) is_base: bool,
+}
+
 /// A ladder that is there as long as its publisher.
 #[derive(Debug)]
 pub(super) struct Published {
@@ -115,6 +126,18 @@ impl Ladder {
             self.lock().iter().filter(|rung| rung.bits_per_second() > 0).cloned().collect();
         rungs.sort_by_key(|rung| rung.bits_per_second());
         rungs
+    }
+
+    /// The same, for people.
+    pub(super) fn told(&self) -> Vec<Rendition> {
+        let base = self.base();
+        let tell = |rung: &Arc<Rung>| Rendition {
+            name: rung.rid.to_string(),
+            broadcast: Arc::clone(&rung.broadcast),
+            bits_per_second: rung.bits_per_second(),
+            is_base: base == Some(rung.rid),
+        };
+        self.rungs().iter().map(tell).collect()
     }
 
     /// Which quality the broadcast itself has.

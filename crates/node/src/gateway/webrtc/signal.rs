@@ -2,6 +2,7 @@
 
 use super::engine::{self, OfferError, Offered};
 use super::member::{Arriving, Part};
+use super::order::{Order, Outcome};
 use super::plane::Plane;
 use super::play::sendable;
 use super::publish::Intake;
@@ -10,10 +11,9 @@ use crate::auth::{Action, Auth, Refusal};
 use crate::limits::{Limits, TooMuch};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
-use crate::transcode::Transcodes;
-use hub::{Batch, BroadcastPath, Item};
+use crate::transcode::{Audible, Pictures, Transcodes, Unavailable};
+use hub::{Batch, Broadcast, BroadcastPath, Item};
 use media::{Codec, Kind};
-use mux::rtp::{DropPlan, Verdict};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -41,6 +41,7 @@ pub(crate) struct Gateway {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) limits: Limits,
     pub(crate) transcodes: Transcodes,
+    pub(crate) pictures: Pictures,
     pub(crate) plane: Plane,
     /// What clients are told of TURN servers.
     pub(crate) links: Vec<String>,
@@ -95,14 +96,20 @@ pub(crate) enum NotCreated {
          carry: watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, bf=0)"
     )]
     Reordered(BroadcastPath),
+    #[error(
+        "the pictures of {0} are shown in another order than they are coded (B-frames), which WebRTC can't carry and is refused here: \
+         watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, bf=0)"
+    )]
+    Unwanted(BroadcastPath),
+    #[error(
+        "the pictures of {0} are shown in another order than they are coded (B-frames), or in a codec that browsers don't know, which \
+         WebRTC can't carry; {1}: watch it by LL-HLS at /{0}/index.m3u8"
+    )]
+    NotRecoded(BroadcastPath, Unavailable),
     #[error("too many connections wait to begin; try again")]
     Overloaded,
 }
 
-/// So many pictures show whether they are coded in another order: encoders put three of them, rarely more, behind a later one.
-const PICTURES_JUDGED: usize = 6;
-/// How long a viewer of a broadcast that just began waits for those.
-const PICTURES_WAIT: Duration = Duration::from_millis(400);
 /// How long a viewer waits for the tracks of a broadcast that just began.
 const TRACKS_WAIT: Duration = Duration::from_secs(3);
 
@@ -141,17 +148,20 @@ impl Gateway {
             let (producer, session) = grant.publish(Instant::now())?;
             let tracks = [Kind::Video, Kind::Audio].into_iter().filter(|kind| wire.has(*kind)).count();
             let several = wire.has_qualities().then(|| self.plane.renditions().publish(&target.path));
-            let intake = Intake::new(producer, several, &self.metrics, tracks, Instant::now());
+            let captures = self.plane.captures().of(producer.broadcast().path());
+            let intake = Intake::new(producer, (several, captures), &self.metrics, tracks, Instant::now());
             (key, wire, answer, Part::Publish(Box::new(intake)), session)
         } else {
             let playing = self.auth.play(ask).await?.play().await;
             let playing = playing.map_err(|demand| NotCreated::NotLive(demand.path().clone()))?;
             let audible = self.transcodes.opus(&playing.broadcast).await;
-            let (video, audio) = sendable_of(&what_is_there(&audible.broadcast).await, &target.path)?;
-            if is_reordered(&playing.broadcast).await {
-                return Err(NotCreated::Reordered(target.path.clone()));
+            let audible = self.in_order(audible, &playing.broadcast, &target.path).await?;
+            let there = what_is_there(&audible.broadcast).await;
+            if audible.recoded && there.items.is_empty() {
+                return Err(NotCreated::NotRecoded(target.path.clone(), Unavailable::NotYet));
             }
-            let measured = self.plane.renditions().of(&target.path).is_some();
+            let (video, audio) = sendable_of(&there, &target.path)?;
+            let measured = !audible.recoded && self.plane.renditions().of(&target.path).is_some();
             let (key, wire, answer) = self.plane.answer(offer, Offered::Play { video, audio, measured })?;
             audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
             (key, wire, answer, Part::Play(audible), playing.session)
@@ -163,6 +173,28 @@ impl Gateway {
         let endpoint = target.protocol.as_str();
         let location = format!("/{}/{endpoint}/{name}", target.path.as_str());
         Ok(Created { location, etag: ice.tag, answer, links: self.links.clone() })
+    }
+
+    /// The broadcast with pictures in the order in which they are shown, as its policy says.
+    async fn in_order(
+        &self,
+        audible: Audible,
+        source: &Arc<Broadcast>,
+        named: &BroadcastPath,
+    ) -> Result<Audible, NotCreated> {
+        let policy = self.auth.b_frames(source.path());
+        let order = Order::of(source).await;
+        match Outcome::of(order, policy) {
+            Outcome::Whole | Outcome::Dropped => Ok(audible),
+            Outcome::Transcoded => {
+                self.pictures.recoded(audible).map_err(|why| NotCreated::NotRecoded(named.clone(), why))
+            }
+            Outcome::Refused => Err(match order {
+                Order::Foreign => NotCreated::NothingToSend(named.clone()),
+                Order::Droppable => NotCreated::Unwanted(named.clone()),
+                Order::Shown | Order::Needed => NotCreated::Reordered(named.clone()),
+            }),
+        }
     }
 
     /// Ends a connection. False if there is none of that name.
@@ -193,7 +225,7 @@ impl Gateway {
 }
 
 /// Tracks of a broadcast and its newest group, waited for a little while.
-async fn what_is_there(broadcast: &Arc<hub::Broadcast>) -> Batch {
+async fn what_is_there(broadcast: &Arc<Broadcast>) -> Batch {
     let (mut consumer, mut batch) = (broadcast.consumer(), Batch::default());
     // Without tracks by then, there is nothing to send.
     let _ = tokio::time::timeout(TRACKS_WAIT, consumer.batch(&mut batch)).await;
@@ -213,38 +245,6 @@ fn sendable_of(batch: &Batch, path: &BroadcastPath) -> Result<(Option<Codec>, Op
         return Err(NotCreated::NothingToSend(path.clone()));
     }
     Ok((video, audio))
-}
-
-/// Whether its pictures are shown in another order than they are coded, and can't be put right by leaving some out. A broadcast that
-/// has just begun shows it only after some pictures.
-async fn is_reordered(broadcast: &Arc<hub::Broadcast>) -> bool {
-    let (mut consumer, mut batch) = (broadcast.consumer(), Batch::default());
-    let (mut plan, mut pictures, mut judged) = (DropPlan::default(), None, 0);
-    let deadline = tokio::time::Instant::now() + PICTURES_WAIT;
-    while judged < PICTURES_JUDGED
-        && tokio::time::timeout_at(deadline, consumer.batch(&mut batch)).await.is_ok()
-        && !batch.ended
-    {
-        for item in batch.items.drain(..) {
-            match item {
-                Item::Catalog(catalog) => match catalog.first(Kind::Video) {
-                    Some(track) => pictures = Some(track.clone()),
-                    None => return false,
-                },
-                Item::Frame { track, frame, .. } => {
-                    let Some(pictures) = pictures.as_ref().filter(|pictures| pictures.id == track) else {
-                        continue;
-                    };
-                    judged += 1;
-                    if plan.judge(pictures.codec, &frame) == Verdict::Stuck {
-                        return true;
-                    }
-                }
-                Item::Resumed => {}
-            }
-        }
-    }
-    false
 }
 
 /// A TURN server as a `Link`. RFC 9725 §4.6.

@@ -1,5 +1,6 @@
 //! The loop of one thread: a socket, its connections, and their timers.
 
+use super::capture::CaptureClocks;
 use super::engine::Step;
 use super::inbox::{Contents, Elsewhere, Inbox, Restart, Stray};
 use super::member::{
@@ -37,6 +38,7 @@ pub(super) struct Worker {
     wire: Wire,
     addresses: Arc<[SocketAddr]>,
     renditions: Renditions,
+    captures: CaptureClocks,
     stay: Duration,
     metrics: Arc<Metrics>,
     shard: Arc<Shard>,
@@ -81,6 +83,7 @@ pub(super) struct Place {
     pub(super) wire: Wire,
     pub(super) addresses: Arc<[SocketAddr]>,
     pub(super) renditions: Renditions,
+    pub(super) captures: CaptureClocks,
     /// The shortest time at one quality before a better one.
     pub(super) stay: Duration,
     pub(super) metrics: Arc<Metrics>,
@@ -102,6 +105,7 @@ impl Worker {
             wire: place.wire,
             addresses: place.addresses,
             renditions: place.renditions,
+            captures: place.captures,
             stay: place.stay,
             shard: place.metrics.worker(),
             metrics: place.metrics,
@@ -355,9 +359,10 @@ impl Worker {
     fn settle(&mut self, arriving: Arriving, datagram: &Datagram<'_>, now: Instant) -> usize {
         let role = match arriving.part {
             Part::Publish(intake) => Role::Publish(intake),
-            Part::Play(Audible { broadcast, lease, .. }) => {
+            Part::Play(Audible { broadcast, lease, recoded, .. }) => {
                 let base = self.feed_for(&broadcast, &broadcast);
-                let ladder = self.renditions.of(broadcast.path());
+                // What is coded anew has one quality.
+                let ladder = self.renditions.of(broadcast.path()).filter(|_| !recoded);
                 let quality = ladder.map(|ladder| Quality::new(ladder, self.stay));
                 Role::Play(Box::new(Watching::new(base, quality, lease)))
             }
@@ -406,7 +411,7 @@ impl Worker {
             self.feeds.push(None);
             self.feeds.len() - 1
         });
-        let mut feed = Feed::new(number, &self.inbox, broadcast, counted);
+        let mut feed = Feed::new(number, &self.inbox, broadcast, counted, self.captures.of(counted.path()));
         feed.drain(&mut self.batch);
         self.feeds[number] = Some(feed);
         number

@@ -93,6 +93,8 @@ struct Client {
     reports: Vec<Vec<u8>>,
     /// Media time and wall time of senders, as they told.
     told: Vec<(Mid, u64, SystemTime)>,
+    /// When the pictures of what was received were taken.
+    taken: Vec<Option<Captured>>,
 }
 
 /// Lets both talk until `done`, a few milliseconds a round; what the server's side told.
@@ -145,6 +147,7 @@ impl Client {
                 }
                 Output::Event(str0m::Event::RtpPacket(packet)) => {
                     self.received.push((packet.time.numer(), packet.payload.len(), packet.header.marker));
+                    self.taken.push(packet.header.ext_vals.abs_capture_time.and_then(captured));
                 }
                 Output::Event(str0m::Event::SenderFeedback(feedback)) => {
                     let info = feedback.sender_info;
@@ -157,18 +160,30 @@ impl Client {
 }
 
 fn connected(offered: Offered) -> (Client, Peer, Instant) {
+    connected_with(ExtensionMap::standard(), Direction::RecvOnly, offered)
+}
+
+/// With these header extensions, sending or receiving.
+fn connected_with(map: ExtensionMap, direction: Direction, offered: Offered) -> (Client, Peer, Instant) {
     let mut now = Instant::now();
     let address: SocketAddr = "198.51.100.7:40000".parse().unwrap();
-    let mut rtc = Rtc::builder().set_rtp_mode(true).build(now);
+    let mut rtc = Rtc::builder().set_rtp_mode(true).set_extension_map(map).build(now);
     rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
     let mut change = rtc.sdp_api();
-    change.add_media(str0m::media::MediaKind::Video, Direction::RecvOnly, None, None, None);
-    change.add_media(str0m::media::MediaKind::Audio, Direction::RecvOnly, None, None, None);
+    change.add_media(str0m::media::MediaKind::Video, direction, None, None, None);
+    change.add_media(str0m::media::MediaKind::Audio, direction, None, None, None);
     let (offer, pending) = change.apply().unwrap();
     let (mut peer, text) = answer(&offer.to_sdp_string(), offered).unwrap();
     let parsed = str0m::change::SdpAnswer::from_sdp_string(&text).unwrap();
     rtc.sdp_api().accept_answer(pending, parsed).unwrap();
-    let mut client = Client { rtc, address, received: Vec::new(), reports: Vec::new(), told: Vec::new() };
+    let mut client = Client {
+        rtc,
+        address,
+        received: Vec::new(),
+        reports: Vec::new(),
+        told: Vec::new(),
+        taken: Vec::new(),
+    };
     talk(&mut client, &mut peer, &mut now, |client, events| {
         client.rtc.is_connected() && events.iter().any(|event| matches!(event, Event::Connected))
     });
@@ -180,12 +195,73 @@ fn a_client_connects_and_gets_what_is_sent_with_its_times_and_markers() {
     let (mut client, mut peer, mut now) = connected(MEASURED);
     for (ticks, length, marker) in [(1000, 900, false), (1000, 333, true), (4000, 50, true)] {
         let packet = Outgoing { payload: vec![7; length].into(), marker };
-        peer.send(Kind::Video, &packet, ticks, now);
+        peer.send(Kind::Video, &packet, (ticks, None), now);
         talk(&mut client, &mut peer, &mut now, |client, _| {
             client.received.last().is_some_and(|last| last.1 == length)
         });
     }
     assert_eq!(client.received, [(1000, 900, false), (1000, 333, true), (4000, 50, true)]);
+}
+
+/// Times of extensions are in units of 2⁻³² s, by way of a float.
+fn near(found: Option<Captured>, expect: Captured) -> bool {
+    found.is_some_and(|found| {
+        let ahead = found.ahead.zip(expect.ahead).map(|(a, b)| a.abs_diff(b));
+        found.micros.abs_diff(expect.micros) <= 5
+            && ahead.is_none_or(|off| off <= 1)
+            && found.ahead.is_some() == expect.ahead.is_some()
+    })
+}
+
+/// What a browser offers whose page asks when pictures were taken.
+fn with_capture() -> ExtensionMap {
+    let mut map = ExtensionMap::standard();
+    map.set(CAPTURE_TIME_ID, Extension::AbsoluteCaptureTime);
+    map
+}
+
+#[test]
+fn a_viewer_who_asks_for_it_is_told_when_a_picture_was_taken() {
+    let (mut client, mut peer, mut now) = connected_with(with_capture(), Direction::RecvOnly, MEASURED);
+    let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(-1_234_567) };
+    let sent = [
+        Some(known),
+        None,
+        Some(Captured { ahead: None, ..known }),
+        Some(Captured { micros: -1, ahead: None }),
+    ];
+    for (n, taken) in sent.into_iter().enumerate() {
+        let packet = Outgoing { payload: vec![7; 100 + n].into(), marker: true };
+        peer.send(Kind::Video, &packet, (3000 * n as u32, taken), now);
+        talk(&mut client, &mut peer, &mut now, |client, _| client.received.len() > n);
+    }
+    assert!(near(client.taken[0], known), "{:?}", client.taken);
+    assert!(near(client.taken[2], Captured { ahead: None, ..known }), "{:?}", client.taken);
+    assert_eq!((client.taken[1], client.taken[3]), (None, None));
+    let (mut other, mut peer, mut now) = connected(MEASURED);
+    let packet = Outgoing { payload: vec![7; 100].into(), marker: true };
+    peer.send(Kind::Video, &packet, (0, Some(known)), now);
+    talk(&mut other, &mut peer, &mut now, |client, _| !client.received.is_empty());
+    assert_eq!(other.taken, [None], "who doesn't ask isn't told");
+}
+
+#[test]
+fn a_publisher_tells_when_a_picture_was_taken() {
+    let (mut client, mut peer, mut now) =
+        connected_with(with_capture(), Direction::SendOnly, Offered::Publish);
+    let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(250_000) };
+    let (mid, pt) = (peer.lines[0].mid, peer.negotiated(peer.lines[0].mid).0.unwrap());
+    let values =
+        ExtensionValues { abs_capture_time: capture_time(known), mid: Some(mid), ..Default::default() };
+    let write = RtpWrite::new(pt, SeqNo::default(), 9000, now, vec![7; 50]).ext_vals(values);
+    client.rtc.direct_api().stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
+    let is_packet = |event: &Event| matches!(event, Event::Packet(_));
+    let events = talk(&mut client, &mut peer, &mut now, |_, events| events.iter().any(is_packet));
+    let packets = events.iter().filter_map(|event| match event {
+        Event::Packet(packet) => Some(packet),
+        _ => None,
+    });
+    assert!(packets.clone().any(|packet| near(packet.captured, known)), "it isn't told");
 }
 
 #[test]
@@ -203,7 +279,7 @@ fn a_request_with_a_wrong_password_is_not_accepted() {
 fn fuzz_damaged_datagrams_never_panic_a_connection() {
     let (mut client, mut peer, mut now) = connected(MEASURED);
     let packet = Outgoing { payload: vec![7; 300].into(), marker: true };
-    peer.send(Kind::Video, &packet, 90, now);
+    peer.send(Kind::Video, &packet, (90, None), now);
     talk(&mut client, &mut peer, &mut now, |client, _| !client.received.is_empty());
     let kinds: [&[u8]; 4] = [
         &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
@@ -271,9 +347,9 @@ fn an_outlet_sends_what_the_clients_library_understands() {
     let (mut client, mut peer, now) = connected(BOTH);
     let mut line = Line::new();
     let outlet = peer.outlet().expect("the handshake told its secrets");
-    outlet.send(Kind::Video, &picture(&[900, 333]), 1000, &mut line.exit(now));
-    outlet.send(Kind::Audio, &picture(&[80]), 960, &mut line.exit(now));
-    outlet.send(Kind::Video, &picture(&[50]), 4000, &mut line.exit(now));
+    outlet.send(Kind::Video, &picture(&[900, 333]), (1000, None), &mut line.exit(now));
+    outlet.send(Kind::Audio, &picture(&[80]), (960, None), &mut line.exit(now));
+    outlet.send(Kind::Video, &picture(&[50]), (4000, None), &mut line.exit(now));
     let datagrams = line.take();
     client.hears(&mut peer, &datagrams, now);
     assert_eq!(client.received, [(1000, 900, false), (1000, 333, true), (960, 80, true), (4000, 50, true)]);
@@ -287,7 +363,7 @@ fn an_outlet_sends_again_what_a_lossy_network_swallowed() {
         peer.outlet().unwrap().send(
             Kind::Video,
             &picture(&[600, 600, 100]),
-            number * 3000,
+            (number * 3000, None),
             &mut line.exit(now),
         );
         let mut arriving = line.take();
@@ -317,8 +393,8 @@ fn an_outlet_tells_which_picture_and_sound_belong_together() {
     let clock = MediaClock { media: Timestamp::from_micros(7_000_000), at: now };
     for number in 0..100_u32 {
         let outlet = peer.outlet().unwrap();
-        outlet.send(Kind::Video, &picture(&[100]), 630_000 + number * 2700, &mut line.exit(now));
-        outlet.send(Kind::Audio, &picture(&[50]), 336_000 + number * 1440, &mut line.exit(now));
+        outlet.send(Kind::Video, &picture(&[100]), (630_000 + number * 2700, None), &mut line.exit(now));
+        outlet.send(Kind::Audio, &picture(&[50]), (336_000 + number * 1440, None), &mut line.exit(now));
         outlet.report(clock, &mut line.exit(now));
         let datagrams = line.take();
         client.hears(&mut peer, &datagrams, now);
@@ -338,7 +414,7 @@ fn an_outlet_tells_which_picture_and_sound_belong_together() {
 fn a_viewer_that_wants_a_keyframe_says_so_to_the_outlet() {
     let (mut client, mut peer, mut now) = connected(BOTH);
     let mut line = Line::new();
-    peer.outlet().unwrap().send(Kind::Video, &picture(&[100]), 1000, &mut line.exit(now));
+    peer.outlet().unwrap().send(Kind::Video, &picture(&[100]), (1000, None), &mut line.exit(now));
     let datagrams = line.take();
     client.hears(&mut peer, &datagrams, now);
     let mids: Vec<Mid> = peer.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
@@ -354,4 +430,31 @@ fn a_viewer_that_wants_a_keyframe_says_so_to_the_outlet() {
     let stuck =
         |peer: &mut Peer, report: &Vec<u8>, exit: &mut Exit<'_>| peer.outlet().unwrap().hear(report, exit);
     assert!(client.reports.iter().any(|report| stuck(&mut peer, report, &mut exit)));
+}
+
+#[test]
+fn an_outlet_tells_who_asks_when_a_picture_was_taken() {
+    let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(-1_234_567) };
+    let unsure = Captured { ahead: None, ..known };
+    for (map, asked) in [(with_capture(), true), (ExtensionMap::standard(), false)] {
+        let (mut client, mut peer, now) = connected_with(map, Direction::RecvOnly, BOTH);
+        let mut line = Line::new();
+        for (number, taken) in (0..).zip([Some(known), None, Some(unsure)]) {
+            let frame = (number * 3000, taken);
+            peer.outlet().unwrap().send(Kind::Video, &picture(&[100, 50]), frame, &mut line.exit(now));
+        }
+        let datagrams = line.take();
+        client.hears(&mut peer, &datagrams, now);
+        let told = client.taken;
+        if asked {
+            assert!(near(told[0], known) && near(told[4], unsure), "{told:?}");
+            assert_eq!(
+                [told[1], told[2], told[3], told[5]],
+                [None; 4],
+                "only a picture's first packet tells"
+            );
+        } else {
+            assert_eq!(told, [None; 6]);
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod feedback;
 mod history;
 mod seal;
 
+use super::capture::{self, Captured};
 use super::engine::Outgoing;
 use super::member::Exit;
 use feedback::Feedback;
@@ -54,6 +55,8 @@ pub(super) struct Section {
     pub(super) resend: Option<(u32, u8)>,
     /// The number of the header extension that names the section, and the name. RFC 9143 §15.
     pub(super) name: Option<(u8, String)>,
+    /// The number of the header extension that tells when a picture was taken.
+    pub(super) capture: Option<u8>,
     pub(super) hz: u32,
 }
 
@@ -93,8 +96,6 @@ const FIRST_REPORT_AFTER: Duration = Duration::from_millis(100);
 const SENDER_REPORT: u8 = 200;
 const SOURCE_DESCRIPTION: u8 = 202;
 const CNAME: u8 = 1;
-/// Seconds from 1900, where NTP begins, to 1970.
-const NTP_OFFSET: u64 = 2_208_988_800;
 
 impl Outlet {
     /// `None` when the secrets don't fit the profile.
@@ -111,12 +112,19 @@ impl Outlet {
         })
     }
 
-    /// Sends a frame; `ticks` is its RTP time.
-    pub(super) fn send(&mut self, kind: Kind, packets: &Arc<[Outgoing]>, ticks: u32, exit: &mut Exit<'_>) {
+    /// Sends a frame; `ticks` is its RTP time, `taken` when a camera saw it.
+    pub(super) fn send(
+        &mut self,
+        kind: Kind,
+        packets: &Arc<[Outgoing]>,
+        (ticks, taken): (u32, Option<Captured>),
+        exit: &mut Exit<'_>,
+    ) {
         let Some(line) = self.lines.iter_mut().find(|line| line.section.kind == kind) else { return };
         if kind == Kind::Video && line.section.resend.is_some() {
             self.history.note(line.next as u16, ticks, packets, exit.now);
         }
+        let mut first = line.with_capture(taken);
         for packet in packets.iter() {
             let head = Head {
                 ssrc: line.section.ssrc,
@@ -128,7 +136,9 @@ impl Outlet {
             line.next += 1;
             line.packets = line.packets.wrapping_add(1);
             line.octets = line.octets.wrapping_add(packet.payload.len() as u32);
-            write(&self.sealer, &head, line.extension.as_deref(), [&[], &packet.payload], exit);
+            let first = first.take();
+            let extension = first.as_deref().or(line.extension.as_deref());
+            write(&self.sealer, &head, extension, [&[], &packet.payload], exit);
         }
         self.report_due.get_or_insert(exit.now + FIRST_REPORT_AFTER);
     }
@@ -175,12 +185,13 @@ impl Outlet {
             return;
         }
         self.report_due = Some(exit.now + REPORT_EVERY);
-        let (wall, mut report) = (SystemTime::now(), Vec::with_capacity(128));
+        let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (wall, mut report) = (capture::ntp(wall), Vec::with_capacity(128));
         let passed = exit.now.saturating_duration_since(clock.at);
         let media = Timestamp::from_micros(clock.media.as_micros() + passed.as_micros() as i64);
         let told: Vec<&Line> = self.lines.iter().filter(|line| line.packets > 0).collect();
         let Some(first) = told.first().map(|line| line.section.ssrc) else { return };
-        told.iter().for_each(|line| line.report(media, ntp(wall), &mut report));
+        told.iter().for_each(|line| line.report(media, wall, &mut report));
         describe(&told, &self.cname, &mut report);
         if self.sealer.rtcp(&mut report, first).is_some() {
             exit.datagram(report.len()).extend_from_slice(&report);
@@ -197,8 +208,18 @@ impl std::fmt::Debug for Outlet {
 
 impl Line {
     fn new(section: Section) -> Line {
-        let extension = section.name.as_ref().and_then(|(number, name)| extension(*number, name));
+        let name = section.name.as_ref().map(|(number, name)| (*number, name.as_bytes()));
+        let extension = extension(name.as_slice());
         Line { section, extension, next: 0, next_again: 0, packets: 0, octets: 0 }
+    }
+
+    /// The header extensions of a picture's first packet, when it is known when it was taken.
+    fn with_capture(&self, taken: Option<Captured>) -> Option<Box<[u8]>> {
+        let (number, time) = (self.section.capture?, capture::told(taken?)?);
+        let name = self.section.name.as_ref().filter(|_| self.extension.is_some());
+        let name = name.map(|(number, name)| (*number, name.as_bytes()));
+        let all: Vec<(u8, &[u8])> = name.into_iter().chain([(number, &time[..])]).collect();
+        extension(&all)
     }
 
     /// RFC 3550 §6.4.1.
@@ -213,16 +234,18 @@ impl Line {
     }
 }
 
-/// A header extension with the name of a section, in the form with one byte for each. RFC 8285 §4.2.
-fn extension(number: u8, name: &str) -> Option<Box<[u8]>> {
-    let fits = (1..=14).contains(&number) && (1..=16).contains(&name.len());
-    fits.then(|| {
-        let words = (1 + name.len()).div_ceil(4);
-        let mut bytes = vec![0xbe, 0xde, 0, words as u8, number << 4 | (name.len() - 1) as u8];
-        bytes.extend_from_slice(name.as_bytes());
-        bytes.resize(4 + 4 * words, 0);
-        bytes.into()
-    })
+/// Header extensions in the form with one byte for each; what doesn't fit that is left out. RFC 8285 §4.2.
+fn extension(elements: &[(u8, &[u8])]) -> Option<Box<[u8]>> {
+    let mut bytes = vec![0xbe, 0xde, 0, 0];
+    for (number, value) in elements {
+        if (1..=14).contains(number) && (1..=16).contains(&value.len()) {
+            bytes.push(number << 4 | (value.len() - 1) as u8);
+            bytes.extend_from_slice(value);
+        }
+    }
+    bytes.resize(bytes.len().next_multiple_of(4), 0);
+    bytes[3] = (bytes.len() / 4 - 1) as u8;
+    (bytes.len() > 4).then(|| bytes.into())
 }
 
 /// Writes a packet straight into what goes out. RFC 3550 §5.1.
@@ -261,11 +284,4 @@ fn describe(lines: &[&Line], cname: &str, out: &mut Vec<u8>) {
     }
     let words = ((out.len() - start) / 4 - 1) as u16;
     out[start + 2..start + 4].copy_from_slice(&words.to_be_bytes());
-}
-
-/// Seconds since 1900 and their 2^32nd parts. RFC 5905 §6.
-fn ntp(wall: SystemTime) -> u64 {
-    let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
-    let parts = (u64::from(since.subsec_nanos()) << 32) / 1_000_000_000;
-    ((since.as_secs() + NTP_OFFSET) << 32) | parts
 }

@@ -36,8 +36,18 @@ pub(super) struct Opener {
 
 /// What encrypts one kind of packet in one direction.
 enum Keys {
-    Gcm { key: LessSafeKey, salt: [u8; NONCE_LEN] },
-    Cm { key: EncryptingKey, salt: [u8; CM_SALT_BYTES], tag: hmac::Key },
+    Gcm {
+        key: LessSafeKey,
+        salt: [u8; NONCE_LEN],
+    },
+    /// Boxed, since it is far larger.
+    Cm(Box<CounterMode>),
+}
+
+struct CounterMode {
+    key: EncryptingKey,
+    salt: [u8; CM_SALT_BYTES],
+    tag: hmac::Key,
 }
 
 /// Labels of keys. RFC 3711 §4.3.1.
@@ -104,7 +114,7 @@ impl<'a> MasterKey<'a> {
             let mut tag = [0; SHA1_KEY_BYTES];
             self.derive(label as u8 + 1, &mut tag)?;
             let tag = hmac::Key::new(hmac::HMAC_SHA1_FOR_LEGACY_USE_ONLY, &tag);
-            return Some(Keys::Cm { key: counter(key)?, salt, tag });
+            return Some(Keys::Cm(Box::new(CounterMode { key: counter(key)?, salt, tag })));
         }
         let algorithm = if key.len() == 32 { &AES_256_GCM } else { &AES_128_GCM };
         let key = LessSafeKey::new(UnboundKey::new(algorithm, key).ok()?);
@@ -124,17 +134,19 @@ impl Keys {
         let mut start = [0; 16];
         let (salt, ssrc_at): (&[u8], usize) = match self {
             Keys::Gcm { salt, .. } => (salt, 2),
-            Keys::Cm { salt, .. } => (salt, 4),
+            Keys::Cm(mode) => (&mode.salt, 4),
         };
         start[ssrc_at..ssrc_at + 4].copy_from_slice(&ssrc.to_be_bytes());
         start[ssrc_at + 4..ssrc_at + 10].copy_from_slice(&index.to_be_bytes()[2..]);
         start.iter_mut().zip(salt).for_each(|(byte, salt)| *byte ^= salt);
         start
     }
+}
 
-    /// Encrypts or decrypts in place by counter mode, which is the same.
-    fn stream(key: &EncryptingKey, start: [u8; 16], bytes: &mut [u8]) -> Option<()> {
-        key.less_safe_encrypt(bytes, EncryptionContext::Iv128(FixedLength::from(start))).ok().map(|_| ())
+impl CounterMode {
+    /// Encrypts or decrypts in place, which is the same.
+    fn stream(&self, start: [u8; 16], bytes: &mut [u8]) -> Option<()> {
+        self.key.less_safe_encrypt(bytes, EncryptionContext::Iv128(FixedLength::from(start))).ok().map(|_| ())
     }
 }
 
@@ -170,9 +182,9 @@ impl Sealer {
                 let tag = key.seal_in_place_separate_tag(nonce(start), Aad::from(readable), hidden).ok()?;
                 buffer.extend_from_slice(tag.as_ref());
             }
-            Keys::Cm { key, tag, .. } => {
-                Keys::stream(key, start, hidden)?;
-                let mut signer = hmac::Context::with_key(tag);
+            Keys::Cm(mode) => {
+                mode.stream(start, hidden)?;
+                let mut signer = hmac::Context::with_key(&mode.tag);
                 signer.update(&buffer[packet..]);
                 // The upper bits of the index. RFC 3711 §4.2.
                 signer.update(&((index >> 16) as u32).to_be_bytes());
@@ -196,10 +208,10 @@ impl Sealer {
                 buffer.extend_from_slice(tag.as_ref());
                 buffer.extend_from_slice(&trailer);
             }
-            Keys::Cm { key, tag, .. } => {
-                Keys::stream(key, start, hidden)?;
+            Keys::Cm(mode) => {
+                mode.stream(start, hidden)?;
                 buffer.extend_from_slice(&trailer);
-                let tag = hmac::sign(tag, buffer);
+                let tag = hmac::sign(&mode.tag, buffer);
                 buffer.extend_from_slice(&tag.as_ref()[..SHA1_TAG_BYTES]);
             }
         }
@@ -232,15 +244,15 @@ impl Opener {
                 let sealed = rest.get_mut(..trailer_at - RTCP_HEAD_BYTES)?;
                 RTCP_HEAD_BYTES + key.open_in_place(nonce(start), Aad::from(known), sealed).ok()?.len()
             }
-            Keys::Cm { key, tag, .. } => {
+            Keys::Cm(mode) => {
                 let (signed, signature) = packet.split_at_mut(trailer_at + 4);
-                let expected = hmac::sign(tag, signed);
+                let expected = hmac::sign(&mode.tag, signed);
                 aws_lc_rs::constant_time::verify_slices_are_equal(
                     &expected.as_ref()[..SHA1_TAG_BYTES],
                     signature,
                 )
                 .ok()?;
-                Keys::stream(key, start, &mut signed[RTCP_HEAD_BYTES..trailer_at])?;
+                mode.stream(start, &mut signed[RTCP_HEAD_BYTES..trailer_at])?;
                 trailer_at
             }
         };

@@ -1,5 +1,6 @@
 //! One track that comes in.
 
+use super::super::capture::Captured;
 use super::super::engine::{Incoming, Rid};
 use super::super::renditions::Rung;
 use bytes::Bytes;
@@ -32,6 +33,8 @@ pub(super) struct Line {
     pub(super) shift: Option<i64>,
     /// Sender's wall clock minus its media time, in microseconds.
     pub(super) clock: Option<i64>,
+    /// RTP time of the newest picture of which the sender told when it was taken, and when that was.
+    captured: Option<(u32, Captured)>,
     last: Option<Timestamp>,
     pub(super) keyframe_wanted: bool,
     keyframe_asked: Option<Instant>,
@@ -75,6 +78,7 @@ impl Line {
             size: None,
             shift: None,
             clock: None,
+            captured: None,
             last: None,
             keyframe_wanted: false,
             keyframe_asked: None,
@@ -87,6 +91,9 @@ impl Line {
     pub(super) fn push(&mut self, packet: Incoming, now: Instant) {
         self.heard = now;
         self.note(packet.sequence, now);
+        if let Some(captured) = packet.captured.filter(|_| self.kind == Kind::Video) {
+            self.captured = Some((packet.ticks as u32, captured));
+        }
         if self.rate.count(packet.payload.len() as u64, now)
             && let Some((rung, _)) = &self.rung
         {
@@ -98,6 +105,12 @@ impl Line {
             marker: packet.marker,
             payload: packet.payload,
         });
+    }
+
+    /// When the picture of that RTP time was taken, if the sender told.
+    pub(super) fn taken(&self, ticks: i64) -> Option<Captured> {
+        // RTP time wraps. RFC 3550 §5.1.
+        self.captured.filter(|(of, _)| *of == ticks as u32).map(|(_, captured)| captured)
     }
 
     /// Bits per second; zero in its first second.
