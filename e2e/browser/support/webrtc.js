@@ -87,6 +87,8 @@ export async function installPeers(page) {
         const of = (/** @type {string} */ kind) => all.find((one) => one.kind === kind) ?? {};
         return {
           ...seen, frames: of("video").framesDecoded ?? 0, lost: of("video").packetsLost ?? 0,
+          // What of the sender's time is shown and heard now, by its sender reports.
+          sound_late_ms: of("video").estimatedPlayoutTimestamp - of("audio").estimatedPlayoutTimestamp,
           freezes: of("video").freezeCount ?? 0, sounds: of("audio").packetsReceived ?? 0, state: peer.connectionState,
         };
       };

@@ -94,7 +94,7 @@ function englishWords(page) {
       if (node.parentElement?.closest("noscript, code, [lang=en], option, .name, time, td, dd, a")) continue;
       found.push(...(node.textContent ?? "").matchAll(/[A-Za-z]{3,}/g));
     }
-    const names = /^(Floodtide|AAC|kHz|kbit|Mbit|KiB|MiB|GiB|CPU|RTMP|HLS|FLV|HTTP|JWT|URL|OBS|live|show|auth|jwt|url)$/;
+    const names = /^(Floodtide|AAC|kHz|kbit|Mbit|KiB|MiB|GiB|CPU|RTMP|HLS|FLV|HTTP|JWT|URL|OBS|WebRTC|live|show|auth|jwt|url)$/;
     return found.map(([word]) => word).filter((word) => !names.test(word));
   });
 }

@@ -121,7 +121,7 @@ test("B-frames that others build on are shown, coded anew, with sound", async ()
     const { page, context } = await peers();
     const seen = await play(page, "live/pyramid");
     assert.equal(seen.status, 201, seen.text);
-    console.log(`coded anew: first picture after ${Math.round(seen.first_ms)} ms, ${seen.frames} pictures, ${seen.sounds} packets of sound`);
+    console.log(`coded anew: first picture after ${Math.round(seen.first_ms)} ms, ${seen.frames} pictures, ${seen.sounds} packets of sound, sound later by ${seen.sound_late_ms} ms`);
     assert.ok(seen.frames > 90, `${seen.frames} pictures`);
     assert.ok(seen.sounds > 100, `${seen.sounds} packets of sound`);
     assert.ok(seen.freezes <= 1, `${seen.freezes} freezes`);

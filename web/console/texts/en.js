@@ -107,7 +107,7 @@ export const english = {
       transcoded: "all pictures, coded anew when somebody watches",
       refused: "nothing: refused, with LL-HLS as the way out",
     },
-    policy: "Policy (b_frames)",
+    policy: "Policy for B-frames",
     why: "Why",
     renditions: "Qualities",
     rendition: "Quality",

@@ -123,7 +123,7 @@ export const chinese = {
       transcoded: "有人观看时重新编码全部画面",
       refused: "无：拒绝，并建议使用 LL-HLS",
     },
-    policy: "策略 (b_frames)",
+    policy: "B 帧策略",
     why: "原因",
     renditions: "清晰度",
     rendition: "清晰度",

@@ -23,7 +23,7 @@ export function Delivery({ broadcast: { transcoded, webrtc, renditions } }) {
       <h2 id="delivery">${words.title}</h2>
       <${Facts} label=${words.title} pairs=${pairs} />
       ${renditions.length > 0 && html`
-        <h3>${words.renditions}</h3>
+        <h2>${words.renditions}</h2>
         <${Table} label=${words.renditions} empty=""
           columns=${[{ name: words.rendition }, { name: texts.one.format }, { name: texts.bitrateIn, numeric: true }, { name: words.for }]}
           rows=${renditions.map(({ name, codec: of, width, height, kbit_s, base }) => ({
