@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::format::Codec;
+use str0m::format::{Codec, PayloadParams};
 use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
@@ -143,8 +143,7 @@ impl Client {
         };
         let refused = || format!("the server takes no {codec}");
         let writer = self.rtc.writer(mid).ok_or_else(refused)?;
-        let pt =
-            writer.payload_params().find(|params| params.spec().codec == codec).map(|params| params.pt());
+        let pt = writer.payload_params().find(|params| params.spec().codec == codec).map(PayloadParams::pt);
         let time = MediaTime::from_micros(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)).rebase(clock);
         writer.write(pt.ok_or_else(refused)?, now, time, frame).map_err(|error| error.to_string())?;
         // Only now is it cut into packets.
