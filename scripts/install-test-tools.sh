@@ -92,4 +92,10 @@ if ! [[ -x $tools/venv/bin/schemathesis ]]; then
     "$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check schemathesis==4.32.5 openapi-spec-validator==0.9.0
 fi
 
+# A WebRTC client that is no browser.
+if ! "$tools/venv/bin/python" -c 'import aiortc' 2>/dev/null; then
+    echo "installing aiortc into $tools"
+    "$tools/venv/bin/python" -m pip install --quiet --disable-pip-version-check aiortc==1.16.0
+fi
+
 echo "test tools are there: $("$tools/ffmpeg9" -version | head -n 1 | cut -d' ' -f1-3)"

@@ -3,12 +3,13 @@
 //!
 //! - [`Server`] the binary, on ports of its own
 //! - [`Tool`] ffmpeg, ffprobe, curl and others, each with a time limit; [`frames`] what ffmpeg finds in a broadcast
-//! - [`clips`] what is published; [`compare`] what came out with what went in
+//! - [`clips`] what is published; [`compare`] what came out with what went in; [`sync`] whether sound fits the pictures
 //! - [`Storm`] datagrams of nobody
 //! - [`Flood`] sockets of bad company, [`Crowd`] viewers who must not notice
 //! - [`Obs`] OBS Studio, driven like by a hand
 //! - [`Publisher`], [`Peer`] RTMP by hand, where the time of each message matters
 //! - [`players`] players of others, watched while they play
+//! - [`aiortc`] a WebRTC client that is no browser
 //! - [`Nginx`] somebody else's RTMP server; [`Pebble`] an authority for certificates
 //! - [`Relay`] a bad network between clients and the server's UDP port
 //! - [`Certificate`] one that signs itself
@@ -16,6 +17,7 @@
 //!
 //! Every wait has a limit, and a limit that is reached says what was seen until then.
 
+pub mod aiortc;
 mod certificate;
 pub mod clips;
 pub mod compare;
@@ -37,6 +39,7 @@ mod publisher;
 mod relay;
 mod server;
 mod storm;
+pub mod sync;
 mod tool;
 mod viewer;
 pub mod wait;

@@ -53,11 +53,33 @@ impl Obs {
         Obs::start_as(server, key, None, clip)
     }
 
+    /// The same with B-frames turned off in its settings, as WebRTC needs it, and a smooth 60 pictures a second.
+    ///
+    /// # Errors
+    /// When it isn't there in time.
+    pub fn start_without_b_frames(server: &Server, key: &str, clip: &Clip) -> Result<Obs> {
+        let profile = PROFILE.replace(
+            "StreamEncoder=x264\n",
+            "StreamEncoder=x264\nUseAdvanced=true\nx264Settings=bframes=0\n",
+        );
+        Obs::start_with(server, key, None, clip, &profile.replace("FPSCommon=30", "FPSCommon=60"))
+    }
+
     /// The same as a user with a password ("Use authentication").
     ///
     /// # Errors
     /// When it isn't there in time.
     pub fn start_as(server: &Server, key: &str, user: Option<(&str, &str)>, clip: &Clip) -> Result<Obs> {
+        Obs::start_with(server, key, user, clip, PROFILE)
+    }
+
+    fn start_with(
+        server: &Server,
+        key: &str,
+        user: Option<(&str, &str)>,
+        clip: &Clip,
+        profile: &str,
+    ) -> Result<Obs> {
         let folder = Folder::new()?;
         let home = folder.file("");
         let port = server.ports.beside;
@@ -66,7 +88,7 @@ impl Obs {
             "server": server.rtmp("/live"), "key": key,
             "use_auth": user.is_some(), "username": name, "password": password,
         });
-        configure(&home, port, &settings)?;
+        configure(&home, port, profile, &settings)?;
         let display = Tool::new("Xvfb").words("-displayfd 1 -screen 0 640x480x24 -nolisten tcp").start()?;
         let number = until(LIMIT, "a display", || {
             let shown = String::from_utf8_lossy(&display.out_so_far()).into_owned();
@@ -241,9 +263,9 @@ impl Obs {
 }
 
 /// Writes the files of a new installation whose user has entered server and key.
-fn configure(home: &Path, port: u16, settings: &Value) -> Result<()> {
-    let profile = home.join("obs-studio/basic/profiles/test");
-    std::fs::create_dir_all(&profile)?;
+fn configure(home: &Path, port: u16, profile: &str, settings: &Value) -> Result<()> {
+    let folder = home.join("obs-studio/basic/profiles/test");
+    std::fs::create_dir_all(&folder)?;
     // A folder for sockets must be the user's alone.
     std::fs::set_permissions(home, std::fs::Permissions::from_mode(0o700))?;
     let remote = format!(
@@ -251,8 +273,8 @@ fn configure(home: &Path, port: u16, settings: &Value) -> Result<()> {
          AuthRequired=true\nServerPassword={PASSWORD}\n"
     );
     std::fs::write(home.join("obs-studio/global.ini"), format!("{GLOBAL}{remote}"))?;
-    std::fs::write(profile.join("basic.ini"), PROFILE)?;
+    std::fs::write(folder.join("basic.ini"), profile)?;
     let service = json!({ "type": "rtmp_custom", "settings": settings });
-    std::fs::write(profile.join("service.json"), service.to_string())?;
+    std::fs::write(folder.join("service.json"), service.to_string())?;
     Ok(())
 }

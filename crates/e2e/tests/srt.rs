@@ -163,6 +163,35 @@ fn who_may_not_is_refused_and_the_log_says_why() -> Result<()> {
     Ok(())
 }
 
+/// ffmpeg sends a transport stream by UDP to srt-live-transmit, which publishes it.
+fn transmit(clip: &Clip, server: &Server, more: &str) -> Result<[Running; 2]> {
+    let feed = format!("udp://127.0.0.1:{}", server.ports.beside);
+    let transmitter = Tool::new("srt-live-transmit").words("-loglevel:error").arg(&feed);
+    let transmitter = transmitter.arg(server.srt("live/x?key=s3cret", more)).start()?;
+    let source = send(Tool::ffmpeg(), clip, &format!("{feed}?pkt_size=1316"))?;
+    server.wait_live("live/x").with_context(|| transmitter.text_so_far())?;
+    Ok([transmitter, source])
+}
+
+#[test]
+fn srt_live_transmit_publishes_without_a_passphrase() -> Result<()> {
+    let (clip, server) = (clips::h264_aac()?, Server::serve(KEY)?);
+    let _publisher = transmit(&clip, &server, "")?;
+    same_frames(&clip, &server.http("/live/x.flv"), Of::Picture)
+}
+
+#[test]
+fn srt_live_transmit_publishes_with_a_passphrase() -> Result<()> {
+    let (clip, server) = (clips::h264_aac()?, Server::serve(&encrypted())?);
+    let _publisher = transmit(&clip, &server, &secret(SECRET, 32))?;
+    until(LIMIT, "its link is measured and encrypted", || {
+        let publishers = sessions(&server, "publisher")?;
+        let is_encrypted = publishers.first().is_some_and(|session| session["link"]["encrypted"] == true);
+        Ok(if is_encrypted { Look::Found(()) } else { Look::NotYet(format!("{publishers:?}")) })
+    })?;
+    same_frames(&clip, &server.http("/live/x.flv"), Of::Picture)
+}
+
 #[test]
 fn srt_live_transmit_carries_what_is_played_to_a_file() -> Result<()> {
     let (clip, server, folder) = (clips::h264_aac()?, Server::serve(&encrypted())?, Folder::new()?);

@@ -2,8 +2,9 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::clips::Clip;
-use e2e::compare::publish;
+use e2e::compare::{probe, publish, track};
 use e2e::frames::{self, Of};
+use e2e::sync::all_together;
 use e2e::wait::{Look, until};
 use e2e::{Finished, Folder, Running, Server, Tool, clips, project};
 use std::time::Duration;
@@ -64,6 +65,23 @@ fn what_ffmpeg_publishes_by_whip_comes_out_of_flv_and_hls_as_it_went_in() -> Res
     let hls = Tool::ffprobe().words("-v error -show_entries stream=codec_name -of csv=p=0");
     let hls = hls.arg(server.http("/live/w/index.m3u8")).succeed(LIMIT)?.text();
     says(&hls, &["h264"])
+}
+
+#[test]
+fn opus_published_by_whip_is_heard_as_aac_in_time_with_its_pictures_over_flv_hls_and_rtmp() -> Result<()> {
+    let server = Server::serve(KEY)?;
+    let _publisher = whip(&clips::click_and_flash()?, &server, "s3cret")?;
+    server.wait_live("live/w")?;
+    let urls = [server.http("/live/w.flv"), server.http("/live/w/index.m3u8"), server.rtmp("/live/w")];
+    for url in &urls {
+        let tracks = probe(url)?;
+        let codecs = ["video", "audio"].map(|kind| track(&tracks, kind).map(|track| &track["codec_name"]));
+        ensure!(
+            matches!(codecs, [Ok(video), Ok(audio)] if video == "h264" && audio == "aac"),
+            "{url}: {tracks}"
+        );
+    }
+    all_together(&urls)
 }
 
 #[test]
@@ -151,5 +169,26 @@ fn fifty_viewers_get_every_packet_in_time() -> Result<()> {
     let total = &report["total"];
     ensure!(total["packets"].as_u64() > Some(10_000) && total["packets_lost"] == 0, "{total}");
     ensure!(total["frame_age_ms"]["count"].as_u64() > Some(100), "{total}");
+    Ok(())
+}
+
+#[test]
+fn five_publishers_of_the_generator_by_whip_are_each_seen_in_time() -> Result<()> {
+    const BROADCASTS: u32 = 5;
+    let server = Server::serve(KEY)?;
+    let clip = project().join("demo/clip.flv");
+    let load = Tool::floodtide().words("load run --quiet -n 10 --ramp 50 --probe 10 --duration 3s --json -");
+    let load = load.words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 --max-age-p99 1s");
+    let load = load.words("--broadcasts").arg(BROADCASTS.to_string()).words("--file").arg(clip);
+    let load = load.words("--publish-url").arg(server.http("/live/x{i}/whip?key=s3cret"));
+    let seen =
+        load.words("--url").arg(server.http("/live/x{i}/whep")).succeed(Duration::from_secs(60))?.json()?;
+    let total = &seen["total"];
+    ensure!(total["playing"] == 2 * BROADCASTS && total["packets_lost"] == 0, "{total}");
+    // Ten viewers who look at every frame, 30 a second for 3 s.
+    ensure!(total["frame_age_ms"]["count"].as_u64() > Some(700), "{total}");
+    for number in 0..BROADCASTS {
+        server.wait_logged(&format!("publisher left path=live/x{number} protocol=\"whip\""))?;
+    }
     Ok(())
 }

@@ -20,7 +20,7 @@ pub struct Args {
 pub enum Command {
     /// A crowd of viewers; the URL chooses the protocol
     View(ViewArgs),
-    /// RTMP publishers that loop an FLV file in real time, each frame stamped with the clock
+    /// Publishers by RTMP or WHIP that loop an FLV file in real time, each frame stamped with the clock
     Publish(PublishArgs),
     /// Publishers and viewers together, from one process
     Run(RunArgs),
@@ -45,7 +45,7 @@ pub struct ViewArgs {
 /// `floodtide load publish`
 #[derive(Debug, Clone, clap::Args)]
 pub struct PublishArgs {
-    /// Where to publish: rtmp://HOST/APP/NAME?key=…; `{i}` becomes the publisher's index
+    /// Where to publish: rtmp://HOST/APP/NAME?key=…, or http://HOST/APP/NAME/whip?key=…; `{i}` becomes the publisher's index
     #[arg(long, value_name = "URL")]
     pub url: String,
     #[command(flatten)]
@@ -65,7 +65,7 @@ pub struct PublishArgs {
 /// `floodtide load run`
 #[derive(Debug, Clone, clap::Args)]
 pub struct RunArgs {
-    /// Where to publish: rtmp://HOST/APP/NAME?key=…; `{i}` becomes the broadcast's index
+    /// Where to publish: rtmp://HOST/APP/NAME?key=…, or http://HOST/APP/NAME/whip?key=…; `{i}` becomes the broadcast's index
     #[arg(long, value_name = "URL")]
     pub publish_url: String,
     #[command(flatten)]
@@ -99,7 +99,7 @@ pub struct FloorArgs {
 /// What publishers send.
 #[derive(Debug, Clone, clap::Args)]
 pub struct SourceArgs {
-    /// The FLV file to loop
+    /// The FLV file to loop; by WHIP H.264 without B-frames, and silence instead of its sound
     #[arg(long, value_name = "FLV")]
     pub file: PathBuf,
     /// New publishers a second
@@ -114,7 +114,7 @@ pub struct SourceArgs {
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Audience")]
 pub struct AudienceArgs {
-    /// What to watch: http://…flv, ws://…flv, rtmp://…, http://…m3u8; repeat it to mix; `{i}` becomes the broadcast's index
+    /// What to watch: http://…flv, ws://…flv, rtmp://…, http://…m3u8, http://…/whep; repeat it to mix; `{i}` becomes the broadcast's index
     #[arg(long = "url", value_name = "URL", required = true)]
     pub urls: Vec<String>,
     /// Weight of the URL at the same place in the line; without any, all weigh the same
@@ -221,6 +221,14 @@ Examples:
 
   A hundred viewers by WebRTC, who decrypt but don't decode:
     floodtide load view --url http://127.0.0.1:8080/live/demo/whep -n 100
+
+  Ten publishers by WHIP, without viewers:
+    floodtide load publish --url 'http://127.0.0.1:8080/live/x{i}/whip?key=KEY' \\
+      --publishers 10 --file clip.flv
+
+  From WHIP to WHEP, ten broadcasts with five viewers each, and how old frames are:
+    floodtide load run --publish-url 'http://127.0.0.1:8080/live/x{i}/whip?key=KEY' \\
+      --file clip.flv --url http://127.0.0.1:8080/live/x{i}/whep --broadcasts 10 -n 50
 
   Ten stamped broadcasts, a hundred viewers each, and what the server pays:
     floodtide load run --publish-url rtmp://127.0.0.1/live/x{i} --file clip.flv \\

@@ -7,7 +7,8 @@
 use crate::clock::{self, MICROS, MILLIS, Nanos, SECONDS};
 use crate::profile::{Profile, Protocol, Seat, Temper};
 use crate::stats::{Distribution, Tally};
-use crate::viewer::{Appearances, Engine, Flow, HlsViewer, WhepViewer};
+use crate::viewer::{Appearances, Flow, HlsViewer, WhepViewer};
+use crate::webrtc::Engine;
 use mio::event::Source;
 use mio::{Events, Interest, Poll, Registry, Token};
 use serde::{Deserialize, Serialize};

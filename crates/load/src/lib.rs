@@ -4,7 +4,7 @@
 //! One thread per process, no runtime: a generator has to be cheaper than what it measures.
 //!
 //! - [`Args`], [`run`], [`Verdict`] the subcommand, as the binary nests it
-//! - `profile` who watches what; `crowd` the loop; `viewer` the protocols; `publish` publishers; `floor` the write loop
+//! - `profile` who watches what; `crowd` the loop; `viewer` the protocols; `publish` publishers; `webrtc` a client; `floor` the write loop
 //! - `stats` what is counted; `report` how it is shown; `gates` when it fails
 
 mod args;
@@ -29,6 +29,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod viewer;
+mod webrtc;
 
 pub use args::{
     Args, AudienceArgs, Command, FloorArgs, GateArgs, OutputArgs, PublishArgs, RunArgs, SourceArgs, ViewArgs,

@@ -18,6 +18,8 @@ pub(crate) enum Protocol {
     Hls,
     /// WebRTC.
     Whep,
+    /// Publishing by WebRTC; nobody watches by it.
+    Whip,
 }
 
 impl Protocol {
@@ -29,12 +31,13 @@ impl Protocol {
             Self::Rtmp => "rtmp",
             Self::Hls => "hls",
             Self::Whep => "whep",
+            Self::Whip => "whip",
         }
     }
 
-    /// Sockets of one viewer: an HLS player loads video and audio side by side, WHEP asks by TCP and is sent to by UDP.
+    /// Sockets of one client: an HLS player loads video and audio side by side, WebRTC asks by TCP and has media by UDP.
     pub(crate) fn connections(self) -> usize {
-        if matches!(self, Self::Hls | Self::Whep) { 2 } else { 1 }
+        if matches!(self, Self::Hls | Self::Whep | Self::Whip) { 2 } else { 1 }
     }
 }
 
@@ -79,8 +82,11 @@ impl Target {
             "http" if path_alone.ends_with(".m3u8") => Protocol::Hls,
             "http" if path_alone.ends_with(".flv") => Protocol::Flv,
             "http" if path_alone.ends_with("/whep") => Protocol::Whep,
+            "http" if path_alone.ends_with("/whip") => Protocol::Whip,
             "http" => {
-                bail!("{url}: a path that ends in .flv, .m3u8 or /whep chooses between FLV, HLS and WebRTC")
+                bail!(
+                    "{url}: a path that ends in .flv, .m3u8, /whep or /whip chooses between FLV, HLS and WebRTC"
+                )
             }
             "https" | "wss" | "rtmps" => {
                 bail!("{url}: TLS viewers are not simulated; use the plain port of the same server")
@@ -171,6 +177,7 @@ fn mixed(url: &str, mix: &str, rtmp_port: u16) -> anyhow::Result<Vec<Profile>> {
                 Protocol::Hls => format!("http://{}{base}/index.m3u8{query}", parts.host),
                 Protocol::Whep => format!("http://{}{base}/whep{query}", parts.host),
                 Protocol::Rtmp => format!("rtmp://{bracketed}:{rtmp_port}{base}{query}"),
+                Protocol::Whip => bail!("--mix: nobody watches by whip"),
             };
             Ok(Profile { target: Target::parse(&url)?, weight: share.0 })
         })
@@ -187,6 +194,8 @@ fn checked(profiles: Vec<Profile>) -> anyhow::Result<Vec<Profile>> {
     );
     ensure!(profiles.iter().any(|profile| profile.weight > 0.0), "all shares are zero");
     ensure!(profiles.len() <= PROFILES_MAX, "more than {PROFILES_MAX} profiles");
+    let whip = profiles.iter().find(|profile| profile.target.protocol == Protocol::Whip);
+    ensure!(whip.is_none(), "a URL in /whip is where publishers go; viewers by WebRTC go to /whep");
     Ok(profiles)
 }
 
@@ -307,6 +316,7 @@ mod tests {
         assert_eq!(protocol("ws://127.0.0.1:8080/live/x.flv").unwrap(), Protocol::Ws);
         assert_eq!(protocol("http://127.0.0.1:8080/live/x/index.m3u8").unwrap(), Protocol::Hls);
         assert_eq!(protocol("http://127.0.0.1:8080/live/x/whep").unwrap(), Protocol::Whep);
+        assert_eq!(protocol("http://127.0.0.1:8080/live/x/whip?key=a").unwrap(), Protocol::Whip);
         let rtmp = Target::parse("rtmp://127.0.0.1/live/x{i}").unwrap();
         assert_eq!(
             (rtmp.protocol, rtmp.address.port(), rtmp.path_of(3)),
@@ -318,6 +328,12 @@ mod tests {
         {
             assert!(protocol(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn nobody_watches_where_publishers_go() {
+        let refused = profiles(&["http://127.0.0.1:1/live/x/whip".to_owned()], &[], None, 1935).unwrap_err();
+        assert!(refused.to_string().contains("/whep"), "{refused}");
     }
 
     #[test]

@@ -11,7 +11,7 @@ use crate::gates;
 use crate::machine;
 use crate::processes::{self, Again, Share, ToParent};
 use crate::profile::{Makeup, Profile, Protocol, Target, profiles, seats};
-use crate::publish::{PublishPlan, Published, publish};
+use crate::publish::{PublishPlan, Published, WhipSource, publish};
 use crate::report::{Report, Samples, Spread};
 use crate::socket;
 use anyhow::{Context, bail, ensure};
@@ -279,16 +279,23 @@ fn publish_plan(
     duration: Option<Duration>,
 ) -> anyhow::Result<PublishPlan> {
     let target = Target::parse(url)?;
-    ensure!(target.protocol == Protocol::Rtmp, "{url}: publishers speak RTMP; write rtmp://HOST/live/NAME");
+    ensure!(
+        matches!(target.protocol, Protocol::Rtmp | Protocol::Whip),
+        "{url}: publishers speak RTMP or WHIP; write rtmp://HOST/live/NAME or http://HOST:8080/live/NAME/whip"
+    );
     ensure!(publishers == 1 || target.path.contains("{i}"), "several publishers need `{{i}}` in their URL");
-    socket::raise_descriptor_limit(publishers as u64 + DESCRIPTORS_BESIDES).map_err(|limit| {
+    let sockets = publishers * target.protocol.connections();
+    socket::raise_descriptor_limit(sockets as u64 + DESCRIPTORS_BESIDES).map_err(|limit| {
         anyhow::anyhow!(
             "{publishers} publishers, but this process may open only {limit} files; see `ulimit -n`"
         )
     })?;
+    let clip = Clip::read(&source.file)?;
+    let by_whip = (target.protocol == Protocol::Whip).then(|| WhipSource::of(&clip)).transpose();
     Ok(PublishPlan {
         target,
-        clip: Clip::read(&source.file)?,
+        whip: by_whip.with_context(|| format!("{} can't be published by WHIP", source.file.display()))?,
+        clip,
         publishers,
         ramp: source.publish_ramp,
         stamp: !source.no_stamp,

@@ -13,15 +13,18 @@ export const SCREENSHOTS = process.env.SCREENSHOTS ?? fileURLToPath(new URL("../
 export const PHONE = { viewport: { width: 360, height: 740 }, deviceScaleFactor: 2, hasTouch: true, isMobile: true };
 const AXE = createRequire(import.meta.url).resolve("axe-core/axe.min.js");
 
-/** @param {{ autoplay?: boolean }} options `autoplay: false` lets the browser refuse to start by itself */
-export function startBrowser({ autoplay = true } = {}) {
+/**
+ * @param {{ autoplay?: boolean, camera?: boolean }} options `autoplay: false` lets the browser refuse to start by itself; without a camera
+ *   and its permission a page hides its addresses from others
+ */
+export function startBrowser({ autoplay = true, camera = true } = {}) {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
     args: [
       "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
       "--disable-component-update", "--disable-sync",
       // A camera and a microphone that are there everywhere, and nobody to ask for them.
-      "--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream",
+      ...(camera ? ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"] : []),
       `--autoplay-policy=${autoplay ? "no-user-gesture-required" : "user-gesture-required"}`,
     ],
   });

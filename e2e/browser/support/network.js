@@ -19,14 +19,29 @@ export async function installNetwork(page) {
     /** An answer with the candidates of one way only, a pattern. */
     const only = (/** @type {string} */ sdp, /** @type {string} */ way) =>
       sdp.split("\r\n").filter((line) => !line.startsWith("a=candidate:") || RegExp(way).test(line)).join("\r\n");
-    const exchange = async (/** @type {RTCPeerConnection} */ peer, /** @type {string} */ url, /** @type {string} */ way) => {
+    /** An offer without candidates, or with all that the browser has to say. */
+    const offer = async (/** @type {RTCPeerConnection} */ peer, /** @type {string} */ candidates) => {
+      const gathered = new Promise((resolve) => peer.addEventListener("icegatheringstatechange", () => peer.iceGatheringState === "complete" && resolve(null)));
       await peer.setLocalDescription(await peer.createOffer());
+      if (candidates === "all") await gathered;
+      const lines = (peer.localDescription?.sdp ?? "").split("\r\n");
+      return lines.filter((line) => candidates === "all" || !/^a=(candidate|end-of-candidates)/.test(line)).join("\r\n");
+    };
+    const exchange = async (/** @type {RTCPeerConnection} */ peer, /** @type {string} */ url, /** @type {string} */ way, candidates = "none") => {
+      const sdp = await offer(peer, candidates);
       const headers = { "Content-Type": "application/sdp", Authorization: "Bearer secret" };
-      const answer = await fetch(url, { method: "POST", headers, body: peer.localDescription?.sdp });
+      const answer = await fetch(url, { method: "POST", headers, body: sdp });
       const text = await answer.text();
       if (answer.status !== 201) throw new Error(`${answer.status} ${text}`);
       await peer.setRemoteDescription({ type: "answer", sdp: only(text, way) });
-      return { url: answer.headers.get("Location") ?? "", etag: answer.headers.get("ETag") ?? "", links: answer.headers.get("Link") };
+      const offered = sdp.split("\r\n").filter((line) => line.startsWith("a=candidate:"));
+      return { url: answer.headers.get("Location") ?? "", etag: answer.headers.get("ETag") ?? "", links: answer.headers.get("Link"), offered };
+    };
+    /** By what protocol the server is reached. */
+    const wayUsed = async (/** @type {RTCPeerConnection} */ peer) => {
+      const all = [...(await peer.getStats()).values()];
+      const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
+      return all.find((one) => one.id === pair?.remoteCandidateId)?.protocol ?? "none";
     };
     /** An SDP with the ICE secrets of another text. */
     const withSecrets = (/** @type {string} */ sdp, /** @type {string} */ text) =>
@@ -36,7 +51,7 @@ export async function installNetwork(page) {
       }, sdp);
 
     /** Publishes a clock in black and white blocks over something that moves. */
-    const publish = async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast) => {
+    const publish = async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast, candidates = "none") => {
       const canvas = Object.assign(document.createElement("canvas"), { width, height });
       const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       setInterval(() => {
@@ -57,13 +72,14 @@ export async function installNetwork(page) {
       video.setCodecPreferences(known.filter((one) => one.mimeType === "video/H264"));
       // A busy machine would make Chromium send smaller pictures.
       await video.sender.setParameters({ ...video.sender.getParameters(), degradationPreference: "maintain-resolution" });
-      await exchange(peer, `/${path}/whip`, way);
+      const connection = await exchange(peer, `/${path}/whip`, way, candidates);
       /** Pictures that left it. */
-      return async () => [...(await peer.getStats()).values()].find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
+      const sent = async () => [...(await peer.getStats()).values()].find((one) => one.type === "outbound-rtp")?.framesSent ?? 0;
+      return { sent, wayUsed: () => wayUsed(peer), connection };
     };
 
     /** Plays. */
-    const play = async (/** @type {string} */ path, /** @type {string} */ way) => {
+    const play = async (/** @type {string} */ path, /** @type {string} */ way, candidates = "none") => {
       const peer = new RTCPeerConnection();
       peer.addTransceiver("video", { direction: "recvonly" });
       const video = Object.assign(document.createElement("video"), { muted: true, autoplay: true });
@@ -82,7 +98,7 @@ export async function installNetwork(page) {
         video.requestVideoFrameCallback(look);
       };
       video.requestVideoFrameCallback(look);
-      const connection = await exchange(peer, `/${path}/whep`, way);
+      const connection = await exchange(peer, `/${path}/whep`, way, candidates);
       /** ICE restarts (RFC 9725 §4.3.3); what the server said. */
       const restart = async (/** @type {string} */ etag = connection.etag) => {
         const before = peer.remoteDescription?.sdp ?? "";
@@ -96,31 +112,33 @@ export async function installNetwork(page) {
         else await peer.setLocalDescription({ type: "rollback" });
         return { status: answer.status, etag: answer.headers.get("ETag") ?? "", before: connection.etag };
       };
-      const way_used = async () => {
-        const all = [...(await peer.getStats()).values()];
-        const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
-        return all.find((one) => one.id === pair?.remoteCandidateId)?.protocol ?? "none";
-      };
       /** Pictures that were whole and in time to be decoded; a busy machine shows some that no script gets to see. */
       const decoded = async () => [...(await peer.getStats()).values()].find((one) => one.type === "inbound-rtp")?.framesDecoded ?? 0;
-      return { shown, decoded, way_used, restart, connection, state: () => peer.iceConnectionState };
+      return { shown, decoded, wayUsed: () => wayUsed(peer), restart, connection, state: () => peer.iceConnectionState };
     };
 
     /** @type {Awaited<ReturnType<typeof play>>} */
     let viewer;
-    /** @type {() => Promise<number>} */
-    let sent;
+    /** @type {Awaited<ReturnType<typeof publish>>} */
+    let publisher;
     Object.assign(window, {
       network: {
-        publish: async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast) => {
-          sent = await publish(path, way, simulcast);
+        publish: async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast, /** @type {string | undefined} */ candidates) => {
+          publisher = await publish(path, way, simulcast, candidates);
         },
-        sent: () => sent(),
-        play: async (/** @type {string} */ path, /** @type {string} */ way) => { viewer = await play(path, way); },
+        sent: () => publisher.sent(),
+        play: async (/** @type {string} */ path, /** @type {string} */ way, /** @type {string | undefined} */ candidates) => {
+          viewer = await play(path, way, candidates);
+        },
         now: () => performance.now(),
         shown: (/** @type {number} */ since) => viewer.shown.filter((one) => one.at >= since),
         decoded: () => viewer.decoded(),
-        wayUsed: () => viewer.way_used(),
+        wayUsed: () => viewer.wayUsed(),
+        /** Of publisher and viewer: the candidates in their offers, and by what protocol they reach the server. */
+        ways: async () => [
+          { offered: publisher.connection.offered, used: await publisher.wayUsed() },
+          { offered: viewer.connection.offered, used: await viewer.wayUsed() },
+        ],
         restart: (/** @type {string | undefined} */ etag) => viewer.restart(etag),
         connection: () => viewer.connection,
         state: () => viewer.state(),

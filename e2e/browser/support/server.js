@@ -12,6 +12,7 @@ import { fileURLToPath } from "node:url";
 
 const BINARY = process.env.FLOODTIDE ?? fileURLToPath(new URL("../../../target/release/floodtide", import.meta.url));
 const START_MS_MAX = 15_000;
+const LIVE_MS_MAX = 20_000;
 
 /** A port that was free a moment ago. @returns {Promise<number>} */
 async function freePort() {
@@ -83,6 +84,12 @@ async function start(args, ports, { broadcasts }) {
     ports,
     /** What it printed. */
     output: () => output,
+    /** Waits until a broadcast with pictures is live. @param {string} path */
+    async live(path) {
+      for (const deadline = Date.now() + LIVE_MS_MAX; !(await shows(url, path)); await pause()) {
+        if (Date.now() > deadline) throw new Error(`${path} is not live:\n${output}`);
+      }
+    },
     async stop() {
       if (child.exitCode !== null || child.signalCode !== null) return;
       const exited = once(child, "exit");
@@ -98,7 +105,7 @@ async function start(args, ports, { broadcasts }) {
       await server.stop();
       throw new Error(`the server did not start:\n${output}`);
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await pause();
   }
   return server;
 }
@@ -112,3 +119,12 @@ async function ready(url, awaited) {
     return false;
   }
 }
+
+/** @param {string} url @param {string} path */
+async function shows(url, path) {
+  const { broadcasts } = await (await fetch(`${url}/api/broadcasts`)).json();
+  return broadcasts.some((/** @type {{ path: string, video: string | null }} */ one) => one.path === path && one.video);
+}
+
+/** Between two looks. */
+const pause = () => new Promise((resolve) => setTimeout(resolve, 50));

@@ -126,18 +126,6 @@ test("with 5 % loss, 95 % of the pictures are shown in time", async () => {
   await viewer.close();
 });
 
-test("over a network of 40 ms with jitter and 1 % loss, pictures are younger than half a second", async () => {
-  const viewer = await playing("live/far");
-  relay.impair({ delay_ms: 20, jitter_ms: 5, loss_permille: 10 });
-  await sleep(2000);
-  const since = await viewer.now();
-  await sleep((process.env.LONG ? 300 : 15) * 1000);
-  const shown = await viewer.shown(since);
-  console.log(`${shown.length} pictures, age P50 ${age(shown, 0.5)}, P95 ${age(shown, 0.95)}, P99 ${age(shown, 0.99)} ms`);
-  assert.ok(age(shown, 0.95) < 500 && age(shown, 0.99) < 800, JSON.stringify(shown.slice(-20)));
-  await viewer.close();
-});
-
 test("a viewer whose address changes goes on", async () => {
   const viewer = await playing("live/moves");
   const since = await viewer.now();

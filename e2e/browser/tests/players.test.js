@@ -156,6 +156,23 @@ for (const [codec, coding] of [
   });
 }
 
+test("H.264 and Opus that come by WHIP play in hls.js and mpegts.js, with sound", async () => {
+  const publisher = spawn(FFMPEG9, [
+    ..."-v error -re -f lavfi -i testsrc2=s=160x90:r=15 -f lavfi -i sine=r=48000".split(" "),
+    ..."-c:v libx264 -preset ultrafast -profile:v baseline -bf 0 -g 15 -pix_fmt yuv420p -c:a libopus -ar 48000 -ac 2 -f whip".split(" "),
+    `${server.url}/live/whip/whip`,
+  ], { stdio: "ignore" });
+  const exited = once(publisher, "exit");
+  try {
+    await live("live/whip");
+    await plays("hls.js", `${server.url}/live/whip/index.m3u8`, 15);
+    await plays("mpegts.js", `${server.url}/live/whip.flv`, 15);
+  } finally {
+    publisher.kill("SIGKILL");
+    await exited;
+  }
+});
+
 /** Waits until a playlist has so many segments. @param {string} url @param {number} count */
 async function listed(url, count) {
   const deadline = Date.now() + 20_000;

@@ -11,7 +11,7 @@ mod ws;
 pub(crate) use flow::Flow;
 pub(crate) use hls::{Appearances, HlsViewer};
 pub(crate) use record::Record;
-pub(crate) use whep::{Engine, WhepViewer};
+pub(crate) use whep::WhepViewer;
 
 use crate::clock::Nanos;
 use crate::flv::Start;
@@ -51,8 +51,8 @@ impl Wire {
                 let (viewer, first) = rtmp::RtmpViewer::open(&target.host, path, number, probe, now);
                 (Self::Rtmp(viewer), first)
             }
-            // HLS and WHEP never come here; to ask for their path as FLV would at least be an honest error.
-            Protocol::Flv | Protocol::Hls | Protocol::Whep => {
+            // HLS, WHEP and publishers never come here; to ask for their path as FLV would at least be an honest error.
+            Protocol::Flv | Protocol::Hls | Protocol::Whep | Protocol::Whip => {
                 (Self::Flv(flv::FlvViewer::new(probe)), crate::http::get(&target.host, path, ""))
             }
         }

@@ -1,117 +1,28 @@
-//! Publishers: one thread that feeds many RTMP sessions from one clip, in real time, round and round.
+//! A publisher by RTMP.
 
-use crate::clock::{self, MICROS, MILLIS, Nanos, SECONDS};
+use super::{Place, PublishPlan, Published, TOKENS_PER_PUBLISHER};
+use crate::clock::{self, MILLIS, Nanos};
 use crate::flv::{AUDIO, Clip, Tag, VIDEO};
-use crate::profile::Target;
 use crate::socket::{self, Received};
 use crate::stamp;
-use crate::stats::{Distribution, count};
 use crate::viewer::rtmp::{config, noise, rejected};
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 use rtmp::{ClientEvent, ClientOutput, ClientSession, MediaKind};
-use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
-
-/// What to publish, and how.
-#[derive(Debug)]
-pub(crate) struct PublishPlan {
-    pub(crate) target: Target,
-    pub(crate) clip: Clip,
-    pub(crate) publishers: usize,
-    /// New publishers a second.
-    pub(crate) ramp: f64,
-    pub(crate) stamp: bool,
-    pub(crate) sources: usize,
-    pub(crate) deadline: Option<Nanos>,
-}
-
-/// What became of it.
-#[derive(Debug, Default)]
-pub(crate) struct Published {
-    pub(crate) publishers: u64,
-    /// Publishers whose broadcasts were accepted.
-    pub(crate) accepted: u64,
-    /// Still publishing at the end.
-    pub(crate) publishing: u64,
-    /// From connecting to being accepted, in µs.
-    pub(crate) ready: Distribution,
-    pub(crate) lost: BTreeMap<String, u64>,
-    /// Media bytes sent or queued.
-    pub(crate) bytes: u64,
-    /// Frames that were not sent, because the server took no more.
-    pub(crate) dropped_frames: u64,
-    pub(crate) backlog_bytes_max: u64,
-}
 
 #[derive(Debug)]
-struct Publisher {
+pub(super) struct RtmpPublisher {
     stream: Option<TcpStream>,
     session: ClientSession,
     out: Vec<u8>,
     joined: Nanos,
     /// When its timeline began. None: not accepted yet.
     started: Option<Nanos>,
-    next_frame: usize,
-    /// Where on its timeline this round of the clip began, in ms.
-    round_ms: u64,
+    place: Place,
 }
 
-/// Publishes until `stop` or the plan's deadline, or until all are lost.
-///
-/// # Errors
-/// When the kernel refuses an epoll instance.
-pub(crate) fn publish(plan: &PublishPlan, stop: &AtomicBool, quiet: bool) -> io::Result<Published> {
-    let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(1024);
-    let mut published = Published { publishers: plan.publishers as u64, ..Published::default() };
-    let mut publishers: Vec<Publisher> = Vec::new();
-    let start = clock::now();
-    let (mut wake, mut next_progress) = (start, start + PROGRESS_EVERY);
-    while !stop.load(Ordering::Relaxed) {
-        wake = (wake + TICK).max(clock::now().saturating_sub(SECONDS));
-        clock::sleep_until(wake);
-        let now = clock::now();
-        while publishers.len() < plan.publishers
-            && start + (publishers.len() as f64 / plan.ramp * SECONDS as f64) as Nanos <= now
-        {
-            let publisher = Publisher::join(plan, publishers.len(), &poll, &mut published);
-            publishers.push(publisher);
-        }
-        match poll.poll(&mut events, Some(Duration::ZERO)) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => events.clear(),
-            other => other?,
-        }
-        for event in events.iter() {
-            if let Some(publisher) = publishers.get_mut(event.token().0) {
-                publisher.hear(plan, &mut published);
-            }
-        }
-        for publisher in &mut publishers {
-            publisher.speak(plan, &mut published);
-        }
-        if !quiet && now >= next_progress {
-            next_progress = now + PROGRESS_EVERY;
-            let live = publishers.iter().filter(|publisher| publisher.is_publishing()).count();
-            eprintln!(
-                "publishing {live} of {}; lost {}",
-                plan.publishers,
-                published.lost.values().sum::<u64>()
-            );
-        }
-        let all_lost = publishers.len() == plan.publishers && publishers.iter().all(|p| p.stream.is_none());
-        if all_lost || plan.deadline.is_some_and(|deadline| now >= deadline) {
-            break;
-        }
-    }
-    published.publishing = publishers.iter().filter(|publisher| publisher.is_publishing()).count() as u64;
-    Ok(published)
-}
-
-impl Publisher {
-    fn join(plan: &PublishPlan, index: usize, poll: &Poll, published: &mut Published) -> Self {
+impl RtmpPublisher {
+    pub(super) fn join(plan: &PublishPlan, index: usize, poll: &Poll, published: &mut Published) -> Self {
         let now = clock::now();
         let target = &plan.target;
         let session =
@@ -122,13 +33,13 @@ impl Publisher {
             out: Vec::new(),
             joined: now,
             started: None,
-            next_frame: 0,
-            round_ms: 0,
+            place: Place::default(),
         };
         let source = socket::source_address(target.address, index, plan.sources);
         let connected = socket::connect(target.address, source, None).and_then(|mut stream| {
             let interest = Interest::READABLE | Interest::WRITABLE;
-            poll.registry().register(&mut stream, Token(index), interest).map(|()| stream)
+            let token = Token(index * TOKENS_PER_PUBLISHER);
+            poll.registry().register(&mut stream, token, interest).map(|()| stream)
         });
         match connected {
             Ok(stream) => publisher.stream = Some(stream),
@@ -137,7 +48,7 @@ impl Publisher {
         publisher
     }
 
-    fn hear(&mut self, plan: &PublishPlan, published: &mut Published) {
+    pub(super) fn hear(&mut self, plan: &PublishPlan, published: &mut Published) {
         let mut buffer = [0; 16 << 10];
         while let Some(stream) = &self.stream {
             if let Some(reason) = socket::connect_failure(stream) {
@@ -165,8 +76,7 @@ impl Publisher {
                 ClientOutput::Event(ClientEvent::Ready) if self.started.is_none() => {
                     let now = clock::now();
                     self.started = Some(now);
-                    published.accepted += 1;
-                    published.ready.record((now - self.joined) / MICROS);
+                    published.accept(self.joined, now);
                     self.send_headers(&plan.clip);
                 }
                 ClientOutput::Event(ClientEvent::Rejected(code, text)) => {
@@ -186,7 +96,7 @@ impl Publisher {
         }
     }
 
-    fn speak(&mut self, plan: &PublishPlan, published: &mut Published) {
+    pub(super) fn speak(&mut self, plan: &PublishPlan, published: &mut Published) {
         if self.stream.is_none() {
             return;
         }
@@ -204,18 +114,9 @@ impl Publisher {
 
     fn queue_due(&mut self, started: Nanos, plan: &PublishPlan, published: &mut Published) {
         let elapsed_ms = clock::now().saturating_sub(started) / MILLIS;
-        while let Some(frame) = plan.clip.frames.get(self.next_frame) {
-            let at = self.round_ms + u64::from(frame.timestamp);
-            if at > elapsed_ms {
-                break;
-            }
+        while let Some((frame, at)) = self.place.due(&plan.clip, elapsed_ms) {
             // RTMP timestamps wrap at 32 bits.
-            self.queue(frame, at as u32, plan, published);
-            self.next_frame += 1;
-            if self.next_frame == plan.clip.frames.len() {
-                self.next_frame = 0;
-                self.round_ms += u64::from(plan.clip.span_ms);
-            }
+            self.queue(&plan.clip.frames[frame], at as u32, plan, published);
         }
     }
 
@@ -234,13 +135,17 @@ impl Publisher {
         }
     }
 
-    fn is_publishing(&self) -> bool {
+    pub(super) fn is_publishing(&self) -> bool {
         self.stream.is_some() && self.started.is_some()
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.stream.is_none()
     }
 
     fn lose(&mut self, reason: &str, published: &mut Published) {
         if self.stream.take().is_some() || self.started.is_none() {
-            count(&mut published.lost, reason);
+            published.lose(reason);
         }
         self.out = Vec::new();
     }
@@ -256,8 +161,5 @@ fn kind_of(tag: &Tag) -> MediaKind {
 
 /// AMF0 string "@setDataFrame": what encoders put before `onMetaData`.
 const SET_DATA_FRAME: &[u8] = b"\x02\0\x0d@setDataFrame";
-/// A frame is sent at most this much after it is due.
-const TICK: Nanos = 2 * MILLIS;
 /// A server that takes nothing for so long gets gaps rather than our memory.
 const BACKLOG_BYTES_MAX: usize = 4 << 20;
-const PROGRESS_EVERY: Nanos = 5 * SECONDS;

@@ -1,20 +1,15 @@
 //! A viewer by WHEP: an offer by HTTP, then media by UDP that is decrypted and counted, but not decoded.
 
-mod engine;
-
-pub(crate) use engine::Engine;
-
 use super::Record;
 use crate::clock::{MICROS, Nanos};
 use crate::crowd::Shared;
-use crate::http::{BodyEnd, Head, HeadReader};
 use crate::profile::{Profile, Seat};
-use crate::socket::{self, Received};
+use crate::socket;
 use crate::stamp;
-use engine::{Client, RtpPacket, Step};
-use mio::net::{TcpStream, UdpSocket};
+use crate::webrtc::{Client, Exchange, RtpPacket, Step, open_datagrams};
+use mio::net::UdpSocket;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Instant;
 
 /// One viewer.
@@ -23,20 +18,10 @@ pub(crate) struct WhepViewer {
     pub(crate) seat: Seat,
     pub(crate) record: Record,
     token: usize,
-    asking: Option<Asking>,
+    asking: Option<Exchange>,
     media: Option<Media>,
     /// Packets of pictures: the first and the highest number, and how many came.
     pictures: Option<Pictures>,
-}
-
-/// The exchange of descriptions.
-#[derive(Debug)]
-struct Asking {
-    stream: TcpStream,
-    out: Vec<u8>,
-    reader: HeadReader,
-    head: Option<Head>,
-    body: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -55,8 +40,6 @@ struct Pictures {
     came: u64,
 }
 
-/// The answer's length is bounded like its head's.
-const BODY_BYTES_MAX: usize = 64 << 10;
 const DATAGRAM_BYTES: usize = 2048;
 
 impl WhepViewer {
@@ -75,29 +58,15 @@ impl WhepViewer {
         let kind = |error: io::Error| error.kind().to_string();
         let engine = shared.engine.as_ref().ok_or("no key for the handshake")?;
         let source = socket::source_address(target.address, self.seat.number, shared.sources);
-        let from = source.map_or_else(|| outward(target.address), |source| Ok(IpAddr::V4(source)));
-        let mut socket = UdpSocket::bind(SocketAddr::new(from.map_err(kind)?, 0)).map_err(kind)?;
+        let mut socket = open_datagrams(target.address, source).map_err(kind)?;
         shared.watch(&mut socket, self.token + 1, false).map_err(kind)?;
         let address = socket.local_addr().map_err(kind)?;
         let now = Instant::now();
-        let (client, offer) = engine.offer(address, now)?;
+        let (client, offer) = engine.offer_to_receive(address, now)?;
         self.media = Some(Media { socket, address, client, wakes: now });
-        let mut stream = socket::connect(target.address, source, None).map_err(kind)?;
-        shared.watch(&mut stream, self.token, true).map_err(kind)?;
-        let path = target.path_of(self.seat.broadcast);
-        let out = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nUser-Agent: floodtide-load\r\nContent-Type: application/sdp\r\n\
-             Content-Length: {}\r\nConnection: close\r\n\r\n{offer}",
-            target.host,
-            offer.len()
-        );
-        self.asking = Some(Asking {
-            stream,
-            out: out.into_bytes(),
-            reader: HeadReader::default(),
-            head: None,
-            body: Vec::new(),
-        });
+        let mut asking = Exchange::begin(target, self.seat.broadcast, &offer, source).map_err(kind)?;
+        shared.watch(asking.stream(), self.token, true).map_err(kind)?;
+        self.asking = Some(asking);
         Ok(())
     }
 
@@ -122,27 +91,9 @@ impl WhepViewer {
     }
 
     fn converse(&mut self, shared: &mut Shared) -> Result<(), String> {
-        let Some(asking) = &mut self.asking else { return Ok(()) };
-        if let Some(reason) = socket::connect_failure(&asking.stream) {
-            return Err(reason.to_owned());
-        }
-        if !socket::send_some(&asking.stream, &mut asking.out) {
-            return Err("connection reset".to_owned());
-        }
-        let mut buffer = [0; 16 << 10];
-        loop {
-            match socket::receive(&asking.stream, &mut buffer) {
-                Received::Bytes(count) => asking.take(&buffer[..count])?,
-                Received::Later => break,
-                Received::End if asking.is_whole() => break,
-                Received::End => return Err("closed by the server".to_owned()),
-                Received::Broken(reason) => return Err(reason.to_owned()),
-            }
-        }
-        if !asking.is_whole() {
+        let Some(answer) = self.asking.as_mut().map(Exchange::go_on).transpose()?.flatten() else {
             return Ok(());
-        }
-        let answer = String::from_utf8_lossy(&asking.body).into_owned();
+        };
         self.asking = None;
         if let Some(media) = &mut self.media {
             media.client.accept(&answer)?;
@@ -230,37 +181,4 @@ impl WhepViewer {
         self.record.end = Some(format!("{reason}{when}").into());
         (self.asking, self.media) = (None, None);
     }
-}
-
-impl Asking {
-    fn take(&mut self, mut bytes: &[u8]) -> Result<(), String> {
-        if self.head.is_none() {
-            self.head = self.reader.read(&mut bytes)?;
-        }
-        let Some(head) = &self.head else { return Ok(()) };
-        self.body.extend_from_slice(bytes);
-        if head.status != 201 {
-            return Err(format!("HTTP {}", head.status_text));
-        }
-        if self.body.len() > BODY_BYTES_MAX {
-            return Err("endless answer".to_owned());
-        }
-        Ok(())
-    }
-
-    fn is_whole(&self) -> bool {
-        match self.head.as_ref().map(|head| head.body) {
-            Some(BodyEnd::Length(length)) => self.body.len() as u64 >= length,
-            _ => false,
-        }
-    }
-}
-
-/// The address that this machine has towards another one; connecting a UDP socket sends nothing.
-fn outward(to: SocketAddr) -> io::Result<IpAddr> {
-    let any: SocketAddr =
-        if to.is_ipv4() { (Ipv4Addr::UNSPECIFIED, 0).into() } else { ([0u16; 8], 0).into() };
-    let socket = std::net::UdpSocket::bind(any)?;
-    socket.connect(to)?;
-    Ok(socket.local_addr()?.ip())
 }
