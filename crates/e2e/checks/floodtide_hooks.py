@@ -14,6 +14,7 @@ from schemathesis.openapi.checks import UseAfterFree
 
 API = os.environ["FLOODTIDE_API"]
 BEARER = {"Authorization": "Bearer " + os.environ["FLOODTIDE_TOKEN"]}
+stages = 0
 STREAMS = ("/v1/events", "/v1/logs")
 
 
@@ -37,12 +38,37 @@ def first_session():
     return sessions[0]["id"]
 
 
+def open_stage():
+    global stages
+    stages += 1
+    path = f"live/stage{stages}"
+    ask("/v1/stages", {"path": path})
+    return path
+
+
+def guest(stage):
+    ask("/v1/stages/" + stage.replace("/", "%2F") + "/members", {"name": "alice"})
+    return "alice"
+
+
+def begin_match():
+    global stages
+    stages += 1
+    between = [f"live/one{stages}", f"live/other{stages}"]
+    return ask("/v1/matches", {"between": between, "length_s": 600})["id"]
+
+
 def there(path):
     """The name of something that a path's parameter may name."""
     if path.startswith("/v1/sessions/{id}"):
         return {"id": first_session()}
     if path.startswith("/v1/keys/{id}"):
         return {"id": ask("/v1/keys", {"path": "live/*"})["id"]}
+    if path.startswith("/v1/stages/{path}"):
+        stage = open_stage()
+        return {"path": stage, "name": guest(stage)} if "{name}" in path else {"path": stage}
+    if path.startswith("/v1/matches/{id}"):
+        return {"id": begin_match()}
     for outward in ("/v1/pulls", "/v1/restreams"):
         if path.startswith(outward + "/{id}"):
             return {"id": next(one["id"] for one in ask(outward) if one["state"] == "waiting")}

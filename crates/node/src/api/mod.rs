@@ -1,7 +1,7 @@
 //! The administrators' API, under `/v1`. Handlers only translate; what crosses the wire are types of their own.
 //!
 //! - one file per resource: [`broadcasts`], [`sessions`], [`keys`], [`tokens`], [`config`], [`outward`] (restreams and pulls),
-//!   [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
+//!   [`stages`], [`matches`], [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
 //! - [`guards`] routes by the role that they need, [`access`] who has which
 //! - [`live`] answers that go on
 //! - [`watch`] looks once a second; [`samples`] the last minute of all broadcasts and of the node
@@ -20,6 +20,7 @@ mod health;
 mod keys;
 mod live;
 mod logs;
+mod matches;
 mod node;
 mod openapi;
 mod outward;
@@ -27,6 +28,8 @@ mod problem;
 mod samples;
 mod serve;
 mod sessions;
+mod stage_events;
+mod stages;
 mod stats;
 mod time;
 mod tokens;
@@ -34,11 +37,13 @@ mod watch;
 
 pub(crate) use serve::serve;
 
+use crate::auth::Auth;
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::ring::Ring;
 use crate::sessions::Sessions;
+use crate::stage::Stages;
 use crate::transcode::Transcodes;
 use access::Access;
 use axum::http::StatusCode;
@@ -57,6 +62,8 @@ pub(crate) struct Api {
     reloader: Reloader,
     life: Life,
     transcodes: Transcodes,
+    auth: Arc<Auth>,
+    stages: Stages,
     access: Access,
     samples: Samples,
     events: Ring<Event>,
@@ -82,6 +89,8 @@ impl Api {
             reloader: reloader.clone(),
             life: life.clone(),
             transcodes: transcodes.clone(),
+            auth: Arc::clone(reloader.auth()),
+            stages: reloader.auth().stages().clone(),
             access: Access::new(reloader),
             samples: Samples::default(),
             events: events::ring(),
