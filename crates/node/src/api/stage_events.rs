@@ -1,6 +1,6 @@
 //! What happened on stages, and which matches began and ended: what differs between two snapshots.
 
-use crate::stage::{Match, Stage, State};
+use crate::stage::{Match, Member, Stage, State};
 use hub::BroadcastPath;
 use std::sync::Arc;
 
@@ -45,7 +45,7 @@ fn on_stage(stage: &Stage) -> impl Iterator<Item = &Arc<str>> {
 }
 
 fn is_on_stage(stage: &Stage, name: &str) -> bool {
-    stage.member(name).is_some_and(|member| member.is_on_stage())
+    stage.member(name).is_some_and(Member::is_on_stage)
 }
 
 impl OnStage {

@@ -250,7 +250,7 @@ async fn changed(api: &Api, command: Command) -> Result<StageView, Problem> {
 
 impl StageView {
     fn of(stage: &Arc<Stage>, state: &State) -> StageView {
-        let names = |names: &Vec<Arc<str>>| names.iter().map(|name| name.to_string()).collect();
+        let names = |names: &Vec<Arc<str>>| names.iter().map(ToString::to_string).collect();
         StageView {
             path: stage.path.to_string(),
             title: stage.title.clone(),

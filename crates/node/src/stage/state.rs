@@ -2,8 +2,8 @@
 
 use super::error::StageError;
 use super::matches::Match;
-use super::member::Nonce;
-use super::stage::Stage;
+use super::member::{Member, Nonce};
+use super::one::Stage;
 use hub::BroadcastPath;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
@@ -208,7 +208,7 @@ impl State {
 
     /// When something is over next.
     pub(crate) fn next_end(&self) -> Option<SystemTime> {
-        let members = self.stages.values().flat_map(|stage| stage.members.iter().map(|m| m.until()));
+        let members = self.stages.values().flat_map(|stage| stage.members.iter().map(Member::until));
         members.chain(self.matches.values().map(|one| one.ends)).min()
     }
 

@@ -1,4 +1,4 @@
-use super::stage::TITLE_CHARS_MAX;
+use super::one::TITLE_CHARS_MAX;
 use super::*;
 use hub::BroadcastPath;
 use std::collections::HashSet;
