@@ -11,6 +11,7 @@
  * @property {string | null} video codec and size
  * @property {string | null} audio codec and rate
  * @property {number} since_s seconds since it began
+ * @property {string[]} opposite what is shown beside it while it is in a match
  */
 
 /**

@@ -3,7 +3,7 @@
  * @module
  */
 
-export const VIEWS = /** @type {const} */ (["broadcasts", "broadcast", "node", "activity", "keys", "config"]);
+export const VIEWS = /** @type {const} */ (["broadcasts", "broadcast", "stages", "node", "activity", "keys", "config"]);
 /** @typedef {typeof VIEWS[number]} View */
 /** @typedef {{ view: View, path: string }} Place `path` is empty unless the view is of one broadcast */
 

@@ -16,6 +16,7 @@ import { Configuration } from "./views/config.js";
 import { Keys } from "./views/keys.js";
 import { Login } from "./views/login.js";
 import { NodeView } from "./views/node.js";
+import { Stages } from "./views/stages.js";
 import { OneBroadcast } from "./views/broadcast.js";
 
 /** @typedef {import("./types.js").Who} Who */
@@ -112,7 +113,7 @@ function Header({ at, who, go, leave }) {
       </a>
       ${who && html`
         <nav aria-label=${texts.sections}>
-          ${/** @type {const} */ (["broadcasts", "node", "activity", "keys", "config"]).map((view) => html`
+          ${/** @type {const} */ (["broadcasts", "stages", "node", "activity", "keys", "config"]).map((view) => html`
             <a key=${view} href=${address({ view, path: "" })} aria-current=${view === shown ? "page" : undefined}
               onClick=${follows(() => go({ view, path: "" }))}>${texts.views[view]}</a>`)}
         </nav>`}
@@ -130,6 +131,8 @@ function View({ at, console }) {
   switch (at.view) {
     case "broadcast":
       return html`<${OneBroadcast} key=${at.path} path=${at.path} ...${console} />`;
+    case "stages":
+      return html`<${Stages} ...${console} />`;
     case "node":
       return html`<${NodeView} ...${console} />`;
     case "activity":

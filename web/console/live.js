@@ -10,6 +10,7 @@ import { Refused, ask } from "./api.js";
 
 const KINDS = [
   "session.began", "session.ended", "broadcast.began", "broadcast.ended", "health.changed", "config.reloaded", "events.missed",
+  "stage.began", "stage.ended", "stage.joined", "stage.left", "match.began", "match.ended",
 ];
 /** So many events are remembered. */
 export const EVENTS_MAX = 200;

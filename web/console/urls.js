@@ -31,6 +31,11 @@ export function useAddresses({ vhost, app, name, path }) {
   ];
 }
 
+/** Of a page of the public listener. @param {string} page with the slash before it @param {Ports} ports */
+export function pageUrl(page, ports) {
+  return `http://${location.hostname}${ports.http === "80" ? "" : `:${ports.http}`}${page}`;
+}
+
 /** @returns {Ports} */
 export function usePorts() {
   const [ports, setPorts] = useState(USUAL);

@@ -27,6 +27,8 @@ export async function playWebrtc(video, url, failed) {
   const measured = measure(peer, () => failed("network"));
   const answer = await offer(peer, url);
   if ("trouble" in answer) failed(answer.trouble, answer.detail, answer.later_s);
+  // An element that was given nothing to play doesn't begin by itself when all that comes is sound.
+  else if (video.srcObject === media && media.getVideoTracks().length === 0) video.srcObject = media;
   return {
     kind: "webrtc",
     latency: () => measured.latest.latency_s,

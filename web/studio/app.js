@@ -82,7 +82,7 @@ function Studio() {
     }
     try {
       const wish = {
-        name: text("name"), key: text("key"), codec: text("codec"),
+        path: `live/${text("name")}`, key: text("key"), codec: text("codec"),
         bitrate_bit_s: Number(text("bitrate")) * 1e6, simulcast: form.get("simulcast") !== null,
       };
       const sender = await Sender.begin(opened.media, wish, () => end("lost"));
@@ -90,7 +90,7 @@ function Studio() {
       // A screen that isn't shared any more ends the broadcast.
       opened.media.getVideoTracks()[0]?.addEventListener("ended", () => end("idle"));
       if (preview.current) preview.current.srcObject = opened.media;
-      setName(wish.name);
+      setName(text("name"));
       setMuted(false);
       setPhase("live");
     } catch (error) {

@@ -5,7 +5,7 @@
 
 /**
  * @typedef {object} Wish
- * @property {string} name behind `live/`
+ * @property {string} path as in `live/mine`
  * @property {string} key a stream key or a token; empty if the server wants none
  * @property {string} codec as in `H264`
  * @property {number} bitrate_bit_s of the best quality
@@ -64,7 +64,7 @@ export class Sender {
     try {
       media.getTracks().forEach((track) => send(peer, track, media, wish));
       await peer.setLocalDescription(await peer.createOffer());
-      const url = new URL(`/live/${wish.name.split("/").map(encodeURIComponent).join("/")}/whip`, location.href);
+      const url = new URL(`/${wish.path.split("/").map(encodeURIComponent).join("/")}/whip`, location.href);
       const headers = new Headers({ "Content-Type": "application/sdp" });
       if (wish.key !== "") headers.set("Authorization", `Bearer ${wish.key}`);
       const answer = await fetch(url, { method: "POST", headers, body: peer.localDescription?.sdp });

@@ -9,6 +9,7 @@ import { texts } from "../texts.js";
 import { html, useEffect, useRef, useState } from "../ui.js";
 import { BroadcastList, Name, facts } from "./broadcast-list.js";
 import { FigureRow } from "./figures.js";
+import { Opposite } from "./opposite.js";
 
 /** @typedef {import("../player/session.js").Status} Status */
 
@@ -28,6 +29,7 @@ export function Watch({ path, via, credentials, live, go }) {
     <div class="watch ${others.length > 0 ? "with-others" : ""}" data-view="watch">
       <div class="stage">
         <${Player} path=${path} via=${via} credentials=${credentials} live=${live} listed=${broadcast !== undefined}
+          opposite=${broadcast?.opposite ?? []}
           choose=${(/** @type {import("../address.js").Via} */ next) => go({ path, via: next, credentials })}>
           <h1 tabindex="-1"><${Name} path=${path} /></h1>
           <p class="facts">${broadcast
@@ -35,6 +37,7 @@ export function Watch({ path, via, credentials, live, go }) {
             // What only some may play is in no list.
             : live.state === "known" && !credentials && texts.watch.absentTitle}</p>
         <//>
+
       </div>
       ${others.length > 0 && html`
         <aside aria-labelledby="others">
@@ -47,10 +50,11 @@ export function Watch({ path, via, credentials, live, go }) {
 /**
  * @param {{
  *   path: string, via: import("../address.js").Via, credentials: string, live: import("../broadcasts.js").Live, listed: boolean,
+ *   opposite: string[],
  *   choose: (via: import("../address.js").Via) => void, children?: any,
  * }} props
  */
-function Player({ path, via, credentials, live, listed, choose, children }) {
+function Player({ path, via, credentials, live, listed, opposite, choose, children }) {
   const video = /** @type {{ current: HTMLVideoElement | null }} */ (useRef(null));
   const [session, setSession] = useState(/** @type {Session | null} */ (null));
   const [status, setStatus] = useState(/** @type {Status} */ ({ phase: "connecting", trouble: null, detail: "" }));
@@ -77,13 +81,16 @@ function Player({ path, via, credentials, live, listed, choose, children }) {
     session?.play();
   };
   return html`
-    <div class="screen" data-phase=${status.phase} data-trouble=${status.trouble ?? ""}>
-      <video ref=${video} controls autoplay playsinline aria-label=${texts.watch.video(path)} />
-      <${Cover} status=${status} words=${words} play=${() => session?.play()} />
-      ${muted && status.phase === "playing" && html`
-        <button type="button" class="sound" data-action="sound" onClick=${soundOn}>
-          <${Speaker} />${texts.watch.soundOn}
-        </button>`}
+    <div class="pictures ${opposite.length > 0 ? "of-match" : ""}">
+      <div class="screen" data-phase=${status.phase} data-trouble=${status.trouble ?? ""}>
+        <video ref=${video} controls autoplay playsinline aria-label=${texts.watch.video(path)} />
+        <${Cover} status=${status} words=${words} play=${() => session?.play()} />
+        ${muted && status.phase === "playing" && html`
+          <button type="button" class="sound" data-action="sound" onClick=${soundOn}>
+            <${Speaker} />${texts.watch.soundOn}
+          </button>`}
+      </div>
+      ${opposite.length > 0 && html`<${Opposite} paths=${opposite} via=${via} credentials=${credentials} />`}
     </div>
     <div class="under">
       <div class="what">${children}</div>

@@ -3,6 +3,7 @@
 Every answer is noted in the file `answers`, as `METHOD /path STATUS`.
 """
 
+import itertools
 import json
 import os
 import time
@@ -14,6 +15,8 @@ from schemathesis.openapi.checks import UseAfterFree
 
 API = os.environ["FLOODTIDE_API"]
 BEARER = {"Authorization": "Bearer " + os.environ["FLOODTIDE_TOKEN"]}
+stages = 0
+roles = itertools.cycle(["viewer", "publisher"])
 STREAMS = ("/v1/events", "/v1/logs")
 
 
@@ -30,11 +33,32 @@ def ask(target, body=None):
 
 
 def first_session():
-    """Those that were ended come back, but not at once."""
+    """A viewer's and a publisher's by turns. Those that were ended come back, but not at once."""
+    role = next(roles)
     end = time.monotonic() + 10
-    while not (sessions := ask("/v1/sessions")) and time.monotonic() < end:
+    while not (sessions := ask("/v1/sessions?role=" + role)) and time.monotonic() < end:
         time.sleep(0.02)
     return sessions[0]["id"]
+
+
+def open_stage():
+    global stages
+    stages += 1
+    path = f"live/stage{stages}"
+    ask("/v1/stages", {"path": path})
+    return path
+
+
+def guest(stage):
+    ask("/v1/stages/" + stage.replace("/", "%2F") + "/members", {"name": "alice"})
+    return "alice"
+
+
+def begin_match():
+    global stages
+    stages += 1
+    between = [f"live/one{stages}", f"live/other{stages}"]
+    return ask("/v1/matches", {"between": between, "length_s": 600})["id"]
 
 
 def there(path):
@@ -43,6 +67,11 @@ def there(path):
         return {"id": first_session()}
     if path.startswith("/v1/keys/{id}"):
         return {"id": ask("/v1/keys", {"path": "live/*"})["id"]}
+    if path.startswith("/v1/stages/{path}"):
+        stage = open_stage()
+        return {"path": stage, "name": guest(stage)} if "{name}" in path else {"path": stage}
+    if path.startswith("/v1/matches/{id}"):
+        return {"id": begin_match()}
     for outward in ("/v1/pulls", "/v1/restreams"):
         if path.startswith(outward + "/{id}"):
             return {"id": next(one["id"] for one in ask(outward) if one["state"] == "waiting")}

@@ -41,7 +41,8 @@ fn always(section: &str) -> String {
 fn config(source: &Server, itself: Option<&Server>) -> String {
     let mut config = format!(
         "[[admin.token]]\nname = 'tests'\nrole = 'admin'\ntoken = '{TOKEN}'\n\
-         [[auth.jwt]]\nsecret = '{TOKEN}'\n[[auth.url]]\nkid = 'a'\nsecret = '{TOKEN}'\n"
+         [[auth.jwt]]\nsecret = '{TOKEN}'\n[[auth.url]]\nkid = 'a'\nsecret = '{TOKEN}'\n\
+         [stage]\nstages_max = 10000\nmatches_max = 10000\n"
     );
     let pull = |path: &str, from: String| {
         always(&format!("[[pull]]\npath = '{path}'\nfrom = '{from}'\nwhen = 'always'"))

@@ -20,6 +20,12 @@ impl Catalog {
         self.tracks.iter().find(|t| t.kind == kind)
     }
 
+    /// This catalog with no other tracks than `ids`.
+    #[must_use]
+    pub fn only(&self, ids: &[TrackId]) -> Catalog {
+        Catalog { tracks: self.tracks.iter().filter(|t| ids.contains(&t.id)).cloned().collect() }
+    }
+
     /// This catalog with `track` added, or in the place of the one with the same id.
     #[must_use]
     pub fn with(&self, track: Track) -> Catalog {

@@ -64,6 +64,23 @@ impl Producer {
         Ok(())
     }
 
+    /// Takes back all tracks but these, until they are announced again. Who joins then gets nothing of the others, also not what came
+    /// before, as soon as a group of what is left begins.
+    ///
+    /// # Errors
+    /// [`Error::Superseded`] when another publisher has the seat.
+    pub fn only(&mut self, ids: &[TrackId]) -> Result<(), Error> {
+        let mut state = self.broadcast.lock();
+        if state.seat != self.seat {
+            return Err(Error::Superseded);
+        }
+        let catalog = state.log.catalog().only(ids);
+        if catalog.tracks.len() < state.log.catalog().tracks.len() {
+            state.log.push_catalog(Arc::new(catalog));
+        }
+        Ok(())
+    }
+
     /// The tracks are known: readers may start.
     pub fn ready(&mut self) {
         let mut state = self.broadcast.lock();

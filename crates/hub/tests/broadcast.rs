@@ -89,6 +89,31 @@ fn a_catalog_comes_before_the_first_frame() {
 }
 
 #[test]
+fn what_was_taken_back_is_for_nobody_who_joins_then_until_it_is_announced_again() {
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.producer.track(Track::new(TrackId::AUDIO, Codec::Opus, Bytes::new())).unwrap();
+    studio.send_group(3);
+    studio.producer.only(&[TrackId::AUDIO]).unwrap();
+    assert_eq!(studio.send(true), Err(Error::UnknownTrack));
+    let sound = |millis: i64| {
+        let dts = Timestamp::from_millis(millis);
+        Frame { dts, pts: dts, keyframe: true, payload: Bytes::from_static(b"x") }
+    };
+    for millis in [200, 220] {
+        studio.producer.write(TrackId::AUDIO, sound(millis), studio.now).unwrap();
+    }
+    let broadcast = hub.broadcast(&path("x")).unwrap();
+    assert_eq!(read(&mut broadcast.consumer()).0, [220], "the newest sound, and no picture");
+    let catalog = broadcast.catalog().unwrap();
+    assert_eq!(catalog.tracks.iter().map(|track| track.id).collect::<Vec<_>>(), [TrackId::AUDIO]);
+    studio.producer.track(Track::new(TrackId::VIDEO, Codec::H264, Bytes::new())).unwrap();
+    studio.frames = 10;
+    studio.send_group(2);
+    assert_eq!(read(&mut broadcast.consumer()).0, [400, 440]);
+}
+
+#[test]
 fn a_slow_viewer_goes_on_at_the_newest_group_and_learns_what_it_lost() {
     let hub = hub(20 * (FRAME_BYTES + 200));
     let mut studio = Studio::on(&hub, "x", testkit::epoch());

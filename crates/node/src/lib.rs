@@ -27,6 +27,7 @@ mod restream;
 mod ring;
 mod sessions;
 mod shutdown;
+mod stage;
 mod start;
 mod state_file;
 mod tls;

@@ -154,6 +154,11 @@ impl Reloader {
         &self.0.parts.pictures
     }
 
+    /// What decides who may publish and play.
+    pub(crate) fn auth(&self) -> &Arc<Auth> {
+        &self.0.parts.auth
+    }
+
     /// What is pushed to other servers.
     pub(crate) fn restreams(&self) -> &Restreams {
         &self.0.parts.restreams

@@ -18,6 +18,7 @@ use crate::pull::{Pulls, Room};
 use crate::reload::{Parts, Reloader};
 use crate::restream::Restreams;
 use crate::sessions::Sessions;
+use crate::stage::Stages;
 use crate::tls::{Acquiring, Certificates, Challenges};
 use crate::transcode::{Pictures, Transcodes};
 use anyhow::{Context, Result};
@@ -251,6 +252,7 @@ impl Gateways {
             access: parts.sessions.access().clone(),
             limits: parts.limits.clone(),
             challenges,
+            pass: config.stage.pass.0,
             publish_port,
             offers: webrtc.map(|plane| webrtc::Gateway {
                 transcodes: transcodes.clone(),
@@ -324,10 +326,11 @@ fn parts(
     challenges: &Challenges,
 ) -> Result<Parts> {
     let pulls = Pulls::new(&config.pull, inherited, metrics);
+    let stages = Stages::new(config.stage.limits());
     let certificates = Certificates::counted(metrics);
     certificates.apply(Certificates::read(&config.tls)?);
     Ok(Parts {
-        auth: Arc::new(Auth::new(hub, sessions, pulls.fetchable(), config, keys, metrics)?),
+        auth: Arc::new(Auth::new(hub, sessions, (pulls.fetchable(), &stages), config, keys, metrics)?),
         hub: hub.clone(),
         sessions: sessions.clone(),
         limits: ClientLimits::new(&config.limits, metrics),
@@ -346,6 +349,8 @@ fn spawn_parts(tasks: &mut JoinSet<()>, ingest: &Ingest, parts: &Parts, metrics:
     tasks.spawn(parts.restreams.clone().run(parts.hub.clone(), dialer.clone(), life.clone()));
     let room = Room::new(&parts.hub, &parts.auth, metrics, dialer, life);
     tasks.spawn_on(parts.pulls.clone().run(room), ingest.handle());
+    let stages = parts.auth.stages().clone();
+    tasks.spawn(stages.run(Arc::clone(&parts.auth), parts.sessions.clone(), life.clone()));
     tasks.spawn(expire(parts.hub.clone(), life.clone()));
     tasks.spawn(sweep(parts.limits.clone(), life.clone()));
     tasks.spawn(parts.acquiring.clone().run(life.clone()));

@@ -44,7 +44,7 @@ test("Chinese by the browser's wish, English by choice, for all that is read", a
   const { page, context, complaints } = await openPage(on.browser, { locale: "zh-CN" });
   await page.goto(`${on.demo.admin}/console`);
   await page.getByRole("heading", { name: "直播", exact: true }).waitFor();
-  for (const view of ["broadcasts", "broadcast&path=live/demo", "node", "activity", "keys", "config"]) {
+  for (const view of ["broadcasts", "broadcast&path=live/demo", "stages", "node", "activity", "keys", "config"]) {
     await page.goto(`${on.demo.admin}/console?view=${view}`);
     await settled(page);
     assert.deepEqual(await englishWords(page), [], view);
@@ -66,7 +66,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const phone = await openPage(on.browser, { ...PHONE, colorScheme });
     const desk = await openPage(on.browser, { colorScheme, viewport: { width: 1440, height: 900 } });
     for (const { page } of [phone, desk]) await login(on, page, "admin");
-    for (const view of ["broadcasts", "broadcast&path=live/bad", "node", "activity", "keys", "config"]) {
+    for (const view of ["broadcasts", "broadcast&path=live/bad", "stages", "node", "activity", "keys", "config"]) {
       for (const [name, { page }] of /** @type {const} */ ([["phone", phone], ["desk", desk]])) {
         await page.goto(`${on.server.admin}/console?view=${view}`);
         await settled(page);

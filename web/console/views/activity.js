@@ -55,10 +55,12 @@ function EventList() {
 
 /** What an event is about. @param {import("../live.js").ServerEvent} event */
 function eventFacts(event) {
-  const { path, role, reason, advice, applied, count } = event;
+  const { path, role, reason, advice, applied, count, member, opposite } = event;
   const spoken = event.protocol;
   return [
     path && html`<a href=${address({ view: "broadcast", path })}>${path}</a>`,
+    member,
+    opposite,
     role && (texts.activity.sessionRoles[/** @type {"viewer"} */ (role)] ?? role),
     spoken && protocol(spoken),
     reason && (texts.activity.reasons[/** @type {"left"} */ (reason)] ?? reason),

@@ -83,16 +83,25 @@ impl Client {
     }
 
     pub(super) async fn get(&self, target: &str) -> Result<Value> {
-        self.ask(Method::GET, target, String::new()).await
+        self.ask(Method::GET, target, None).await
     }
 
     pub(super) async fn delete(&self, target: &str) -> Result<Value> {
-        self.ask(Method::DELETE, target, String::new()).await
+        self.ask(Method::DELETE, target, None).await
     }
 
     /// `body` is a configuration (TOML), or empty.
     pub(crate) async fn post(&self, target: &str, body: String) -> Result<Value> {
-        self.ask(Method::POST, target, body).await
+        self.ask(Method::POST, target, Some(("application/toml", body)).filter(|(_, body)| !body.is_empty()))
+            .await
+    }
+
+    pub(super) async fn post_json(&self, target: &str, body: &Value) -> Result<Value> {
+        self.ask(Method::POST, target, Some(("application/json", body.to_string()))).await
+    }
+
+    pub(super) async fn patch_json(&self, target: &str, body: &Value) -> Result<Value> {
+        self.ask(Method::PATCH, target, Some(("application/json", body.to_string()))).await
     }
 
     /// What happens from `last_id` on, or from now.
@@ -109,11 +118,13 @@ impl Client {
         Ok(Events { body: answer.into_body(), read: BytesMut::new(), last_id })
     }
 
-    async fn ask(&self, method: Method, target: &str, body: String) -> Result<Value> {
+    /// `body`: what it is, and it.
+    async fn ask(&self, method: Method, target: &str, body: Option<(&str, String)>) -> Result<Value> {
         let mut request = self.request(method, target);
-        if !body.is_empty() {
-            request = request.header(CONTENT_TYPE, "application/toml");
+        if let Some((kind, _)) = &body {
+            request = request.header(CONTENT_TYPE, *kind);
         }
+        let body = body.map(|(_, body)| body).unwrap_or_default();
         let answer = self.send(request.body(Full::from(body))?).await?;
         if !answer.status().is_success() {
             return Err(self.refused(target, answer).await);

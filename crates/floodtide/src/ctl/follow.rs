@@ -12,7 +12,7 @@ pub(super) struct Options {
     /// Go on and show what happens as it happens, until Ctrl-C.
     #[arg(long, short)]
     watch: bool,
-    /// Only these types, parted by commas: session.began, session.ended, broadcast, health, config.
+    /// Only these types, parted by commas: session.began, session.ended, broadcast, health, config, stage, match.
     #[arg(long)]
     types: Option<String>,
     /// How many at most, the newest.

@@ -1,7 +1,7 @@
 //! `floodtide ctl`: what an operator does from the command line.
 //!
 //! - [`key`], [`token`], [`url`] make credentials, without a running server
-//! - [`online`] looks at a running server and acts on it; [`follow`] shows what happens, [`client`] asks, [`address`]
+//! - [`online`] looks at a running server and acts on it, [`stage`] at its stages and matches; [`follow`] shows what happens, [`client`] asks, [`address`]
 //!   knows whom and by which credential
 
 mod address;
@@ -9,6 +9,7 @@ mod client;
 mod follow;
 mod key;
 mod online;
+mod stage;
 mod token;
 mod url;
 

@@ -1,7 +1,7 @@
 //! `floodtide ctl` on a running server: broadcasts, sessions, the node, its configuration.
 
 use super::client::{Client, element};
-use super::{Place, follow, say};
+use super::{Place, follow, say, stage};
 use crate::table::table;
 use anyhow::{Result, bail};
 use clap::{Args, Subcommand};
@@ -42,6 +42,12 @@ pub(super) enum Command {
     Restreams,
     /// Broadcasts that are fetched from other servers.
     Pulls,
+    /// Co-hosts: who is on which stage, invited, muted.
+    #[command(subcommand)]
+    Stage(stage::Command),
+    /// Matches ("PK"): two broadcasts that show each other for a while.
+    #[command(subcommand)]
+    Match(stage::MatchCommand),
     /// What happened lately: sessions, broadcasts, health, reloads.
     Events(follow::Options),
     /// The newest lines of the log.
@@ -107,6 +113,8 @@ pub(super) async fn run(place: &Place, client: &Client, command: &Command) -> Re
         Command::Node => place.show(&client.get("/v1/node").await?, node_text),
         Command::Restreams => place.show(&client.get("/v1/restreams").await?, outward_text),
         Command::Pulls => place.show(&client.get("/v1/pulls").await?, outward_text),
+        Command::Stage(command) => stage::run(place, client, command).await,
+        Command::Match(command) => stage::run_match(place, client, command).await,
         Command::Events(options) => follow::events(place, client, options).await,
         Command::Logs(options) => follow::logs(place, client, options).await,
         Command::Config(Config::Show) => {
@@ -195,10 +203,10 @@ impl Sessions {
 }
 
 /// How a column shows an item.
-type Cell = fn(&Value) -> String;
+pub(super) type Cell = fn(&Value) -> String;
 
 /// A row per item: the heads of columns, the field that each shows (all of the item if it is ""), and how.
-fn listing<const COLUMNS: usize>(all: &Value, columns: [(&str, &str, Cell); COLUMNS]) -> String {
+pub(super) fn listing<const COLUMNS: usize>(all: &Value, columns: [(&str, &str, Cell); COLUMNS]) -> String {
     let row =
         |item: &Value| columns.map(|(_, field, cell)| cell(item.pointer(field).unwrap_or(&Value::Null)));
     table(columns.map(|(head, ..)| head), &items(all).map(row).collect::<Vec<_>>())
@@ -347,7 +355,7 @@ fn without_nulls(value: &Value) -> Value {
     }
 }
 
-fn items(list: &Value) -> impl Iterator<Item = &Value> {
+pub(super) fn items(list: &Value) -> impl Iterator<Item = &Value> {
     list.as_array().into_iter().flatten()
 }
 

@@ -58,6 +58,33 @@ pub fn samples(packet: &[u8]) -> Option<u32> {
     Some(frame * frames).filter(|samples| (1..=PACKET_SAMPLES_MAX).contains(samples))
 }
 
+/// A packet of silence that lasts as long as this one; `None` if it is none, or lasts as long as no even number of frames does. RFC 6716
+/// §3.2.
+pub fn silence(packet: &[u8]) -> Option<Bytes> {
+    /// What a silent frame of CELT says: no more than that it is silent.
+    const SILENT: [u8; 2] = [0xff, 0xfe];
+    /// Fullband CELT of 20 ms, mono, one frame in a packet; one less for each halving.
+    const TOC_20_MS: u8 = 31 << 3;
+    let samples = samples(packet)?;
+    let mut out = BytesMut::new();
+    match samples {
+        120 | 240 | 480 | 960 => {
+            // 960 is halved three times at most.
+            let halvings = (960 / samples).trailing_zeros() as u8;
+            out.put_u8(TOC_20_MS - (halvings << 3));
+            out.put_slice(&SILENT);
+        }
+        longer if longer.is_multiple_of(960) => {
+            let frames = u8::try_from(longer / 960).ok()?;
+            // Code 3: as many frames of one size as the second byte says.
+            out.put_slice(&[TOC_20_MS | 3, frames]);
+            (0..frames).for_each(|_| out.put_slice(&SILENT));
+        }
+        _ => return None,
+    }
+    Some(out.freeze())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,6 +99,18 @@ mod tests {
         check(&[0x7b], None);
         check(&[0x1b, 48], None);
         check(&[], None);
+    }
+
+    #[test]
+    fn silence_lasts_as_long_as_what_it_stands_for() {
+        for packet in [&[0xfc, 1, 2, 3][..], &[0xe0, 9], &[0x09, 1], &[0x7b, 3, 1], &[0x78, 5], &[0x1b, 2, 7]]
+        {
+            let silent = silence(packet).unwrap();
+            assert_eq!(samples(&silent), samples(packet), "{packet:x?}");
+        }
+        assert_eq!(silence(&[0xfc, 1, 2, 3]).unwrap()[..], [0xf8, 0xff, 0xfe]);
+        assert_eq!(silence(&[]), None);
+        assert_eq!(silence(&[0xf3, 3]), None, "30 ms, which no number of 20 ms makes");
     }
 
     #[test]

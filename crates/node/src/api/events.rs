@@ -6,6 +6,7 @@ use super::health::{Status, seconds};
 use super::live::{self, Accepts};
 use super::problem::Problem;
 use super::sessions::{SessionRole, limit};
+use super::stage_events::OnStage;
 use super::time::rfc3339;
 use super::{Api, Shared};
 use crate::reload::Reloaded;
@@ -39,6 +40,7 @@ enum What {
     BroadcastEnded(BroadcastPath),
     HealthChanged(BroadcastPath, Status, Vec<&'static str>),
     ConfigReloaded(Reloaded),
+    OnStage(OnStage),
     Missed(u64),
 }
 
@@ -49,8 +51,9 @@ struct EventView {
     id: u64,
     /// When, in RFC 3339.
     time: String,
-    /// `session.began`, `session.ended`, `broadcast.began`, `broadcast.ended`, `health.changed`, `config.reloaded`, or
-    /// `events.missed` where too much happened at once.
+    /// `session.began`, `session.ended`, `broadcast.began`, `broadcast.ended`, `health.changed`, `config.reloaded`,
+    /// `stage.began`, `stage.ended`, `stage.joined`, `stage.left`, `match.began`, `match.ended`, or `events.missed` where too much
+    /// happened at once.
     #[serde(rename = "type")]
     kind: &'static str,
     /// The broadcast.
@@ -66,6 +69,12 @@ struct EventView {
     /// Address and port of the session's other side.
     #[serde(skip_serializing_if = "Option::is_none")]
     peer: Option<String>,
+    /// Who went on the stage or left it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    member: Option<String>,
+    /// Whom the broadcast is matched with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    opposite: Option<String>,
     /// Why the session ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'static str>,
@@ -208,6 +217,10 @@ impl Event {
         Event::now(What::ConfigReloaded(reloaded))
     }
 
+    pub(super) fn on_stage(what: OnStage) -> Event {
+        Event::now(What::OnStage(what))
+    }
+
     pub(super) fn missed(count: u64) -> Event {
         Event::now(What::Missed(count))
     }
@@ -220,6 +233,7 @@ impl Event {
             What::BroadcastEnded(_) => "broadcast.ended",
             What::HealthChanged(..) => "health.changed",
             What::ConfigReloaded(_) => "config.reloaded",
+            What::OnStage(what) => what.kind,
             What::Missed(_) => "events.missed",
         }
     }
@@ -246,6 +260,12 @@ impl Event {
             What::ConfigReloaded(reloaded) => EventView {
                 applied: Some(reloaded.applied.clone()),
                 needs_restart: Some(reloaded.needs_restart.clone()),
+                ..view
+            },
+            What::OnStage(what) => EventView {
+                path: Some(what.path.to_string()),
+                member: what.member.as_ref().map(ToString::to_string),
+                opposite: what.opposite.as_ref().map(ToString::to_string),
                 ..view
             },
             What::Missed(count) => EventView { count: Some(*count), ..view },

@@ -25,6 +25,10 @@ pub(super) struct MaybeBody<T>(pub(super) T);
 #[derive(Debug)]
 pub(super) struct Named(pub(super) BroadcastPath);
 
+/// The broadcast and what belongs to it that `{path}` and `{name}` name.
+#[derive(Debug)]
+pub(super) struct NamedMember(pub(super) BroadcastPath, pub(super) String);
+
 /// What `{id}` names.
 #[derive(Debug)]
 pub(super) struct Id(pub(super) String);
@@ -69,10 +73,21 @@ impl<S: Send + Sync> FromRequestParts<S> for Named {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let Path(text) = Path::<String>::from_request_parts(parts, state).await?;
-        BroadcastPath::parse(&text)
-            .map(Named)
-            .map_err(|error| Problem::bad_request(format!("{error}; its slashes are written %2F here")))
+        broadcast(&text).map(Named)
     }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for NamedMember {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let Path((path, name)) = Path::<(String, String)>::from_request_parts(parts, state).await?;
+        Ok(NamedMember(broadcast(&path)?, name))
+    }
+}
+
+fn broadcast(text: &str) -> Result<BroadcastPath, Problem> {
+    BroadcastPath::parse(text)
+        .map_err(|error| Problem::bad_request(format!("{error}; its slashes are written %2F here")))
 }
 
 /// What a body yields, unless it is slow.

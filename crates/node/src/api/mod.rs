@@ -1,7 +1,7 @@
 //! The administrators' API, under `/v1`. Handlers only translate; what crosses the wire are types of their own.
 //!
 //! - one file per resource: [`broadcasts`], [`sessions`], [`keys`], [`tokens`], [`config`], [`outward`] (restreams and pulls),
-//!   [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
+//!   [`stages`], [`matches`], [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
 //! - [`guards`] routes by the role that they need, [`access`] who has which
 //! - [`live`] answers that go on
 //! - [`webrtc`] what viewers by WebRTC get of a broadcast
@@ -21,6 +21,7 @@ mod health;
 mod keys;
 mod live;
 mod logs;
+mod matches;
 mod node;
 mod openapi;
 mod outward;
@@ -28,6 +29,8 @@ mod problem;
 mod samples;
 mod serve;
 mod sessions;
+mod stage_events;
+mod stages;
 mod stats;
 mod time;
 mod tokens;
@@ -36,12 +39,14 @@ mod webrtc;
 
 pub(crate) use serve::serve;
 
+use crate::auth::Auth;
 use crate::gateway::webrtc::Plane;
 use crate::life::Life;
 use crate::metrics::Metrics;
 use crate::reload::Reloader;
 use crate::ring::Ring;
 use crate::sessions::Sessions;
+use crate::stage::Stages;
 use crate::transcode::Transcodes;
 use access::Access;
 use axum::http::StatusCode;
@@ -61,6 +66,8 @@ pub(crate) struct Api {
     life: Life,
     transcodes: Transcodes,
     webrtc: Option<Plane>,
+    auth: Arc<Auth>,
+    stages: Stages,
     access: Access,
     samples: Samples,
     events: Ring<Event>,
@@ -87,6 +94,8 @@ impl Api {
             life: life.clone(),
             transcodes: transcodes.clone(),
             webrtc: webrtc.cloned(),
+            auth: Arc::clone(reloader.auth()),
+            stages: reloader.auth().stages().clone(),
             access: Access::new(reloader),
             samples: Samples::default(),
             events: events::ring(),

@@ -2,7 +2,10 @@
 
 use super::guards::{Guards, not_so, nothing_here};
 use super::problem::Problem;
-use super::{Shared, auth, broadcasts, config, events, keys, logs, node, outward, sessions, stats, tokens};
+use super::{
+    Shared, auth, broadcasts, config, events, keys, logs, matches, node, outward, sessions, stages, stats,
+    tokens,
+};
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
 use axum::http::HeaderName;
@@ -26,6 +29,7 @@ use utoipa_axum::routes;
         (name = "node", description = "This server"),
         (name = "keys", description = "Stream keys, tokens, signed URLs"),
         (name = "config", description = "What holds"),
+        (name = "stages", description = "Co-hosts on stages, and matches"),
         (name = "outward", description = "Restreams and pulls"),
         (name = "auth", description = "Who administrates"),
     ),
@@ -64,6 +68,8 @@ fn assemble(api: &Shared) -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(keys::routes(&guards))
         .merge(tokens::routes(&guards))
         .merge(outward::routes(&guards))
+        .merge(stages::routes(&guards))
+        .merge(matches::routes(&guards))
         .merge(auth::routes(&guards))
         .merge(guards.viewer(OpenApiRouter::new().routes(routes!(document))))
         .split_for_parts()

@@ -2,6 +2,7 @@
 
 use super::Api;
 use super::events::{Event, Known};
+use super::stage_events::differences;
 use crate::reload::Reloaded;
 use crate::sessions::{Notice, Role};
 use std::sync::Arc;
@@ -18,6 +19,7 @@ impl Api {
         let mut life = self.life.clone();
         let (mut notices, mut reloads) = (self.sessions.follow(), self.reloader.follow());
         let (mut known, mut second) = (Known::default(), 0);
+        let (mut changes, mut stages) = (self.stages.follow(), self.stages.now());
         let mut tick = tokio::time::interval(EVERY);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
@@ -33,6 +35,11 @@ impl Api {
                         // A broadcast that lasts less than a second is one, too.
                         self.compare(&mut known, &self.hub.broadcasts(), second, Instant::now());
                     }
+                }
+                Ok(()) = changes.changed() => {
+                    let now = self.stages.now();
+                    differences(&stages, &now).into_iter().for_each(|what| self.events.push(Event::on_stage(what)));
+                    stages = now;
                 }
                 reloaded = reloads.recv() => self.reloaded(reloaded),
                 () = life.stopping() => return,

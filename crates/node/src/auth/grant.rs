@@ -4,6 +4,7 @@ use super::rules::Allowed;
 use super::{Ask, Refusal, Rule};
 use crate::pull::Fetchable;
 use crate::sessions::{Beginning, Role, SessionGuard, Sessions};
+use crate::stage::Muting;
 use hub::{Broadcast, Demand, Hub, Producer};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -53,6 +54,11 @@ impl Beginning {
 impl PublishGrant {
     pub(super) fn new(hub: &Hub, sessions: &Sessions, ask: Ask, allowed: Allowed) -> PublishGrant {
         PublishGrant(Grant::new(hub, sessions, ask, allowed))
+    }
+
+    /// What of the publisher reaches nobody: nothing but a stage leaves anything out.
+    pub(crate) fn muting(&self) -> Muting {
+        self.0.allowed.muting.clone()
     }
 
     /// Takes the publisher's seat.

@@ -6,6 +6,7 @@
 //! - [`login`] users by name and password, when they connect; [`logins`] the challenges that they answer
 //! - [`mod@agent`] what clients say that they are
 //! - [`asking`] webhooks as sessions and requests need them
+//! - [`mod@stage`] what stages and matches open to whom, [`passes`] what they sign for it
 //! - [`preview`] what the rules of a configuration would be
 //! - [`grant`] what an accepted request gets
 
@@ -16,10 +17,12 @@ pub mod jwt;
 pub mod keys;
 mod login;
 mod logins;
+mod passes;
 pub mod pattern;
 mod preview;
 mod rules;
 pub mod signed_url;
+mod stage;
 mod vhosts;
 pub(crate) mod webhook;
 
@@ -28,6 +31,7 @@ pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};
 pub use preview::somebody_may_publish;
 pub use rules::RulesError;
+pub(crate) use stage::Looker;
 pub use webhook::ClientError;
 pub(crate) use webhook::{Counts as HookCounts, Hooks};
 
@@ -35,6 +39,7 @@ use crate::config::{BFrames, Config};
 use crate::metrics::Metrics;
 use crate::pull::Fetchable;
 use crate::sessions::{Ending, Protocol, Sessions};
+use crate::stage::{StageError, Stages};
 use arc_swap::ArcSwap;
 use asking::Asking;
 use hub::{BroadcastPath, Hub};
@@ -90,6 +95,8 @@ pub(crate) enum Rule {
     Local,
     /// A configured pull.
     Pull,
+    /// A pass of a stage or a match.
+    Stage,
 }
 
 /// Why a client is refused; the text is for its user.
@@ -126,6 +133,8 @@ pub(crate) enum Refusal {
     #[error("unknown app {0}")]
     UnknownApp(String),
     #[error("{0}")]
+    Stage(#[from] StageError),
+    #[error("{0}")]
     Hook(#[from] webhook::HookRefusal),
     #[error("{0}")]
     Path(#[from] hub::path::PathError),
@@ -135,8 +144,9 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     /// What [`Refusal::code`] may say.
-    pub(crate) const CODES: [&'static str; 15] = [
+    pub(crate) const CODES: [&'static str; 16] = [
         "webhook",
+        "stage",
         "key_missing",
         "key_wrong",
         "user_missing",
@@ -168,6 +178,7 @@ impl Refusal {
             Refusal::PlayClosed => "play_closed",
             Refusal::UnknownVhost(_) => "unknown_vhost",
             Refusal::UnknownApp(_) => "unknown_app",
+            Refusal::Stage(_) => "stage",
             Refusal::Hook(_) => "webhook",
             Refusal::Path(_) => "path",
             Refusal::Hub(_) => "hub",
@@ -185,6 +196,7 @@ pub(crate) struct Auth {
     hooks: Asking,
     keys: KeyStore,
     logins: Logins,
+    door: stage::Door,
     /// What the process shows that takes over.
     successor: OnceLock<String>,
     metrics: Arc<Metrics>,
@@ -195,12 +207,13 @@ impl Auth {
     pub(crate) fn new(
         hub: &Hub,
         sessions: &Sessions,
-        fetchable: &Fetchable,
+        (fetchable, stages): (&Fetchable, &Stages),
         config: &Config,
         keys: KeyStore,
         metrics: &Arc<Metrics>,
     ) -> Result<Auth, RulesError> {
         let rules = ArcSwap::from_pointee(Rules::new(config, &keys)?);
+        let passes = passes::Passes::new(&crate::gateway::random_bytes().map_err(RulesError::Random)?);
         let key = crate::gateway::random_bytes().map_err(RulesError::Random)?;
         let hooks = Asking::start(&config.webhook, sessions)?;
         Ok(Auth {
@@ -211,6 +224,7 @@ impl Auth {
             fetchable: fetchable.clone(),
             keys,
             logins: Logins::new(&key),
+            door: stage::Door { stages: stages.clone(), passes },
             successor: OnceLock::new(),
             metrics: Arc::clone(metrics),
         })
@@ -242,7 +256,11 @@ impl Auth {
         if self.is_successor(ask) {
             return Ok(Allowed::whole(ask.path.clone()));
         }
-        let allowed = self.rules.load().decide_here(ask, SystemTime::now())?;
+        let now = SystemTime::now();
+        if let Some(allowed) = self.decide_on_stage(ask, now)? {
+            return Ok(allowed);
+        }
+        let allowed = self.rules.load().decide_here(ask, now)?;
         match self.hooks.ask(ask, &allowed.vhost).await? {
             Some(end) => {
                 let end = allowed.expires.map_or(end, |own| own.min(end));

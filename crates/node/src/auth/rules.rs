@@ -8,6 +8,7 @@ use super::webhook::ClientError;
 use super::{Action, Ask, Refusal, Rule, query_value, same_secret};
 use crate::config::{Access, BFrames, Config, PublishUser};
 use crate::sessions::Session;
+use crate::stage::Muting;
 use hub::BroadcastPath;
 use rtmp::adobe::Answer;
 use std::sync::Arc;
@@ -62,6 +63,8 @@ pub(super) struct Allowed {
     pub(super) expires: Option<SystemTime>,
     /// The name of the key, or the subject of the token.
     pub(super) who: Option<String>,
+    /// What of a publisher reaches nobody.
+    pub(super) muting: Muting,
 }
 
 impl Allowed {
@@ -74,6 +77,7 @@ impl Allowed {
             rule: Rule::Pull,
             expires: None,
             who: None,
+            muting: Muting::default(),
         }
     }
 }
@@ -122,8 +126,8 @@ impl Rules {
     /// Whether a running session would be allowed again.
     pub(super) fn still_allow(&self, session: &Session) -> bool {
         match session.rule {
-            // Whoever removes the pull ends it.
-            Rule::Pull => true,
+            // Whoever removes the pull ends it, and so does the stage.
+            Rule::Pull | Rule::Stage => true,
             Rule::Local => self.decide_here(&session.ask, session.began).is_ok(),
         }
     }
@@ -135,7 +139,18 @@ impl Rules {
             Action::Publish => self.may_publish(ask, &path, policy, now)?,
             Action::Play => self.may_play(ask, &path, policy, now)?,
         };
-        Ok(Allowed { path, vhost, collision: policy.collision, rule: Rule::Local, expires, who })
+        let muting = Muting::default();
+        Ok(Allowed { path, vhost, collision: policy.collision, rule: Rule::Local, expires, who, muting })
+    }
+
+    /// The whole path of what is asked for, and its vhost, for who decides by another rule. What is closed to everybody stays so.
+    pub(super) fn whole(&self, ask: &Ask) -> Result<(BroadcastPath, Arc<str>), Refusal> {
+        let Resolved { path, vhost, policy } = self.vhosts.resolve(ask)?;
+        match ask.action {
+            Action::Publish if policy.publish == Publishers::Nobody => Err(Refusal::PublishClosed),
+            Action::Play if policy.play == Access::Nobody => Err(Refusal::PlayClosed),
+            _ => Ok((path, vhost)),
+        }
     }
 
     /// Whether a webhook decides, alone or after these rules.

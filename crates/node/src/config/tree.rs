@@ -2,7 +2,7 @@
 
 use super::{
     Admin, App, Auth, Egress, Hls, Http, Limits, Log, Play, Publish, Pull, Restream, Rtmp, Shutdown, Srt,
-    State, Tls, Transcode, Vhost, Webhook, Webrtc,
+    Stage, State, Tls, Transcode, Vhost, Webhook, Webrtc,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,6 +46,8 @@ pub struct Config {
     pub webrtc: Webrtc,
     /// SRT: publishing and playing MPEG-TS over UDP. See [srt.md](srt.md).
     pub srt: Srt,
+    /// Co-host stages and matches. See [stage.md](stage.md).
+    pub stage: Stage,
     /// How viewers are written to.
     pub egress: Egress,
     /// HLS and LL-HLS.
@@ -82,13 +84,14 @@ impl Config {
             admin,
             webrtc: Webrtc { b_frames, .. },
             srt: _,
+            stage: _,
             egress: _,
             hls: _,
             transcode: Transcode { ffmpeg, pictures_max, .. },
             state: _,
         } = self;
         let admin = Admin { listen: running.admin.listen, ..admin };
-        let Config { rtmp, http, webrtc, srt, egress, hls, transcode, state, .. } = running.clone();
+        let Config { rtmp, http, webrtc, srt, stage, egress, hls, transcode, state, .. } = running.clone();
         let webrtc = Webrtc { b_frames, ..webrtc };
         let transcode = Transcode { ffmpeg, pictures_max, ..transcode };
         // The listeners are opened at the start.
@@ -111,6 +114,7 @@ impl Config {
             limits,
             webrtc,
             srt,
+            stage,
             egress,
             hls,
             transcode,
@@ -140,6 +144,7 @@ impl Config {
         super::user::check(&self.publish.user)?;
         self.limits.check()?;
         self.srt.check()?;
+        self.stage.check()?;
         for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {
             if on && self.limits.trusted_proxies.is_empty() {
                 return Err(format!(

@@ -126,6 +126,8 @@ impl Job {
                     let track = if track.kind == Kind::Audio { self.retrack(track) } else { track.clone() };
                     self.producer.track(track)?;
                 }
+                let ids: Vec<_> = catalog.tracks.iter().map(|track| track.id).collect();
+                self.producer.only(&ids)?;
                 self.producer.ready();
                 Ok(())
             }

@@ -44,6 +44,8 @@ pub(crate) struct Gateway {
     pub(crate) access: AccessLog,
     pub(crate) limits: Limits,
     pub(crate) challenges: Challenges,
+    /// How long a member of a stage may stay and come back.
+    pub(crate) pass: Duration,
     /// Where publishers connect to, for the page that says how.
     pub(crate) publish_port: u16,
     /// Who takes offers, if somebody does.

@@ -9,6 +9,7 @@
 //! - [`service`] everything else, by hyper
 //! - [`hls`] playlists, parts and segments
 //! - [`offers`] offers of media that comes and goes another way
+//! - [`mod@stage`] stages, as members and audience see them
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
 //! - [`pages`] the embedded pages
 //! - [`refusal`] short answers to who isn't served
@@ -24,6 +25,7 @@ mod offers;
 mod pages;
 mod refusal;
 mod service;
+mod stage;
 mod websocket;
 
 pub(crate) use hls::{Cutting, Packagings};

@@ -24,11 +24,13 @@ struct Web;
 const CONSOLE_POLICY: &str =
     "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// The file of a request path: `/` is the player, `/publish` sends from a browser, `/console` is for administrators, everything else lies below `/web/`.
+/// The file of a request path: `/` is the player, `/publish` sends from a browser, `/stage` is for co-hosts and their audience,
+/// `/console` is for administrators, everything else lies below `/web/`.
 pub(crate) fn answer(path: &str, headers: &HeaderMap) -> Answer {
     let name = match path {
         "/" => "index.html",
         "/publish" | "/publish/" => "studio/index.html",
+        "/stage" | "/stage/" => "stage/index.html",
         "/console" | "/console/" => "console/index.html",
         path => path.strip_prefix("/web/").unwrap_or_default(),
     };

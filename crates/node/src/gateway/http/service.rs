@@ -4,7 +4,7 @@
 use super::body::FlvBody;
 use super::caller::Caller;
 use super::listen::Gateway;
-use super::{head, hls, pages};
+use super::{head, hls, pages, stage};
 use crate::gateway::offer_target;
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
@@ -142,7 +142,13 @@ impl Service {
         let query = request.uri().query().unwrap_or_default();
         let listing = self.gateway.auth.listing(host.as_deref(), query);
         let all = self.gateway.hub.broadcasts();
-        let entry = |b: &Arc<hub::Broadcast>| BroadcastEntry::of(b, &listing.shown(b.path())?);
+        let state = self.gateway.auth.stages().now();
+        let entry = |b: &Arc<hub::Broadcast>| {
+            let opposite = state.match_of(b.path()).and_then(|found| found.other(b.path()));
+            let pictures = opposite.map(|opposite| state.pictures(opposite)).unwrap_or_default();
+            let pictures = pictures.iter().filter_map(|path| listing.shown(path));
+            BroadcastEntry::of(b, &listing.shown(b.path())?, pictures.map(|path| path.to_string()).collect())
+        };
         let mut broadcasts: Vec<_> = all.iter().filter_map(entry).collect();
         broadcasts.sort_by(|a, b| a.path.cmp(&b.path));
         BroadcastList { publish_port: self.gateway.publish_port, broadcasts }
@@ -170,7 +176,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             let mut answer = match limits.request(service.peer.ip()) {
                 Ok(()) => match offer {
                     Some(target) => service.offer(&target, &mut request).await,
-                    None => service.answer_when_there(&request).await,
+                    None => match stage::target(request.uri().path()) {
+                        Some(target) => service.stage(&target, &mut request).await,
+                        None => service.answer_when_there(&request).await,
+                    },
                 },
                 Err(too_much) => refused(&too_much),
             };
@@ -201,10 +210,16 @@ struct BroadcastEntry {
     video: Option<String>,
     audio: Option<String>,
     since_s: u64,
+    /// What is to be shown beside it, while it is in a match.
+    opposite: Vec<String>,
 }
 
 impl BroadcastEntry {
-    fn of(broadcast: &Arc<hub::Broadcast>, shown: &hub::BroadcastPath) -> Option<BroadcastEntry> {
+    fn of(
+        broadcast: &Arc<hub::Broadcast>,
+        shown: &hub::BroadcastPath,
+        opposite: Vec<String>,
+    ) -> Option<BroadcastEntry> {
         let catalog = broadcast.catalog()?;
         let since = broadcast.created().elapsed();
         let name = |kind| catalog.first(kind).map(|track| format!("{:?}", track.codec).to_uppercase());
@@ -219,6 +234,7 @@ impl BroadcastEntry {
             video,
             audio,
             since_s: since.as_secs(),
+            opposite,
         })
     }
 }

@@ -149,6 +149,10 @@ impl Feed {
                 None => lines.push(Line { track: track.clone(), packetizer, plan: DropPlan::default(), hz }),
             }
         }
+        // Pictures that were taken back are for nobody any more.
+        if !lines.iter().any(|line| line.track.kind == Kind::Video) {
+            self.group.clear();
+        }
         self.lines = lines;
     }
 

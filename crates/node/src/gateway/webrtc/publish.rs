@@ -6,11 +6,12 @@ use super::capture::{Ahead, CaptureClock};
 use super::engine::{Clock, Incoming, Rid};
 use super::renditions::Published;
 use crate::metrics::{CloseReason, Metrics};
+use crate::stage::Muting;
 use bytes::Bytes;
 use hub::Producer;
 use line::Line;
-use media::codec::{vp8, vp9};
-use media::{Codec, Frame, Kind, Timestamp};
+use media::codec::{opus, vp8, vp9};
+use media::{Codec, Frame, Kind, Timestamp, TrackId};
 use mux::rtp::{Event, Unit};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -24,6 +25,8 @@ pub(super) struct Intake {
     /// When its pictures were taken, for viewers.
     captures: CaptureClock,
     ahead: Ahead,
+    /// What of it reaches nobody.
+    muting: Muting,
     metrics: Arc<Metrics>,
     lines: Vec<Line>,
     /// Which quality the broadcast itself has, and which one it takes at its next keyframe.
@@ -54,7 +57,7 @@ impl Intake {
     /// `expected` tracks were offered.
     pub(super) fn new(
         producer: Producer,
-        (published, captures): (Option<Published>, CaptureClock),
+        (published, captures, muting): (Option<Published>, CaptureClock, Muting),
         metrics: &Arc<Metrics>,
         expected: usize,
         now: Instant,
@@ -66,6 +69,7 @@ impl Intake {
             published,
             captures,
             ahead: Ahead::default(),
+            muting,
             metrics: Arc::clone(metrics),
             lines: Vec::new(),
             base: None,
@@ -240,7 +244,13 @@ impl Intake {
     /// Tells viewers what the track is.
     fn tell_track(&mut self, at: usize) -> Result<(), CloseReason> {
         let is_base = self.is_base(at);
-        let Some(track) = self.lines[at].track() else { return Ok(()) };
+        let line = &mut self.lines[at];
+        if line.kind == Kind::Video && (line.held_back || self.muting.video()) {
+            // Told when pictures are let through again.
+            line.held_back = true;
+            return Ok(());
+        }
+        let Some(track) = line.track() else { return Ok(()) };
         if let Some((_, producer)) = &mut self.lines[at].rung {
             producer.track(track.clone()).map_err(|_| CloseReason::Superseded)?;
             producer.ready();
@@ -275,6 +285,15 @@ impl Intake {
     }
 
     fn write(&mut self, at: usize, mut frame: Frame, now: Instant) -> Result<(), CloseReason> {
+        if self.lines[at].kind == Kind::Video {
+            if self.leaves_out(at, frame.keyframe)? {
+                return Ok(());
+            }
+        } else if self.muting.audio() {
+            // Silence and not nothing, so that no player waits for its sound.
+            let Some(silence) = opus::silence(&frame.payload) else { return Ok(()) };
+            frame.payload = silence;
+        }
         let (is_base, line) = (self.is_base(at), &mut self.lines[at]);
         let id = line.id();
         if let Some((_, producer)) = &mut line.rung {
@@ -289,6 +308,26 @@ impl Intake {
             (frame.dts, frame.pts, self.last_picture) = (time, time, Some(time));
         }
         self.producer.write(id, frame, now).map_err(|_| CloseReason::Superseded)
+    }
+
+    /// Whether a picture reaches nobody. While it is so there is no track for it: who joins hears the sound, and isn't shown what came before.
+    fn leaves_out(&mut self, at: usize, keyframe: bool) -> Result<bool, CloseReason> {
+        let (is_base, line) = (self.is_base(at), &mut self.lines[at]);
+        let before = line.held_back;
+        match (before, line.holds_back(self.muting.video(), keyframe)) {
+            (false, true) => {
+                if let Some((_, producer)) = &mut line.rung {
+                    producer.only(&[]).map_err(|_| CloseReason::Superseded)?;
+                }
+                if is_base {
+                    self.producer.only(&[TrackId::AUDIO]).map_err(|_| CloseReason::Superseded)?;
+                }
+            }
+            // Muted again by now, it is held back again.
+            (true, false) => self.tell_track(at)?,
+            _ => {}
+        }
+        Ok(self.lines[at].held_back)
     }
 
     /// A picture that players can begin with.

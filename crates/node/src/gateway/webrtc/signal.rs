@@ -145,11 +145,13 @@ impl Gateway {
             let grant = self.auth.publish(ask).await?;
             // The offer first: a bad one takes nobody's seat.
             let (key, wire, answer) = self.plane.answer(offer, Offered::Publish)?;
+            let muting = grant.muting();
             let (producer, session) = grant.publish(Instant::now())?;
             let tracks = [Kind::Video, Kind::Audio].into_iter().filter(|kind| wire.has(*kind)).count();
             let several = wire.has_qualities().then(|| self.plane.renditions().publish(&target.path));
             let captures = self.plane.captures().of(producer.broadcast().path());
-            let intake = Intake::new(producer, (several, captures), &self.metrics, tracks, Instant::now());
+            let hints = (several, captures, muting);
+            let intake = Intake::new(producer, hints, &self.metrics, tracks, Instant::now());
             (key, wire, answer, Part::Publish(Box::new(intake)), session)
         } else {
             let playing = self.auth.play(ask).await?.play().await;

@@ -38,6 +38,8 @@ pub(super) struct Line {
     last: Option<Timestamp>,
     pub(super) keyframe_wanted: bool,
     keyframe_asked: Option<Instant>,
+    /// Whether pictures are left out: until they aren't muted any more, and one comes that needs none of those.
+    pub(super) held_back: bool,
     pub(super) keyframe_came: Option<Instant>,
     rate: Rate,
 }
@@ -82,6 +84,7 @@ impl Line {
             last: None,
             keyframe_wanted: false,
             keyframe_asked: None,
+            held_back: false,
             keyframe_came: None,
             rate: Rate { began: now, bytes: 0, bits_per_second: 0 },
         })
@@ -167,6 +170,15 @@ impl Line {
             self.seen.pop_front();
         }
         found
+    }
+
+    /// Whether a picture is left out. The first one behind those that were has to be a keyframe, which the sender is asked for.
+    pub(super) fn holds_back(&mut self, muted: bool, keyframe: bool) -> bool {
+        if self.held_back && !muted && !keyframe {
+            self.keyframe_wanted = true;
+        }
+        self.held_back = muted || (self.held_back && !keyframe);
+        self.held_back
     }
 
     /// Media time on the broadcast's timeline; `here` is where the timeline stands. Never back.
