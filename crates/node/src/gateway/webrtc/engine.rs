@@ -1,5 +1,6 @@
 //! One WebRTC connection without sockets. The only file that names str0m: it changes with every month.
 
+use super::sdp::with_candidates_in_use;
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
@@ -187,7 +188,7 @@ impl Engine {
                 Offered::Play { video, audio, .. } => OfferError::Codecs(names(video, audio)),
             });
         }
-        Ok((peer, answer))
+        Ok((peer, with_candidates_in_use(answer)))
     }
 
     fn build(&self, offered: Offered, has_h264: bool, credentials: &Credentials, now: Instant) -> Rtc {

@@ -16,6 +16,7 @@
 //! - [`stun`] whose datagram it is, before anything is allocated
 //! - [`wheel`] timers
 //! - [`engine`] one connection, sans-IO; the only file that knows the library
+//! - [`sdp`] what answers have to say otherwise
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
 //! - [`renditions`] the qualities of one publisher
@@ -31,6 +32,7 @@ mod publish;
 mod quality;
 mod registry;
 mod renditions;
+mod sdp;
 mod signal;
 mod socket;
 mod stun;
