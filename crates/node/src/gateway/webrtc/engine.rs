@@ -4,6 +4,7 @@ mod secrets;
 
 use super::capture::Captured;
 use super::outlet::{Outlet, Secret, Section, is_media};
+use super::sdp::with_candidates_in_use;
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
@@ -211,7 +212,7 @@ impl Engine {
                 Offered::Play { video, audio, .. } => OfferError::Codecs(names(video, audio)),
             });
         }
-        Ok((peer, answer))
+        Ok((peer, with_candidates_in_use(answer)))
     }
 
     fn build(&self, offered: Offered, has_h264: bool, credentials: &Credentials, now: Instant) -> Rtc {

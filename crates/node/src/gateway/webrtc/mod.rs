@@ -17,6 +17,7 @@
 //! - [`wheel`] timers
 //! - [`engine`] one connection, sans-IO; the only one that knows the library
 //! - [`outlet`] how media goes to a viewer: numbered, encrypted, sent again
+//! - [`sdp`] what answers have to say otherwise
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
 //! - [`order`] which broadcasts can be shown as they come, and what happens to others
@@ -37,6 +38,7 @@ mod publish;
 mod quality;
 mod registry;
 mod renditions;
+mod sdp;
 mod signal;
 mod socket;
 mod stun;
