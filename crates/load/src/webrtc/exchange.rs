@@ -21,7 +21,7 @@ pub(crate) struct Exchange {
 const BODY_BYTES_MAX: usize = 64 << 10;
 
 impl Exchange {
-    /// Connects to the target of client `number` for broadcast `broadcast`, to post the offer there.
+    /// Connects to the target, from `source` if one is given, to post the offer for one of several broadcasts.
     ///
     /// # Errors
     /// When there is no way to it.
