@@ -85,10 +85,14 @@ export async function installPeers(page) {
       const figures = async () => {
         const all = [...(await peer.getStats()).values()].filter((one) => one.type === "inbound-rtp");
         const of = (/** @type {string} */ kind) => all.find((one) => one.kind === kind) ?? {};
+        // Media time minus the time at which it was shown or heard. The server counts both RTP times from the start of the broadcast.
+        const ahead = (/** @type {string} */ kind, /** @type {number} */ kHz) => {
+          const played = peer.getReceivers().find(({ track }) => track.kind === kind)?.getSynchronizationSources()[0];
+          return played ? played.rtpTimestamp / kHz - played.timestamp : NaN;
+        };
         return {
           ...seen, frames: of("video").framesDecoded ?? 0, lost: of("video").packetsLost ?? 0,
-          // What of the sender's time is shown and heard now, by its sender reports.
-          sound_late_ms: of("video").estimatedPlayoutTimestamp - of("audio").estimatedPlayoutTimestamp,
+          sound_late_ms: Math.round(ahead("video", 90) - ahead("audio", 48)),
           freezes: of("video").freezeCount ?? 0, sounds: of("audio").packetsReceived ?? 0, state: peer.connectionState,
         };
       };
