@@ -93,12 +93,12 @@ pub(crate) enum NotCreated {
     NothingToSend(BroadcastPath),
     #[error(
         "the pictures of {0} are shown in another order than they are coded (B-frames that others build on), which WebRTC can't \
-         carry: watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, bf=0)"
+         carry: watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, x264 options `bframes=0`)"
     )]
     Reordered(BroadcastPath),
     #[error(
         "the pictures of {0} are shown in another order than they are coded (B-frames), which WebRTC can't carry and is refused here: \
-         watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, bf=0)"
+         watch it by LL-HLS at /{0}/index.m3u8, or turn B-frames off in the encoder (OBS: Settings → Output, x264 options `bframes=0`)"
     )]
     Unwanted(BroadcastPath),
     #[error(
