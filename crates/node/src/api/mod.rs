@@ -1,7 +1,7 @@
 //! The administrators' API, under `/v1`. Handlers only translate; what crosses the wire are types of their own.
 //!
 //! - one file per resource: [`broadcasts`], [`sessions`], [`keys`], [`tokens`], [`config`], [`outward`] (restreams and pulls),
-//!   [`stages`], [`matches`], [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
+//!   [`stages`], [`mod@matches`], [`node`], [`stats`], [`events`], [`logs`], [`auth`] (login)
 //! - [`guards`] routes by the role that they need, [`access`] who has which
 //! - [`live`] answers that go on
 //! - [`webrtc`] what viewers by WebRTC get of a broadcast

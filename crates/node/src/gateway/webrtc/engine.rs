@@ -340,7 +340,7 @@ impl Peer {
         self.listen();
     }
 
-    /// Keeps the secret of its handshake.
+    /// Keeps the secret of its handshake. After each call that could end one: the next call may be another connection's.
     fn listen(&mut self) {
         if let (Some(told), Way::Waits(secret)) = (secrets::told(), &mut self.way) {
             *secret = Some(told);
@@ -372,6 +372,7 @@ impl Peer {
             tracing::debug!(%error, "a connection can't go on");
             self.rtc.disconnect();
         }
+        self.listen();
     }
 
     /// Sends one packet of a section; `ticks` is its RTP time, `taken` when the picture was that begins with it.
