@@ -19,7 +19,7 @@ const WATCH_S = LONG ? 30 : 6;
  * don't wait for each other to share a segment. A machine that runs other tests beside delays threads for longer.
  * @typedef {{ from: "whip" | "rtmp", via: string, p95: number, p99?: number, server_p99?: number, relayed?: boolean, long_s?: number }} Route
  */
-const SERVER_P99 = LONG ? 10 : 20;
+const SERVER_P99 = LONG ? 10 : 50;
 /** @type {Record<string, Route>} */
 const ROUTES = {
   "WHIP → WHEP": { from: "whip", via: "webrtc", p95: 250, p99: 800, server_p99: SERVER_P99, long_s: 300 },

@@ -343,7 +343,7 @@ export const english = {
     none: "There is no stage.",
     create: "New stage",
     path: "Path",
-    pathHelp: "As of a broadcast: live/talk. The members publish below it.",
+    pathHelp: "As of a broadcast: live/show. The members publish below it.",
     title: "Title (optional)",
     shown: "Shown to the audience:",
     members: "Members",

@@ -357,7 +357,7 @@ export const chinese = {
     none: "目前没有舞台。",
     create: "新建舞台",
     path: "路径",
-    pathHelp: "与直播路径相同，例如 live/talk。成员在其下推流。",
+    pathHelp: "与直播路径相同，例如 live/show。成员在其下推流。",
     title: "标题（可选）",
     shown: "向观众展示：",
     members: "成员",

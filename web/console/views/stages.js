@@ -25,7 +25,7 @@ import { refusal } from "../words.js";
 const PERIOD_MS = 3000;
 const MATCH_MINUTES = 5;
 /** What a new stage may be called. */
-const EXAMPLES = { stage: "live/talk", one: "live/alice", other: "live/bob" };
+const EXAMPLES = { stage: "live/show", one: "live/alice", other: "live/bob" };
 
 /** @param {string} path */
 const ofStage = (path) => `stages/${encodeURIComponent(path)}`;
