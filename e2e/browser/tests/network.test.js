@@ -109,6 +109,7 @@ test("a viewer whose network narrows gets the lower quality in time, and the hig
   const widths = during.filter((one) => one.at > down.at).map((one) => one.width);
   assert.ok(widths.every((width) => width === 240), `it went up where there was no room: ${widths}`);
   assert.ok(down_s < 5, `down after ${down_s} s`);
+  assert.ok(up_s < 2 * STAY_S, `up after ${up_s} s`);
   assert.ok(gap < 2000, `${gap} ms without a picture`);
   await viewer.close();
 });

@@ -1,6 +1,6 @@
 //! One connection of a worker.
 
-use super::engine::{Event, Peer, Step};
+use super::engine::{Event, Peer, Rid, Step};
 use super::outlet::is_rtcp;
 use super::play::{Feed, Seat, Takes};
 use super::publish::Intake;
@@ -122,6 +122,8 @@ pub(super) struct Quality {
     chooser: Chooser,
     /// The rate that the network is measured for, bits per second.
     wished: u64,
+    /// When that grew last.
+    measured: Option<Instant>,
 }
 
 /// Where a viewer's pictures are to come from.
@@ -139,6 +141,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 const CONNECT_MAX: Duration = Duration::from_secs(20);
 /// A keyframe of another quality that doesn't come is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(600);
+/// How often it is measured whether a network carries a better quality: each time takes some 5 kB at once.
+const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
 const RESEND_MIN: Duration = Duration::from_millis(400);
 
@@ -160,7 +164,7 @@ impl<'a> Exit<'a> {
 
 impl Quality {
     pub(super) fn new(ladder: Arc<Ladder>, stay: Duration) -> Quality {
-        Quality { ladder, chooser: Chooser::new(stay), wished: 0 }
+        Quality { ladder, chooser: Chooser::new(stay), wished: 0, measured: None }
     }
 }
 
@@ -203,14 +207,30 @@ impl Watching {
         }
     }
 
-    /// The rate that its network is to be measured for, bits per second, when that changed.
-    pub(super) fn wish(&mut self) -> Option<u64> {
+    /// The rate that its network is to be measured for, bits per second, when there is something to tell. The library measures at once
+    /// when a wish grows, so where a better quality is due the wish is made smaller, and by the next call what it was.
+    pub(super) fn wish(&mut self, now: Instant) -> Option<u64> {
+        let current = self.rung();
         let quality = self.quality.as_mut()?;
-        let best = quality.ladder.rungs().last()?.bits_per_second();
+        let rungs = quality.ladder.rungs();
+        let best = rungs.last()?.bits_per_second();
+        let here = current.and_then(|rid| rungs.iter().find(|rung| rung.rid == rid));
+        let here = here.map_or(best, |rung| rung.bits_per_second());
+        let rested = quality.measured.is_none_or(|at| now.saturating_duration_since(at) >= MEASURE_EVERY);
+        if here < best && quality.wished > here && rested && quality.chooser.may_rise(now) {
+            quality.wished = here;
+            return Some(here);
+        }
         (best.abs_diff(quality.wished) > best / 8).then(|| {
-            quality.wished = best;
+            (quality.wished, quality.measured) = (best, Some(now));
             best
         })
+    }
+
+    /// The quality that it has.
+    fn rung(&self) -> Option<Rid> {
+        let base = || self.quality.as_ref().and_then(|quality| quality.ladder.base());
+        self.pictures.as_ref().map(|pictures| pictures.rung.rid).or_else(base)
     }
 
     /// The quality to go to. With one only there is no choice.
@@ -221,8 +241,7 @@ impl Watching {
             return Turn::Stay;
         }
         let rates: Vec<u64> = rungs.iter().map(|rung| rung.bits_per_second()).collect();
-        let current = self.pictures.as_ref().map(|pictures| pictures.rung.rid).or(quality.ladder.base());
-        let at = current.and_then(|rid| rungs.iter().position(|rung| rung.rid == rid));
+        let at = self.rung().and_then(|rid| rungs.iter().position(|rung| rung.rid == rid));
         let wanted = quality.chooser.choose(&rates, at, now).filter(|wanted| Some(*wanted) != at);
         match (wanted.map(|wanted| &rungs[wanted]), &mut self.next) {
             (None, None) => Turn::Stay,

@@ -23,6 +23,8 @@ const KEEP_PERCENT: u64 = 85;
 const LOSS_FULL: f32 = 0.15;
 /// How long measurements are not believed after a burst.
 const SETTLE: Duration = Duration::from_millis(1200);
+/// What a better quality needs is measured so long before its time.
+const AHEAD: Duration = Duration::from_secs(1);
 /// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
 const ROOM_PERCENT: u64 = 115;
 
@@ -68,6 +70,12 @@ impl Chooser {
         (better > current && rested && !self.losing).then_some(better)
     }
 
+    /// Whether it is about time for a better quality, so that it is worth to find out whether the network carries one.
+    pub(super) fn may_rise(&self, now: Instant) -> bool {
+        let rested = |at| now.saturating_duration_since(at) + AHEAD >= self.stay;
+        self.switched.is_none_or(rested) && !self.losing
+    }
+
     /// The quality was changed.
     pub(super) fn switched(&mut self, now: Instant) {
         (self.switched, self.losing) = (Some(now), false);
@@ -88,6 +96,15 @@ mod tests {
         chooser.learn(3_000_000);
         chooser.switched(now);
         (chooser, now)
+    }
+
+    #[test]
+    fn a_better_quality_is_measured_for_when_its_time_comes_and_nothing_is_lost() {
+        let (mut chooser, now) = at_the_best();
+        assert!(!chooser.may_rise(now) && !chooser.may_rise(now + STAY / 2));
+        assert!(chooser.may_rise(now + STAY - AHEAD));
+        chooser.lost(LOSS_FULL);
+        assert!(!chooser.may_rise(now + STAY));
     }
 
     #[test]

@@ -482,7 +482,7 @@ impl Worker {
     fn choose_quality(&mut self, slot: usize, now: Instant) {
         let Some(member) = self.members[slot].as_mut().filter(|member| member.connected) else { return };
         let Role::Play(watching) = &mut member.role else { return };
-        let (wish, turn, base) = (watching.wish(), watching.turn(now), watching.base);
+        let (wish, turn, base) = (watching.wish(now), watching.turn(now), watching.base);
         let next = if matches!(turn, Turn::Stay) { None } else { watching.next.take() };
         if let Some(rate) = wish {
             member.peer.wish(rate);
