@@ -286,7 +286,7 @@ def whep(scale, rounds):
     """Viewers by WebRTC at 600 kbit/s who decrypt all they get: what one core serves, and how late."""
     table, path = Table("whep"), clip("talk")
     seconds = max(4, int(20 * scale))
-    for viewers in [size(count, scale) for count in (100, 400, 800)]:
+    for viewers in [size(count, scale) for count in ((100, 400, 800) if scale > 0.1 else (400,))]:
         with floodtide() as server, publishing(path):
             before = histogram("floodtide_frame_age_seconds")
             result = whole("WHEP", crowd(WHEP, viewers, server.pid, seconds, ramp=100, warmup=6))
