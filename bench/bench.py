@@ -3,6 +3,8 @@
 
   bench/bench.py                     every scenario at its real size (about half an hour)
   bench/bench.py fanout crowd        some of them
+  bench/bench.py --guarded --viewers 2000 --window 0ms fanout
+                                     one cell of a table
   bench/bench.py --scale 0.02 all    a small run, to see that everything works
 """
 
@@ -10,7 +12,7 @@ import argparse
 import sys
 
 from machinery import Guard, Table, enter_network_namespace
-from scenarios import SCENARIOS
+from scenarios import SCENARIOS, Cells
 
 
 def main() -> int:
@@ -20,6 +22,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison; the median counts")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--guarded", action="store_true", help="with keys, tokens, limits per address and an access log")
+    parser.add_argument("--viewers", type=int, action="append", default=[], help="fanout: only with so many viewers (may be repeated)")
+    parser.add_argument("--window", action="append", default=[], help="fanout: only with this merge window, as 40ms (may be repeated)")
     options = parser.parse_args()
     names = list(SCENARIOS) if "all" in options.scenario else options.scenario
     unknown = [name for name in names if name not in SCENARIOS]
@@ -27,6 +31,7 @@ def main() -> int:
         parser.error(f"no scenario {', '.join(unknown)}; there are {', '.join(SCENARIOS)}")
     enter_network_namespace()
     Guard.on = options.guarded
+    Cells.viewers, Cells.windows = options.viewers, options.window
     Table.judges = options.scale >= 0.5
     held = [SCENARIOS[name](options.scale, options.rounds).save() for name in names]
     return 1 if options.gate and not all(held) else 0
