@@ -30,6 +30,10 @@ pub(crate) fn render(renditions: &[(Role, &Rendition)]) -> String {
         if let Some(rate) = frame_rate(rendition) {
             variant.push_str(&format!(",FRAME-RATE={rate:.3}"));
         }
+        // Said, so that players need not load segments to look for them. RFC 8216bis §4.4.6.2.
+        if !rendition.captions {
+            variant.push_str(",CLOSED-CAPTIONS=NONE");
+        }
     }
     let uri = if video.is_some() { "video/index.m3u8" } else { "audio/index.m3u8" };
     out.push_str(&format!("{variant}\n{uri}\n"));

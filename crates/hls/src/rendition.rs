@@ -1,6 +1,7 @@
 //! One rendition: frames to parts and segments.
 
 use bytes::{Bytes, BytesMut};
+use media::codec::captions;
 use media::{Frame, Kind, Timestamp, Track};
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -100,6 +101,8 @@ pub(crate) struct Rendition {
     pending: Vec<Frame>,
     pub(crate) frame_duration: Duration,
     sequence: u32,
+    /// Closed captions were seen in the pictures.
+    pub(crate) captions: bool,
 }
 
 /// Init segments kept; a player that is this many configurations late starts anew anyway.
@@ -124,6 +127,7 @@ impl Rendition {
             pending: Vec::new(),
             frame_duration: FRAME_DURATION_GUESS,
             sequence: 0,
+            captions: false,
         }
     }
 
@@ -197,6 +201,7 @@ impl Rendition {
             let discontinuity = std::mem::take(&mut self.discontinuity_next);
             self.growing = Some(Segment::new(frame.dts, self.revision, discontinuity));
         }
+        self.captions = self.captions || captions::carried(self.track.codec, &frame.payload);
         self.pending.push(frame);
         cut
     }

@@ -235,6 +235,24 @@ fn after_a_cut_without_keyframe_the_next_keyframe_begins_a_segment() {
     assert!(segments.iter().all(|s| s.0.round() <= 2.0), "{segments:?}");
 }
 
+#[test]
+fn captions_inside_the_pictures_are_not_denied() {
+    let says_none = |payload: &'static [u8]| {
+        let mut packager = Packager::new(Config::default());
+        packager.tracks(&[video()]);
+        for i in 0..100 {
+            let dts = Timestamp::from_millis(i * 40);
+            let frame = Frame { dts, pts: dts, keyframe: i % 50 == 0, payload: Bytes::from_static(payload) };
+            packager.frame(TrackId::VIDEO, &frame, UNIX_EPOCH);
+        }
+        let Answer::Playlist { text, .. } = packager.snapshot().answer(&Request::Multivariant) else { panic!() };
+        std::str::from_utf8(&text.plain).unwrap().contains("CLOSED-CAPTIONS=NONE")
+    };
+    assert!(says_none(&[0, 0, 0, 2, 0x65, 0x88]));
+    let captions = b"\0\0\0\x0e\x06\x04\x0b\xb5\0\x31GA94\x03\x41\xff\x80\0\0\0\x02\x65\x88";
+    assert!(!says_none(captions));
+}
+
 /// First number and count of segments that each rendition lists.
 fn numbers(packager: &Packager) -> [(u64, usize); 2] {
     [&packager.video, &packager.audio].map(|r| r.as_ref().map(|r| (r.first_msn, r.segments.len())).unwrap())

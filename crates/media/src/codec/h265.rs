@@ -14,6 +14,8 @@ pub mod nal {
     pub const PPS: u8 = 34;
     /// Access unit delimiter.
     pub const AUD: u8 = 35;
+    /// Supplemental enhancement information before the picture.
+    pub const PREFIX_SEI: u8 = 39;
 
     /// The type in the first byte of a NAL unit.
     pub const fn kind(first: u8) -> u8 {

@@ -3,6 +3,7 @@
 pub mod aac;
 pub mod av1;
 mod bits;
+pub mod captions;
 pub mod h264;
 pub mod h265;
 pub mod mp3;
