@@ -1,13 +1,17 @@
 //! One WebRTC connection without sockets. Only this file and its folder name str0m: it changes with every month.
 
-mod secrets;
+mod handshake;
+mod peer;
+mod settled;
 
 use super::capture::Captured;
-use super::outlet::{Outlet, Secret, Section, is_media};
+use super::outlet::{Outlet, Section, is_media};
 use super::sdp::with_candidates_in_use;
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
+pub(super) use peer::Peer;
+use settled::IceSession;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,7 +20,7 @@ use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
-use str0m::media::{Direction, KeyframeRequestKind, Mid, Pt, Rids};
+use str0m::media::{Direction, Mid, Pt, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
 use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
@@ -57,31 +61,6 @@ pub(crate) enum OfferError {
     Codecs(String),
     #[error("no key for the handshake: {0}")]
     Local(String),
-}
-
-/// One connection.
-pub(super) struct Peer {
-    rtc: Rtc,
-    lines: Vec<Line>,
-    way: Way,
-}
-
-/// How media goes out.
-enum Way {
-    /// By the library, which measures the network or sends nothing.
-    Library,
-    /// By an outlet of our own, as soon as the handshake has given its secrets.
-    Waits(Option<Secret>),
-    Outlet(Box<Outlet>),
-}
-
-/// One media section.
-#[derive(Debug)]
-struct Line {
-    mid: Mid,
-    kind: Kind,
-    /// What is sent in it.
-    sends: Option<(Pt, SeqNo)>,
 }
 
 /// What a connection wants next.
@@ -165,7 +144,7 @@ const WISH_PERCENT: u64 = 150;
 
 impl Engine {
     pub(super) fn new() -> Result<Engine, OfferError> {
-        let crypto = secrets::provider();
+        let crypto = handshake::provider();
         let certificate = crypto.dtls_provider.generate_certificate();
         let certificate = certificate.ok_or_else(|| OfferError::Local("no certificate".to_owned()))?;
         Ok(Engine { crypto: Arc::new(crypto), certificate })
@@ -185,10 +164,12 @@ impl Engine {
         if sections > MEDIA_MAX {
             return Err(OfferError::Large(sections));
         }
+        let theirs = user(offer);
         let has_h264 = offer.lines().any(|line| line.starts_with("a=rtpmap:") && line.contains(" H264/"));
         let offer =
             SdpOffer::from_sdp_string(offer).map_err(|error| OfferError::Unreadable(error.to_string()))?;
         let mut rtc = self.build(offered, has_h264, credentials, now);
+        let handshake = handshake::made().ok_or_else(|| OfferError::Local("it was not begun".to_owned()))?;
         for address in addresses {
             for candidate in candidates(*address) {
                 rtc.add_local_candidate(candidate.map_err(|error| OfferError::Local(error.to_string()))?);
@@ -196,15 +177,12 @@ impl Engine {
         }
         let answer = rtc.sdp_api().accept_offer(offer);
         let answer = answer.map_err(|error| OfferError::Unreadable(error.to_string()))?;
-        let way = match offered {
-            Offered::Play { measured: false, .. } => Way::Waits(None),
-            _ => Way::Library,
-        };
-        let (mut peer, answer) = (Peer { rtc, lines: Vec::new(), way }, answer.to_sdp_string());
-        peer.learn(&answer, offered);
+        let ice = IceSession { ours: credentials.clone(), theirs, hmac: self.crypto.sha1_hmac_provider };
+        let answer = answer.to_sdp_string();
+        let peer = Peer::new(rtc, handshake, ice, (&answer, offered));
         let useful = match offered {
-            Offered::Publish => !peer.lines.is_empty(),
-            Offered::Play { .. } => peer.lines.iter().any(|line| line.sends.is_some()),
+            Offered::Publish => peer.has(Kind::Video) || peer.has(Kind::Audio),
+            Offered::Play { .. } => peer.sends(Kind::Video) || peer.sends(Kind::Audio),
         };
         if !useful {
             return Err(match offered {
@@ -277,292 +255,6 @@ fn capture_time(captured: Captured) -> Option<AbsCaptureTime> {
     let since = Duration::from_micros(u64::try_from(captured.micros).ok()?);
     let ahead = captured.ahead.and_then(|micros| i64::try_from((i128::from(micros) << 32) / 1_000_000).ok());
     Some(AbsCaptureTime { capture_time: UNIX_EPOCH.checked_add(since)?, clock_offset: ahead })
-}
-
-impl Peer {
-    /// Notes which sections there are.
-    fn learn(&mut self, answer: &str, offered: Offered) {
-        for (mid, kind) in sections(answer) {
-            let (pt, disabled, direction) = self.negotiated(mid);
-            let Some(pt) = pt.filter(|_| !disabled) else { continue };
-            let sends = matches!(offered, Offered::Play { .. })
-                && matches!(direction, Direction::SendOnly | Direction::SendRecv);
-            let library = matches!(self.way, Way::Library);
-            if sends
-                && library
-                && let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None)
-            {
-                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
-                // Pictures that come late one after the other teach a player to wait as long ever after.
-                stream.set_unpaced(true);
-            }
-            self.lines.push(Line { mid, kind, sends: sends.then(|| (pt, SeqNo::default())) });
-        }
-    }
-
-    /// The payload type of a section that both sides know, in the offer's order of preference.
-    fn negotiated(&self, mid: Mid) -> (Option<Pt>, bool, Direction) {
-        let Some(media) = self.rtc.media(mid) else { return (None, true, Direction::Inactive) };
-        let known = self.rtc.codec_config().params();
-        let usable = |pt: &&Pt| {
-            known.iter().any(|p| {
-                p.pt() == **pt
-                    && p.spec().format.packetization_mode != Some(0)
-                    && codec(p.spec().codec).is_some()
-            })
-        };
-        (media.remote_pts().iter().find(usable).copied(), media.disabled(), media.direction())
-    }
-
-    /// Whether it is sent that kind.
-    pub(super) fn sends(&self, kind: Kind) -> bool {
-        self.lines.iter().any(|line| line.kind == kind && line.sends.is_some())
-    }
-
-    /// Whether it has a section of that kind.
-    pub(super) fn has(&self, kind: Kind) -> bool {
-        self.lines.iter().any(|line| line.kind == kind)
-    }
-
-    /// Whether a datagram is for this connection; a request is checked by its signature.
-    pub(super) fn accepts(&self, now: Instant, from: Route, to: SocketAddr, datagram: &[u8]) -> bool {
-        Receive::new(protocol(from), from.at, to, datagram)
-            .is_ok_and(|receive| self.rtc.accepts(&Input::Receive(now, receive)))
-    }
-
-    /// Takes a datagram in; what can't be read is dropped. Drain by [`Peer::step`] afterwards, as after every other call.
-    pub(super) fn receive(&mut self, now: Instant, from: Route, to: SocketAddr, datagram: &[u8]) {
-        if let Ok(receive) = Receive::new(protocol(from), from.at, to, datagram)
-            && let Err(error) = self.rtc.handle_input(Input::Receive(now, receive))
-        {
-            tracing::debug!(%error, "a datagram is not taken");
-        }
-        self.listen();
-    }
-
-    /// Keeps the secret of its handshake. After each call that could end one: the next call may be another connection's.
-    fn listen(&mut self) {
-        if let (Some(told), Way::Waits(secret)) = (secrets::told(), &mut self.way) {
-            *secret = Some(told);
-        }
-    }
-
-    /// The way of its media, when that is not the library's.
-    pub(super) fn outlet(&mut self) -> Option<&mut Outlet> {
-        match &mut self.way {
-            Way::Outlet(outlet) => Some(outlet),
-            _ => None,
-        }
-    }
-
-    /// Opens the outlet: media can flow. `None` when the handshake agreed on something unknown.
-    fn open(&mut self) -> Option<()> {
-        let Way::Waits(secret) = &mut self.way else { return Some(()) };
-        let secret = secret.take()?;
-        let sections: Vec<Section> =
-            self.lines.iter().filter_map(|line| line.section(&mut self.rtc)).collect();
-        let first = self.lines.first().and_then(|line| self.rtc.media(line.mid))?;
-        self.way = Way::Outlet(Box::new(Outlet::new(&secret, sections, first.cname())?));
-        Some(())
-    }
-
-    /// Its time has come.
-    pub(super) fn tick(&mut self, now: Instant) {
-        if let Err(error) = self.rtc.handle_input(Input::Timeout(now)) {
-            tracing::debug!(%error, "a connection can't go on");
-            self.rtc.disconnect();
-        }
-        self.listen();
-    }
-
-    /// Sends one packet of a section; `ticks` is its RTP time, `taken` when the picture was that begins with it.
-    pub(super) fn send(
-        &mut self,
-        kind: Kind,
-        packet: &Outgoing,
-        (ticks, taken): (u32, Option<Captured>),
-        now: Instant,
-    ) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) else { return };
-        let Some((pt, sequence)) = line.sends.as_mut() else { return };
-        let mut direct = self.rtc.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(line.mid, None) else { return };
-        let mut write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
-        if let Some(abs_capture_time) = taken.and_then(capture_time) {
-            write = write
-                .ext_vals(ExtensionValues { abs_capture_time: Some(abs_capture_time), ..Default::default() });
-        }
-        stream.write_rtp(write.marker(packet.marker).nackable(kind == Kind::Video));
-        sequence.inc();
-    }
-
-    /// Asks the sender of pictures for one to start with, in these qualities.
-    pub(super) fn ask_for_keyframes(&mut self, rids: &[Option<Rid>]) {
-        let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
-        for mid in mids {
-            for rid in rids {
-                if let Some(stream) = self.rtc.direct_api().stream_rx_by_mid(mid, *rid) {
-                    stream.request_keyframe(KeyframeRequestKind::Pli);
-                }
-            }
-        }
-    }
-
-    /// Whether the peer sends its pictures in several qualities.
-    pub(super) fn has_qualities(&self) -> bool {
-        let several = |line: &&Line| {
-            self.rtc
-                .media(line.mid)
-                .is_some_and(|m| matches!(m.rids_rx(), Rids::Specific(rids) if rids.len() > 1))
-        };
-        self.lines.iter().any(|line| several(&line))
-    }
-
-    /// What was sent of pictures isn't sent again by the library. The room for it is given back: it grows with the largest burst.
-    pub(super) fn forget_pictures(&mut self) {
-        if !matches!(self.way, Way::Library) {
-            return;
-        }
-        let mids: Vec<Mid> = self.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
-        for mid in mids {
-            if let Some(stream) = self.rtc.direct_api().stream_tx_by_mid(mid, None) {
-                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
-            }
-        }
-    }
-
-    /// The rate that would be sent if the network carried it, bits per second: measuring goes that far.
-    pub(super) fn wish(&mut self, bits_per_second: u64) {
-        self.rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second * WISH_PERCENT / 100));
-    }
-
-    /// Takes new secrets of both sides; media goes on meanwhile. RFC 8445 §9.
-    pub(super) fn restart(&mut self, local: &Credentials, remote: &Credentials) {
-        let creds = |c: &Credentials| IceCreds { ufrag: c.user.clone(), pass: c.password.clone() };
-        let mut direct = self.rtc.direct_api();
-        direct.set_local_ice_credentials(creds(local));
-        direct.set_remote_ice_credentials(creds(remote));
-    }
-
-    /// Says goodbye; the datagrams for it come by [`Peer::step`].
-    pub(super) fn close(&mut self) {
-        if self.rtc.close().is_err() {
-            self.rtc.disconnect();
-        }
-    }
-
-    /// What it wants next; call it until [`Step::Wait`] or [`Step::Over`].
-    pub(super) fn step(&mut self) -> Step {
-        loop {
-            if !self.rtc.is_alive() {
-                return Step::Over;
-            }
-            let output = self.rtc.poll_output();
-            self.listen();
-            match output {
-                // What is encrypted with the secrets of the outlet goes out by it alone: no number may be used twice.
-                Ok(Output::Transmit(sent)) if self.has_own_way() && is_media(&sent.contents) => {}
-                Ok(Output::Transmit(sent)) => {
-                    let to = Route { at: sent.destination, tcp: sent.proto == Protocol::Tcp };
-                    return Step::Send { to, datagram: sent.contents.into() };
-                }
-                Ok(Output::Timeout(at)) => return Step::Wait(at),
-                Ok(Output::Event(str0m::Event::Connected)) if self.open().is_none() => {
-                    tracing::warn!("the handshake of a connection gave no secrets; it ends");
-                    self.rtc.disconnect();
-                    return Step::Over;
-                }
-                Ok(Output::Event(event)) => {
-                    if let Some(event) = self.event(event) {
-                        return Step::Event(event);
-                    }
-                }
-                Err(error) => {
-                    tracing::debug!(%error, "a connection ends");
-                    self.rtc.disconnect();
-                    return Step::Over;
-                }
-            }
-        }
-    }
-
-    fn has_own_way(&self) -> bool {
-        !matches!(self.way, Way::Library)
-    }
-
-    fn event(&mut self, event: str0m::Event) -> Option<Event> {
-        match event {
-            str0m::Event::Connected => Some(Event::Connected),
-            str0m::Event::KeyframeRequest(_) => Some(Event::KeyframeWanted),
-            str0m::Event::RtpPacket(packet) => self.packet(packet).map(Event::Packet),
-            str0m::Event::SenderFeedback(feedback) => {
-                let line = self.lines.iter().find(|line| line.mid == feedback.mid)?;
-                let info = feedback.sender_info;
-                Some(Event::Clock(Clock {
-                    kind: line.kind,
-                    rid: feedback.rid,
-                    ticks: info.rtp_time.numer(),
-                    hz: info.rtp_time.denom(),
-                    wallclock: info.ntp_time,
-                }))
-            }
-            str0m::Event::MediaEgressStats(stats) => stats.loss.map(Event::Loses),
-            str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
-                Some(Event::Carries(estimate.as_u64()))
-            }
-            _ => None,
-        }
-    }
-
-    fn packet(&mut self, packet: str0m::rtp::RtpPacket) -> Option<Incoming> {
-        let (mid, rid) = {
-            let mut direct = self.rtc.direct_api();
-            let stream = direct.stream_rx(&packet.header.ssrc)?;
-            (stream.mid(), stream.rid())
-        };
-        let line = self.lines.iter().find(|line| line.mid == mid)?;
-        let pt = packet.header.payload_type;
-        let known = self.rtc.codec_config().params().iter().find(|params| params.pt() == pt)?;
-        Some(Incoming {
-            kind: line.kind,
-            codec: codec(known.spec().codec)?,
-            rid,
-            sequence: *packet.seq_no,
-            ticks: packet.time.numer(),
-            marker: packet.header.marker,
-            captured: packet.header.ext_vals.abs_capture_time.and_then(captured),
-            payload: Bytes::from_owner(packet.payload),
-        })
-    }
-}
-
-impl Line {
-    /// What was agreed of it, if it is sent.
-    fn section(&self, rtc: &mut Rtc) -> Option<Section> {
-        let (pt, _) = self.sends?;
-        let known = rtc.codec_config().params().iter().find(|params| params.pt() == pt)?;
-        let (again, hz) = (known.resend(), known.spec().clock_rate.get());
-        let known = rtc.media(self.mid)?.remote_extmap();
-        let name = known.id_of(Extension::RtpMid);
-        let capture = known.id_of(Extension::AbsoluteCaptureTime);
-        let mut direct = rtc.direct_api();
-        let stream = direct.stream_tx_by_mid(self.mid, None)?;
-        Some(Section {
-            kind: self.kind,
-            ssrc: *stream.ssrc(),
-            payload_type: *pt,
-            resend: stream.rtx().zip(again).map(|(ssrc, pt)| (*ssrc, *pt)),
-            name: name.map(|number| (number, self.mid.to_string())),
-            capture,
-            hz,
-        })
-    }
-}
-
-impl std::fmt::Debug for Peer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Peer").field("lines", &self.lines).finish_non_exhaustive()
-    }
 }
 
 /// The sections of an answer. str0m has no list of them, and tells of each only when media can flow.

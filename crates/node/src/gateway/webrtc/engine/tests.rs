@@ -7,6 +7,8 @@ use super::*;
 use media::Timestamp;
 use std::collections::VecDeque;
 use std::net::UdpSocket;
+use str0m::IceConnectionState;
+use str0m::media::KeyframeRequestKind;
 use testkit::Random;
 
 const PLAYS: &str = include_str!("../captures/chromium-plays.sdp");
@@ -95,6 +97,9 @@ struct Client {
     told: Vec<(Mid, u64, SystemTime)>,
     /// When the pictures of what was received were taken.
     taken: Vec<Option<Captured>>,
+    /// How often it found that its checks are not answered.
+    ice_lost: u32,
+    closed: bool,
 }
 
 /// Lets both talk until `done`, a few milliseconds a round; what the server's side told.
@@ -153,7 +158,25 @@ impl Client {
                     let info = feedback.sender_info;
                     self.told.push((feedback.mid, info.rtp_time.numer(), info.ntp_time));
                 }
-                Output::Event(_) => {}
+                Output::Event(event) => self.note(&event),
+            }
+        }
+    }
+
+    fn note(&mut self, event: &str0m::Event) {
+        self.ice_lost += u32::from(matches!(
+            event,
+            str0m::Event::IceConnectionStateChange(IceConnectionState::Disconnected)
+        ));
+        self.closed |= matches!(event, str0m::Event::Closed);
+    }
+
+    /// What it has to send, or a time to wait until.
+    fn poll(&mut self) -> Output {
+        loop {
+            match self.rtc.poll_output().unwrap() {
+                Output::Event(event) => self.note(&event),
+                other => return other,
             }
         }
     }
@@ -165,7 +188,16 @@ fn connected(offered: Offered) -> (Client, Peer, Instant) {
 
 /// With these header extensions, sending or receiving.
 fn connected_with(map: ExtensionMap, direction: Direction, offered: Offered) -> (Client, Peer, Instant) {
-    let mut now = Instant::now();
+    let (mut client, mut peer, mut now) = between(map, direction, offered);
+    talk(&mut client, &mut peer, &mut now, |client, events| {
+        client.rtc.is_connected() && events.iter().any(|event| matches!(event, Event::Connected))
+    });
+    (client, peer, now)
+}
+
+/// An offer and its answer, and no datagram yet.
+fn between(map: ExtensionMap, direction: Direction, offered: Offered) -> (Client, Peer, Instant) {
+    let now = Instant::now();
     let address: SocketAddr = "198.51.100.7:40000".parse().unwrap();
     let mut rtc = Rtc::builder().set_rtp_mode(true).set_extension_map(map).build(now);
     rtc.add_local_candidate(Candidate::host(address, "udp").unwrap());
@@ -173,20 +205,19 @@ fn connected_with(map: ExtensionMap, direction: Direction, offered: Offered) -> 
     change.add_media(str0m::media::MediaKind::Video, direction, None, None, None);
     change.add_media(str0m::media::MediaKind::Audio, direction, None, None, None);
     let (offer, pending) = change.apply().unwrap();
-    let (mut peer, text) = answer(&offer.to_sdp_string(), offered).unwrap();
+    let (peer, text) = answer(&offer.to_sdp_string(), offered).unwrap();
     let parsed = str0m::change::SdpAnswer::from_sdp_string(&text).unwrap();
     rtc.sdp_api().accept_answer(pending, parsed).unwrap();
-    let mut client = Client {
+    let client = Client {
         rtc,
         address,
         received: Vec::new(),
         reports: Vec::new(),
         told: Vec::new(),
         taken: Vec::new(),
+        ice_lost: 0,
+        closed: false,
     };
-    talk(&mut client, &mut peer, &mut now, |client, events| {
-        client.rtc.is_connected() && events.iter().any(|event| matches!(event, Event::Connected))
-    });
     (client, peer, now)
 }
 
@@ -250,7 +281,7 @@ fn a_publisher_tells_when_a_picture_was_taken() {
     let (mut client, mut peer, mut now) =
         connected_with(with_capture(), Direction::SendOnly, Offered::Publish);
     let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(250_000) };
-    let (mid, pt) = (peer.lines[0].mid, peer.negotiated(peer.lines[0].mid).0.unwrap());
+    let (mid, pt) = peer.sections_known().remove(0);
     let values =
         ExtensionValues { abs_capture_time: capture_time(known), mid: Some(mid), ..Default::default() };
     let write = RtpWrite::new(pt, SeqNo::default(), 9000, now, vec![7; 50]).ext_vals(values);
@@ -281,6 +312,13 @@ fn fuzz_damaged_datagrams_never_panic_a_connection() {
     let packet = Outgoing { payload: vec![7; 300].into(), marker: true };
     peer.send(Kind::Video, &packet, (90, None), now);
     talk(&mut client, &mut peer, &mut now, |client, _| !client.received.is_empty());
+    damaged(&client, &mut peer, now);
+    let (client, mut peer, now) = connected(BOTH);
+    assert!(peer.is_settled());
+    damaged(&client, &mut peer, now);
+}
+
+fn damaged(client: &Client, peer: &mut Peer, now: Instant) {
     let kinds: [&[u8]; 4] = [
         &[0, 1, 0, 0, 0x21, 0x12, 0xa4, 0x42, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12],
         &[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 1, 2, 3, 4],
@@ -292,6 +330,106 @@ fn fuzz_damaged_datagrams_never_panic_a_connection() {
         let datagram = random.mutate(kinds[round % kinds.len()]);
         peer.receive(now, udp(client.address), server(), &datagram);
         while !matches!(peer.step(), Step::Wait(_) | Step::Over) {}
+    }
+}
+
+/// Until so much time is over for both.
+fn pass(client: &mut Client, peer: &mut Peer, now: &mut Instant, time: Duration) {
+    for _ in 0..time.as_millis() / 1000 {
+        let rounds = std::cell::Cell::new(0);
+        talk(client, peer, now, |_, _| rounds.replace(rounds.get() + 1) == 200);
+    }
+}
+
+#[test]
+fn a_connection_without_the_librarys_state_answers_checks_for_as_long_as_it_lasts() {
+    let (mut client, mut peer, mut now) = connected(BOTH);
+    assert!(peer.is_settled());
+    pass(&mut client, &mut peer, &mut now, Duration::from_secs(60));
+    assert!(client.rtc.is_connected() && client.ice_lost == 0, "its checks were not answered");
+    let (mut client, mut peer, mut now) = connected(BOTH);
+    peer.ice.ours.password = "another-password-of-22".to_owned();
+    pass_without_answers(&mut client, &mut peer, &mut now);
+}
+
+/// The other side of the claim: a client that isn't answered notices it.
+fn pass_without_answers(client: &mut Client, peer: &mut Peer, now: &mut Instant) {
+    for _ in 0..12_000 {
+        *now += Duration::from_millis(5);
+        client.rtc.handle_input(Input::Timeout(*now)).unwrap();
+        while let Output::Transmit(sent) = client.poll() {
+            let answered =
+                sent.contents[0] <= 3 && peer.accepts(*now, udp(client.address), server(), &sent.contents);
+            assert!(!answered, "a check with another password is accepted");
+        }
+    }
+    assert!(client.ice_lost > 0);
+}
+
+#[test]
+fn checks_of_a_connection_without_the_librarys_state_begin_anew_with_new_secrets() {
+    let (mut client, mut peer, mut now) = connected(BOTH);
+    let secrets =
+        |user: &str| Credentials { user: user.to_owned(), password: format!("{user}-password-of-22-chars") };
+    let (ours, theirs) = (secrets("new"), secrets("client"));
+    peer.restart(&ours, &theirs);
+    let creds = |c: &Credentials| IceCreds { ufrag: c.user.clone(), pass: c.password.clone() };
+    let mut direct = client.rtc.direct_api();
+    direct.set_local_ice_credentials(creds(&theirs));
+    direct.set_remote_ice_credentials(creds(&ours));
+    pass(&mut client, &mut peer, &mut now, Duration::from_secs(30));
+    assert!(client.rtc.is_connected() && client.ice_lost == 0);
+}
+
+#[test]
+fn a_goodbye_is_heard_and_said_without_the_librarys_state() {
+    let (mut client, mut peer, now) = connected(BOTH);
+    client.rtc.close().unwrap();
+    client.drain(&mut peer, now);
+    while !matches!(peer.step(), Step::Wait(_) | Step::Over) {}
+    assert!(matches!(peer.step(), Step::Over));
+
+    let (mut client, mut peer, now) = connected(BOTH);
+    peer.close();
+    while let Step::Send { to, datagram } = peer.step() {
+        assert_eq!(to, udp(client.address));
+        client.hears(&mut peer, &[datagram], now);
+    }
+    assert!(matches!(peer.step(), Step::Over) && client.closed);
+}
+
+#[test]
+fn the_last_flight_of_a_handshake_that_was_lost_is_sent_again() {
+    let (mut client, mut peer, mut now) = between(ExtensionMap::standard(), Direction::RecvOnly, BOTH);
+    let mut settled = false;
+    for _ in 0..2000 {
+        let mut to_client = Vec::new();
+        while let Some(datagram) = next_datagram(&mut peer) {
+            to_client.push(datagram);
+        }
+        if peer.is_settled() && !settled {
+            settled = true;
+            to_client.retain(|datagram| datagram[0] <= 3);
+        }
+        client.hears(&mut peer, &to_client, now);
+        if client.rtc.is_connected() {
+            assert!(settled, "nothing was lost");
+            return;
+        }
+        now += Duration::from_millis(5);
+        client.tick(&mut peer, now);
+        peer.tick(now);
+    }
+    panic!("the client never connects");
+}
+
+fn next_datagram(peer: &mut Peer) -> Option<Vec<u8>> {
+    loop {
+        match peer.step() {
+            Step::Send { datagram, .. } => return Some(datagram),
+            Step::Event(_) => {}
+            Step::Wait(_) | Step::Over => return None,
+        }
     }
 }
 
@@ -403,7 +541,7 @@ fn an_outlet_tells_which_picture_and_sound_belong_together() {
     }
     assert!(client.told.len() >= 4, "{:?}", client.told);
     // Which comes first is not said.
-    let pictures: Vec<Mid> = peer.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
+    let pictures = peer.pictures();
     let seconds =
         |mid: &Mid, ticks: u64| ticks as f64 / if pictures.contains(mid) { 90_000.0 } else { 48_000.0 };
     for pair in client.told.chunks_exact(2) {
@@ -421,7 +559,7 @@ fn a_viewer_that_wants_a_keyframe_says_so_to_the_outlet() {
     peer.outlet().unwrap().send(Kind::Video, &picture(&[100]), (1000, None), &mut line.exit(now));
     let datagrams = line.take();
     client.hears(&mut peer, &datagrams, now);
-    let mids: Vec<Mid> = peer.lines.iter().filter(|l| l.kind == Kind::Video).map(|l| l.mid).collect();
+    let mids = peer.pictures();
     client
         .rtc
         .direct_api()
