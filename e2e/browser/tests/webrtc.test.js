@@ -11,10 +11,9 @@ import { installPeers } from "../support/webrtc.js";
 const WATCH_MS = 5000;
 /** The first pictures come out of the cache, so they are old. */
 const SETTLE_FRAMES = 45;
-/** Coding pictures anew moves them against the sound by no more than this; the browser's own buffers vary by half of it. */
-const MOVED_MS_MAX = 80;
-/** How much later sound is heard than its pictures are shown, where nothing is coded anew. */
-let soundLateMs = NaN;
+/** Sound and pictures are so near to each other, once the browser has brought them together, which it does a few milliseconds at a time. */
+const APART_MS_MAX = 40;
+const TOGETHER_WITHIN_MS = 20_000;
 
 /** @type {import("../support/server.js").Server} */
 let server;
@@ -41,9 +40,25 @@ async function peers() {
 const play = (page, path) =>
   page.evaluate(async ([path, ms]) => {
     const viewer = await /** @type {any} */ (window).whep(path);
+    Object.assign(window, { viewer });
     await new Promise((resolve) => setTimeout(resolve, Number(ms)));
     return { ...viewer, ...(viewer.status === 201 ? await viewer.figures() : {}), figures: undefined, captured: undefined };
   }, [path, WATCH_MS]);
+
+/**
+ * How much later the viewer of `play` hears sound than its pictures are shown, once that is little: the median of two seconds.
+ * @param {import("playwright-core").Page} page
+ */
+async function soundLate(page) {
+  const looks = /** @type {number[]} */ ([]);
+  for (let waited = 0; waited < TOGETHER_WITHIN_MS; waited += 200) {
+    looks.push(await page.evaluate(async () => (await /** @type {any} */ (window).viewer.figures()).sound_late_ms));
+    const median = looks.slice(-10).toSorted((a, b) => a - b)[5];
+    if (Math.abs(median) <= APART_MS_MAX) return median;
+    await new Promise((resolve) => setTimeout(resolve, 200));
+  }
+  throw new Error(`sound stays later than pictures by ${looks.slice(-10)} ms`);
+}
 
 /** @param {string} path */
 async function live(path) {
@@ -70,6 +85,7 @@ for (const codec of ["H264", "VP8", "VP9", "AV1"]) {
     assert.ok(ages.length > 30, `${seen.frames} pictures, ${seen.sounds} sounds`);
     assert.ok(p95 < 250, `95 of 100 pictures were at most ${p95} ms old`);
     assert.ok(seen.sounds > 100, `${seen.sounds} packets of sound`);
+    if (codec === "H264") console.log(`sound later by ${await soundLate(page)} ms`);
     await context.close();
   });
 }
@@ -90,13 +106,13 @@ test("what comes by RTMP is shown at once and heard, without waiting for the nex
   await live("live/rtmp");
   const { page, context } = await peers();
   const seen = await play(page, "live/rtmp");
+  console.log(`from RTMP: first picture after ${Math.round(seen.first_ms)} ms, sound later by ${await soundLate(page)} ms`);
   await stop();
   assert.equal(seen.status, 201, seen.text);
   assert.ok(seen.first_ms < 1500, `the first picture came after ${seen.first_ms} ms`);
   assert.ok(seen.frames > 100, `${seen.frames} pictures`);
   assert.equal(seen.freezes, 0);
   assert.ok(seen.sounds > 150, `${seen.sounds} packets of sound`);
-  soundLateMs = seen.sound_late_ms;
   await context.close();
 });
 
@@ -126,10 +142,8 @@ test("B-frames that others build on are shown, coded anew, with sound", async ()
     const { page, context } = await peers();
     const seen = await play(page, "live/pyramid");
     assert.equal(seen.status, 201, seen.text);
-    console.log(`coded anew: first picture after ${Math.round(seen.first_ms)} ms, ${seen.frames} pictures, ${seen.sounds} packets of sound, sound later by ${seen.sound_late_ms} ms`);
+    console.log(`coded anew: first picture after ${Math.round(seen.first_ms)} ms, ${seen.frames} pictures, ${seen.sounds} packets of sound, sound later by ${await soundLate(page)} ms`);
     assert.ok(seen.frames > 90, `${seen.frames} pictures`);
-    const moved = Math.abs(seen.sound_late_ms - soundLateMs);
-    assert.ok(moved < MOVED_MS_MAX, `sound is later by ${seen.sound_late_ms} ms, and otherwise by ${soundLateMs} ms`);
     assert.ok(seen.sounds > 100, `${seen.sounds} packets of sound`);
     assert.ok(seen.freezes <= 1, `${seen.freezes} freezes`);
     await context.close();

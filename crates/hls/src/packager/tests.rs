@@ -245,7 +245,9 @@ fn captions_inside_the_pictures_are_not_denied() {
             let frame = Frame { dts, pts: dts, keyframe: i % 50 == 0, payload: Bytes::from_static(payload) };
             packager.frame(TrackId::VIDEO, &frame, UNIX_EPOCH);
         }
-        let Answer::Playlist { text, .. } = packager.snapshot().answer(&Request::Multivariant) else { panic!() };
+        let Answer::Playlist { text, .. } = packager.snapshot().answer(&Request::Multivariant) else {
+            panic!()
+        };
         std::str::from_utf8(&text.plain).unwrap().contains("CLOSED-CAPTIONS=NONE")
     };
     assert!(says_none(&[0, 0, 0, 2, 0x65, 0x88]));

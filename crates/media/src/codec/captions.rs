@@ -14,7 +14,8 @@ pub fn carried(codec: Codec, payload: &[u8]) -> bool {
         _ => return false,
     };
     // Slices come last: what is behind the first one needs no look.
-    let mut messages = nal_units(payload).take_while(|unit| !is_slice(codec, unit[0])).filter(|unit| is_message(unit[0]));
+    let mut messages =
+        nal_units(payload).take_while(|unit| !is_slice(codec, unit[0])).filter(|unit| is_message(unit[0]));
     messages.any(|unit| unit.windows(BEGINS.len()).any(|bytes| bytes == BEGINS))
 }
 
@@ -42,7 +43,10 @@ mod tests {
         let captioned = [other.clone(), unit(&[0x06], &message), slice.clone()].concat();
         assert!(carried(Codec::H264, &captioned));
         assert!(!carried(Codec::H264, &[other, slice.clone()].concat()), "another message");
-        assert!(!carried(Codec::H264, &[slice, unit(&[0x65], &message)].concat()), "bytes of a picture that look alike");
+        assert!(
+            !carried(Codec::H264, &[slice, unit(&[0x65], &message)].concat()),
+            "bytes of a picture that look alike"
+        );
         let hevc = [unit(&[0x4e, 1], &message), unit(&[0x26, 1], &[0x88])].concat();
         assert!(carried(Codec::H265, &hevc));
         assert!(!carried(Codec::Av1, &captioned), "captions of AV1 are not looked for");

@@ -6,7 +6,7 @@ mod settled;
 
 use super::capture::Captured;
 use super::outlet::{Outlet, Section, is_media};
-use super::sdp::with_candidates_in_use;
+use super::sdp::{as_one_stream, with_candidates_in_use};
 use super::socket::Route;
 use bytes::Bytes;
 use media::{Codec, Kind};
@@ -190,7 +190,7 @@ impl Engine {
                 Offered::Play { video, audio, .. } => OfferError::Codecs(names(video, audio)),
             });
         }
-        Ok((peer, with_candidates_in_use(answer)))
+        Ok((peer, as_one_stream(with_candidates_in_use(answer))))
     }
 
     fn build(&self, offered: Offered, has_h264: bool, credentials: &Credentials, now: Instant) -> Rtc {

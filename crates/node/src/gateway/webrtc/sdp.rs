@@ -32,9 +32,62 @@ pub(super) fn with_candidates_in_use(answer: String) -> String {
     out
 }
 
+/// Says that all that is sent belongs together: one media stream (RFC 8830 §2), one sender (RFC 3550 §6.5.1). The library names a stream
+/// and a sender for each section, and what browsers get from several they don't show in time with each other.
+pub(super) fn as_one_stream(answer: String) -> String {
+    let streams = |line: &'static str| {
+        move |text: &str| text.strip_prefix(line).map(|rest| first_word(rest).to_owned())
+    };
+    let senders =
+        |line: &str| line.strip_prefix("a=ssrc:")?.split_once(" cname:").map(|(_, name)| name.to_owned());
+    let mut answer = with_one(answer, streams("a=msid:"));
+    answer = with_one(answer, senders);
+    let Some(stream) = answer.lines().find_map(streams("a=msid:")) else { return answer };
+    let semantic = |line: &str| line.starts_with("a=msid-semantic:");
+    let lines = answer.lines().map(|line| {
+        if semantic(line) { format!("a=msid-semantic: WMS {stream}\r\n") } else { format!("{line}\r\n") }
+    });
+    lines.collect()
+}
+
+fn first_word(text: &str) -> &str {
+    text.split(' ').next().unwrap_or(text)
+}
+
+/// Puts the first of the names that `named` finds in the place of the others. They are long and random, so they stand for nothing else.
+fn with_one(text: String, named: impl Fn(&str) -> Option<String>) -> String {
+    let mut names = text.lines().filter_map(named);
+    let Some(first) = names.next() else { return text };
+    let others: Vec<String> = names.filter(|name| *name != first && name.len() >= NAME_CHARS_MIN).collect();
+    others.iter().fold(text, |text, other| text.replace(other.as_str(), &first))
+}
+
+/// The library's names have 20 characters and more.
+const NAME_CHARS_MIN: usize = 16;
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_that_is_sent_is_one_stream_of_one_sender() {
+        let section = |kind: &str, number: u32| {
+            format!(
+                "m={kind} 9 UDP/TLS/RTP/SAVPF 96\r\na=msid:stream-{number}-of-the-library track-{number}\r\n\
+                 a=ssrc:{number} cname:sender-{number}-of-the-library\r\na=ssrc:{number} msid:stream-{number}-of-the-library track-{number}\r\n"
+            )
+        };
+        let head = |streams: &str| format!("v=0\r\na=msid-semantic: WMS {streams}\r\n");
+        let answer = head("stream-1-of-the-library stream-2-of-the-library")
+            + &section("video", 1)
+            + &section("audio", 2);
+        let one = answer.replace("stream-2-", "stream-1-").replace("sender-2-", "sender-1-");
+        let wanted =
+            one.replacen("stream-1-of-the-library stream-1-of-the-library", "stream-1-of-the-library", 1);
+        assert_eq!(as_one_stream(answer), wanted);
+        assert_eq!(as_one_stream(wanted.clone()), wanted);
+        assert_eq!(as_one_stream("v=0\r\n".to_owned()), "v=0\r\n");
+    }
 
     const REJECTED: &str = "m=video 0 UDP/TLS/RTP/SAVPF 96\r\nc=IN IP4 0.0.0.0\r\na=candidate:1 1 udp 1 192.0.2.1 8000 typ host\r\na=end-of-candidates\r\na=mid:0\r\n";
     const SOUND: &str = "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\nc=IN IP4 0.0.0.0\r\na=mid:1\r\n";
