@@ -8,7 +8,7 @@ import { readdirSync } from "node:fs";
 import { basename } from "node:path";
 
 /** Files that hold the server or the network to a time, or keep the machine busy: nothing beside them. */
-const ALONE = ["latency", "network", "stage", "webrtc"];
+const ALONE = ["latency", "network", "playback", "stage", "webrtc"];
 /** Other files wait most of their time. */
 const AT_ONCE = 2;
 

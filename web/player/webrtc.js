@@ -10,6 +10,8 @@ const POLL_MS = 500;
 const LOST_MS = 4000;
 /** Without a picture or a sound for so long, the connection is given up. Longer than the server waits for a publisher. */
 const STILL_MS = 15_000;
+/** An answer to a goodbye isn't waited for any longer. */
+const LEAVE_MS = 1000;
 
 /** @type {import("./transport.js").Start} */
 export async function playWebrtc(video, url, failed) {
@@ -38,10 +40,10 @@ export async function playWebrtc(video, url, failed) {
     toLive: () => {},
     stop: () => {
       measured.stop();
-      peer.close();
+      peer.onconnectionstatechange = null;
       if (video.srcObject === media) video.srcObject = null;
-      // The server needn't wait until nobody answers its checks. Nothing to do if it knows already.
-      if ("connection" in answer) fetch(answer.connection, { method: "DELETE", keepalive: true }).catch(() => {});
+      if ("connection" in answer) leave(peer, answer.connection);
+      else peer.close();
     },
   };
 }
@@ -71,6 +73,17 @@ async function offer(peer, url) {
     console.warn(error);
     return { trouble: "network", detail: "", later_s: 0 };
   }
+}
+
+/**
+ * Ends a connection. The server is asked before the connection closes: once it is closed, the server knows it no more.
+ * @param {RTCPeerConnection} peer
+ * @param {string} connection its URL
+ */
+export function leave(peer, connection) {
+  const close = () => peer.close();
+  setTimeout(close, LEAVE_MS);
+  fetch(connection, { method: "DELETE", keepalive: true }).catch(() => {}).finally(close);
 }
 
 /** @param {number} status @returns {import("./transport.js").Trouble} */

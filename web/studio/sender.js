@@ -3,6 +3,8 @@
  * @module
  */
 
+import { leave } from "../player/webrtc.js";
+
 /**
  * @typedef {object} Wish
  * @property {string} path as in `live/mine`
@@ -80,8 +82,8 @@ export class Sender {
 
   /** Ends the broadcast. */
   stop() {
-    this.peer.close();
-    fetch(this.connection, { method: "DELETE", keepalive: true }).catch(() => {});
+    this.peer.onconnectionstatechange = null;
+    leave(this.peer, this.connection);
   }
 
   /** What is sent now. @returns {Promise<Sent>} */

@@ -69,6 +69,35 @@ fn a_thousand_viewers_go_on_and_nobody_new_is_refused() -> Result<()> {
 }
 
 #[test]
+fn viewers_by_webrtc_go_on_with_the_old_process_and_new_ones_join_the_new_one() -> Result<()> {
+    let mut server = Server::serve(CONFIG)?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clips::long()?)?;
+    server.wait_live("live/x")?;
+    let crowd = |count: u32| {
+        Tool::floodtide()
+            .words("load view --quiet --ramp 100 --warmup 1s --duration 5s --json -")
+            .words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 -n")
+            .arg(count.to_string())
+            .arg("--url")
+            .arg(server.http("/live/x/whep"))
+    };
+    let (early, late) = (crowd(50), crowd(10));
+    let watching = std::thread::spawn(move || early.run(Duration::from_secs(60)));
+    until(LIMIT, "the viewers are there", || {
+        let viewers = server.metric("floodtide_viewers")?;
+        Ok(if viewers >= 50.0 { Look::Found(()) } else { Look::NotYet(viewers.to_string()) })
+    })?;
+    let mut old = server.succeed()?;
+    let joined = late.run(Duration::from_secs(60))?;
+    ensure!(joined.status.success(), "{joined}");
+    let stayed = watching.join().map_err(|_| anyhow::anyhow!("the crowd panicked"))??;
+    ensure!(stayed.status.success() && stayed.json()?["total"]["packets_lost"] == 0, "{stayed}");
+    until(LIMIT, "the old process ends", || {
+        Ok(if old.runs()? { Look::NotYet("it runs".to_owned()) } else { Look::Found(()) })
+    })
+}
+
+#[test]
 fn a_publisher_that_can_is_asked_to_come_over_and_takes_its_broadcast_back() -> Result<()> {
     let mut server = Server::serve(CONFIG)?;
     let clip = clips::long()?;

@@ -30,9 +30,8 @@ impl Node {
     pub async fn leave_to_successor(self, hurry: impl Future) {
         let drain = self.reloader.running().shutdown.handover.0;
         self.sockets.close();
-        // Its port is one socket for all connections, which the successor has now: whoever is here comes again.
         if let Some((plane, _)) = &self.webrtc {
-            plane.shutdown();
+            plane.leave();
         }
         self.drain_within(drain, Phase::HandedOver, hurry).await;
     }

@@ -51,9 +51,10 @@ test("a token in the page's URL opens every way of watching, and stays when anot
   await page.waitForSelector("[data-trouble=refused]", { timeout: 20_000 });
   await page.goto(`${server.url}/?path=closed/x&via=hls&token=${shown}`);
   await untilPlaying(page);
-  for (const via of ["webrtc", "flv", "ws"]) {
+  for (const [via, asks] of Object.entries({ webrtc: /x\/whep/, flv: /^http.*x\.flv/, ws: /^ws.*x\.flv/ })) {
+    const asked = via === "ws" ? page.waitForEvent("websocket", (socket) => asks.test(socket.url())) : page.waitForRequest(asks);
     await page.check(`input[value=${via}]`);
-    await page.waitForSelector("[data-phase=connecting]");
+    await asked;
     await untilPlaying(page);
     assert.equal(new URL(page.url()).searchParams.get("token"), shown, via);
   }

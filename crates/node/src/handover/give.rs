@@ -3,7 +3,6 @@
 use super::wire::{HELLO, Line, Listener, Offer, READY};
 use crate::gateway::{Door, http};
 use crate::life::{Life, Phases};
-use hub::Hub;
 use rustix::fd::{AsFd, OwnedFd};
 use std::io::{Error, Result};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -105,9 +104,10 @@ impl Giving {
         let address = media.local_addr()?;
         let mut playing = JoinSet::new();
         playing.spawn(http::serve(media, self.door.clone(), Arc::clone(&self.gateway), media_life));
-        let (sockets, secret, hub) = (self.sockets.clone(), self.secret.clone(), self.gateway.hub.clone());
+        let (sockets, secret, gateway) =
+            (self.sockets.clone(), self.secret.clone(), Arc::clone(&self.gateway));
         let stream = stream.into_std()?;
-        let offered = tokio::task::spawn_blocking(move || offer(stream, &sockets, address, secret, &hub));
+        let offered = tokio::task::spawn_blocking(move || offer(stream, &sockets, address, secret, &gateway));
         let line = offered.await.unwrap_or_else(|_| Err(Error::other("it panicked")))?;
         Ok((playing, line))
     }
@@ -130,12 +130,16 @@ fn offer(
     sockets: &Sockets,
     media: SocketAddr,
     secret: String,
-    hub: &Hub,
+    gateway: &http::Gateway,
 ) -> Result<Line> {
     stream.set_nonblocking(false)?;
     let mut line = Line::new(stream)?;
     if line.hear()? != HELLO {
         return Err(Error::other("it speaks another version"));
+    }
+    // From here on the successor may open WebRTC's port.
+    if let Some(offers) = &gateway.offers {
+        offers.plane.pin();
     }
     {
         let sockets = sockets.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -145,7 +149,7 @@ fn offer(
         let passed: Vec<_> = sockets.iter().map(|s| s.owned.as_fd()).collect();
         line.say_with(&serde_json::to_string(&offer)?, &passed)?;
     }
-    for broadcast in hub.broadcasts() {
+    for broadcast in gateway.hub.broadcasts() {
         line.say(broadcast.path().as_str())?;
     }
     line.say("")?;

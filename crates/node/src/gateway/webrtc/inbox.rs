@@ -6,6 +6,7 @@ use super::socket::Route;
 use super::tcp::Pipe;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
@@ -31,6 +32,10 @@ pub(super) struct Contents {
     pub(super) restarts: Vec<Restart>,
     /// TCP connections that came to another worker.
     pub(super) pipes: Vec<Pipe>,
+    /// Who wants to know when peers have sockets of their own.
+    pub(super) pins: Vec<Sender<()>>,
+    /// Another process has the port now.
+    pub(super) leaves: bool,
     pub(super) shutdown: bool,
 }
 
@@ -103,6 +108,18 @@ impl Inbox {
         self.notify();
     }
 
+    /// Asks the worker to give its peers sockets of their own, and to say when they have them.
+    pub(super) fn pin(&self, done: Sender<()>) {
+        self.lock().pins.push(done);
+        self.notify();
+    }
+
+    /// Asks the worker to leave the port to another process.
+    pub(super) fn leave(&self) {
+        self.lock().leaves = true;
+        self.notify();
+    }
+
     /// Asks the worker to end.
     pub(super) fn shutdown(&self) {
         self.lock().shutdown = true;
@@ -121,6 +138,8 @@ impl Inbox {
         std::mem::swap(&mut mine.pipes, &mut contents.pipes);
         std::mem::swap(&mut mine.restarts, &mut contents.restarts);
         std::mem::swap(&mut mine.elsewhere, &mut contents.elsewhere);
+        std::mem::swap(&mut mine.pins, &mut contents.pins);
+        contents.leaves = std::mem::take(&mut mine.leaves);
         contents.shutdown = mine.shutdown;
         true
     }

@@ -114,6 +114,9 @@ pub(super) struct Pictures {
     pub(super) rung: Arc<Rung>,
     /// Since when it is waited for.
     pub(super) since: Instant,
+    /// Until when nothing is sent of the better pictures of before: the network doesn't carry them, so that they would only stand in its
+    /// way. What waits in the network already is shown meanwhile.
+    pub(super) relieved: Option<Instant>,
 }
 
 /// What chooses among several qualities.
@@ -132,7 +135,8 @@ pub(super) enum Turn {
     Stay,
     /// What it waits for isn't wanted any more.
     Cancel,
-    To(Arc<Rung>),
+    /// `down`: the network doesn't carry what it has.
+    To { rung: Arc<Rung>, down: bool },
 }
 
 /// How long a peer that isn't heard is kept: its network may change.
@@ -141,6 +145,8 @@ const SILENCE_MAX: Duration = Duration::from_secs(15);
 const CONNECT_MAX: Duration = Duration::from_secs(20);
 /// A keyframe of another quality that doesn't come is asked for again.
 const ASK_AGAIN: Duration = Duration::from_millis(600);
+/// A publisher that is asked for a keyframe sends it within this time; if it doesn't, the pictures of before go on.
+pub(super) const RELIEF_MAX: Duration = Duration::from_millis(800);
 /// How often it is measured whether a network carries a better quality: each time takes some 5 kB at once.
 const MEASURE_EVERY: Duration = Duration::from_secs(2);
 /// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
@@ -194,8 +200,13 @@ impl Watching {
     }
 
     /// What it takes from a feed.
-    fn takes(&self, feed: usize) -> Takes {
-        Takes { pictures: feed == self.pictures_feed(), sound: feed == self.base }
+    fn takes(&self, feed: usize, now: Instant) -> Takes {
+        Takes { pictures: feed == self.pictures_feed() && !self.is_relieved(now), sound: feed == self.base }
+    }
+
+    /// Whether its network is left alone until the keyframe of another quality comes.
+    fn is_relieved(&self, now: Instant) -> bool {
+        self.next.as_ref().and_then(|next| next.relieved).is_some_and(|until| now < until)
     }
 
     /// Goes on in the feed that it waits for.
@@ -253,7 +264,10 @@ impl Watching {
                 }
                 Turn::Stay
             }
-            (Some(rung), _) => Turn::To(Arc::clone(rung)),
+            (Some(rung), _) => {
+                let down = at.is_some_and(|at| wanted < Some(at));
+                Turn::To { rung: Arc::clone(rung), down }
+            }
         }
     }
 
@@ -299,7 +313,7 @@ impl Member {
     pub(super) fn wants_group(&self, now: Instant) -> bool {
         let Role::Play(watching) = &self.role else { return false };
         let rested = watching.resent.is_none_or(|at| now.saturating_duration_since(at) >= RESEND_MIN);
-        self.connected && watching.wants_group && rested
+        self.connected && watching.wants_group && rested && !watching.is_relieved(now)
     }
 
     pub(super) fn give_group(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
@@ -348,7 +362,7 @@ impl Member {
                 watching.go_on_in_next(now);
                 self.peer.forget_pictures();
             }
-            let takes = watching.takes(number);
+            let takes = watching.takes(number, now);
             feed.give(takes, &mut watching.seat, &mut self.peer, &mut exit);
         }
         self.deadline = exit.deadline.unwrap_or(self.deadline);

@@ -32,6 +32,7 @@ mod inbox;
 mod member;
 mod order;
 mod outlet;
+mod pins;
 mod plane;
 mod play;
 mod publish;

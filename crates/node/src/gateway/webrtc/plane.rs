@@ -46,6 +46,9 @@ pub(crate) struct Settings {
     pub(crate) shared: bool,
 }
 
+/// A worker has its turn within milliseconds.
+const PIN_MAX: Duration = Duration::from_secs(2);
+
 /// Too many connections wait for their first datagram.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Overloaded;
@@ -147,6 +150,24 @@ impl Plane {
     /// Ends a connection by its name. False if there is none.
     pub(super) fn end(&self, key: &str) -> bool {
         self.registry.end(&Key::named(key), &self.inboxes)
+    }
+
+    /// Before another process opens the port: gives all peers sockets of their own, so that it doesn't get what they send. Returns
+    /// once they have them.
+    pub(crate) fn pin(&self) {
+        let (done, all_done) = std::sync::mpsc::channel();
+        self.inboxes.iter().for_each(|inbox| inbox.pin(done.clone()));
+        for _ in self.inboxes.iter() {
+            if all_done.recv_timeout(PIN_MAX).is_err() {
+                tracing::warn!("some connections by WebRTC may be lost in the handover");
+                return;
+            }
+        }
+    }
+
+    /// Another process has the port: all that is new is its own.
+    pub(crate) fn leave(&self) {
+        self.inboxes.iter().for_each(|inbox| inbox.leave());
     }
 
     /// Asks all workers to end.

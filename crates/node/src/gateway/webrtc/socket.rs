@@ -1,5 +1,6 @@
 //! The UDP socket of one worker: many datagrams a call, both ways.
 
+use super::pins;
 use super::tcp::Pipes;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -101,6 +102,20 @@ impl Wire {
 
     pub(super) fn source(&mut self) -> &mut mio::net::UdpSocket {
         &mut self.socket
+    }
+
+    /// Gets nothing any more that isn't for a peer's own socket.
+    ///
+    /// # Errors
+    /// When the system can't.
+    pub(super) fn leave(&mut self) -> Result<()> {
+        self.pipes.leave();
+        pins::retire(&self.socket)
+    }
+
+    /// Our port.
+    pub(super) fn port(&self) -> u16 {
+        self.local.port()
     }
 
     /// Datagrams that could not be sent since the last call.

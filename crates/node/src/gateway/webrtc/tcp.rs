@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 /// The TCP connections of one worker.
 #[derive(Debug)]
 pub(super) struct Pipes {
-    listener: TcpListener,
+    /// None once another process has the port.
+    listener: Option<TcpListener>,
     pipes: Vec<Option<Pipe>>,
     by_peer: HashMap<SocketAddr, usize>,
     /// Those with something to write.
@@ -71,12 +72,21 @@ pub(super) fn open(address: SocketAddr, count: usize, shared: bool) -> Result<Ve
 
 impl Pipes {
     pub(super) fn new(listener: std::net::TcpListener) -> Pipes {
-        let listener = TcpListener::from_std(listener);
+        let listener = Some(TcpListener::from_std(listener));
         Pipes { listener, pipes: Vec::new(), by_peer: HashMap::new(), dirty: Vec::new(), lost: 0 }
     }
 
-    pub(super) fn source(&mut self) -> &mut TcpListener {
-        &mut self.listener
+    /// # Errors
+    /// When the system can't watch for connections.
+    pub(super) fn watch(&mut self, registry: &Registry) -> Result<()> {
+        self.listener
+            .as_mut()
+            .map_or(Ok(()), |listener| registry.register(listener, LISTENER, Interest::READABLE))
+    }
+
+    /// Accepts nobody any more.
+    pub(super) fn leave(&mut self) {
+        self.listener = None;
     }
 
     /// Which pipe an event is about.
@@ -92,7 +102,8 @@ impl Pipes {
     /// Takes all that wait to be accepted.
     pub(super) fn accept(&mut self, registry: &Registry, now: Instant) {
         loop {
-            match self.listener.accept() {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
                 Ok((tcp, from)) => {
                     let strangers =
                         self.pipes.iter().flatten().filter(|pipe| pipe.stranger.is_some()).count();

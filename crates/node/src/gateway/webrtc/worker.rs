@@ -5,7 +5,10 @@ mod routing;
 use super::capture::CaptureClocks;
 use super::engine::Step;
 use super::inbox::{Contents, Inbox, Restart};
-use super::member::{Arriving, Member, Part, Pictures, Quality, Role, Turn, Watching, arm, pump, towards};
+use super::member::{
+    Arriving, Member, Part, Pictures, Quality, RELIEF_MAX, Role, Turn, Watching, arm, pump, towards,
+};
+use super::pins::Pins;
 use super::play::Feed;
 use super::registry::{Key, Registry};
 use super::renditions::{Renditions, Rung};
@@ -37,6 +40,7 @@ pub(super) struct Worker {
     inboxes: Arc<[Arc<Inbox>]>,
     registry: Registry,
     wire: Wire,
+    pins: Pins,
     addresses: Arc<[SocketAddr]>,
     renditions: Renditions,
     captures: CaptureClocks,
@@ -84,7 +88,7 @@ impl Worker {
     /// When the system can't watch the socket.
     pub(super) fn new(mut place: Place) -> std::io::Result<Worker> {
         place.poll.registry().register(place.wire.source(), SOCKET, Interest::READABLE)?;
-        place.poll.registry().register(place.wire.pipes.source(), tcp::LISTENER, Interest::READABLE)?;
+        place.wire.pipes.watch(place.poll.registry())?;
         let now = Instant::now();
         Ok(Worker {
             number: place.number,
@@ -93,6 +97,7 @@ impl Worker {
             inboxes: place.inboxes,
             registry: place.registry,
             wire: place.wire,
+            pins: Pins::default(),
             addresses: place.addresses,
             renditions: place.renditions,
             captures: place.captures,
@@ -125,9 +130,14 @@ impl Worker {
                 tracing::error!(%error, "the WebRTC worker can't wait for events; it ends");
                 return;
             }
-            let pipes: Vec<Token> = events.iter().map(mio::event::Event::token).collect();
+            let tokens: Vec<Token> = events.iter().map(mio::event::Event::token).collect();
             self.read(&mut inbound);
-            pipes.into_iter().for_each(|token| self.read_tcp(token, &mut datagram));
+            for token in tokens {
+                match Pins::number(token) {
+                    Some(number) => self.read_pinned(number, &mut datagram),
+                    None => self.read_tcp(token, &mut datagram),
+                }
+            }
             if self.inbox.take(&mut contents) {
                 self.handed(&mut contents);
             }
@@ -303,6 +313,7 @@ impl Worker {
                 self.read_tcp(Pipes::token(number), &mut Vec::new());
             }
         }
+        self.hand_over(contents);
         for key in contents.ended.drain(..) {
             if let Some(slot) = self.by_key.get(&key) {
                 self.doomed.push((*slot, CloseReason::Left));
@@ -491,18 +502,19 @@ impl Worker {
         if let Some(next) = next {
             self.leave_feed(slot, next.feed);
         }
-        if let Turn::To(rung) = turn {
-            self.wait_for(slot, base, rung, now);
+        if let Turn::To { rung, down } = turn {
+            self.wait_for(slot, base, (rung, down), now);
         }
     }
 
     /// A viewer goes to another quality as soon as that has a keyframe.
-    fn wait_for(&mut self, slot: usize, base: usize, rung: Arc<Rung>, now: Instant) {
+    fn wait_for(&mut self, slot: usize, base: usize, (rung, down): (Arc<Rung>, bool), now: Instant) {
         let Some(counted) = self.feeds[base].as_ref().map(|feed| Arc::clone(&feed.counted)) else { return };
         let feed = self.feed_for(&rung.broadcast, &counted);
         rung.want_keyframe();
         if let Some(Role::Play(watching)) = self.members[slot].as_mut().map(|member| &mut member.role) {
-            watching.next = Some(Pictures { feed, rung, since: now });
+            watching.next =
+                Some(Pictures { feed, rung, since: now, relieved: down.then(|| now + RELIEF_MAX) });
         }
         if let Some(feed) = self.feeds[feed].as_mut() {
             feed.members.push(slot);

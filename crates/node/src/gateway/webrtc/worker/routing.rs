@@ -1,6 +1,6 @@
 //! Whose a datagram is: by the name in a signed request, later by the address that it comes from.
 
-use super::super::inbox::{Elsewhere, Stray};
+use super::super::inbox::{Contents, Elsewhere, Stray};
 use super::super::member::{Arriving, Known};
 use super::super::registry::{Found, Key};
 use super::super::socket::Datagram;
@@ -123,6 +123,7 @@ impl Worker {
     /// An address isn't a connection's any more.
     pub(super) fn forget(&mut self, known: Known) {
         self.by_address.remove(&known.route);
+        self.pins.remove(known.route.at);
         self.tell_other(known, None);
         if known.route.tcp {
             self.wire.pipes.close(known.route.at);
@@ -148,6 +149,43 @@ impl Worker {
             to
         } else {
             *self.addresses.iter().find(same_family).unwrap_or(&to)
+        }
+    }
+
+    /// Datagrams of a peer that has a socket of its own.
+    pub(super) fn read_pinned(&mut self, number: usize, datagram: &mut Vec<u8>) {
+        let now = Instant::now();
+        while let Some((from, to)) = self.pins.next(number, datagram) {
+            self.datagram(&Datagram { from, to, bytes: datagram }, now);
+        }
+        self.close_doomed();
+    }
+
+    /// Another process takes the port over, or has.
+    pub(super) fn hand_over(&mut self, contents: &mut Contents) {
+        for done in contents.pins.drain(..) {
+            self.pin_all();
+            // Who doesn't wait any longer needs no answer.
+            let _ = done.send(());
+        }
+        if std::mem::take(&mut contents.leaves) {
+            self.pin_all();
+            if let Err(error) = self.wire.leave() {
+                tracing::warn!(%error, "some of what is meant for the new process may come to this one");
+            }
+        }
+    }
+
+    /// Gives every peer a socket of its own.
+    fn pin_all(&mut self) {
+        let port = self.wire.port();
+        for member in self.members.iter().flatten() {
+            let local = SocketAddr::new(member.local, port);
+            for known in member.known.iter().filter(|known| !known.route.tcp) {
+                if let Err(error) = self.pins.add(known.route.at, local, self.poll.registry()) {
+                    tracing::debug!(%error, "a connection by WebRTC may be lost in the handover");
+                }
+            }
         }
     }
 }
