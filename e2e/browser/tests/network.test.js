@@ -108,9 +108,10 @@ test("a viewer whose network narrows gets the lower quality in time, and the hig
   console.log(`down after ${down_s.toFixed(2)} s, up after ${up_s.toFixed(2)} s, longest gap ${gap.toFixed(0)} ms`);
   const widths = during.filter((one) => one.at > down.at).map((one) => one.width);
   assert.ok(widths.every((width) => width === 240), `it went up where there was no room: ${widths}`);
-  assert.ok(down_s < 5, `down after ${down_s} s`);
-  assert.ok(up_s < 2 * STAY_S, `up after ${up_s} s`);
-  assert.ok(gap < 2000, `${gap} ms without a picture`);
+  assert.ok(down_s < 2, `down after ${down_s} s`);
+  assert.ok(up_s < STAY_S + 2, `up after ${up_s} s`);
+  // 250 ms where the machine has nothing else to do.
+  assert.ok(gap < 500, `${gap} ms without a picture`);
   await viewer.close();
 });
 

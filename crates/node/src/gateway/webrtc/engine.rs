@@ -4,8 +4,9 @@ mod handshake;
 mod peer;
 mod settled;
 
+use super::backlog::Backlog;
 use super::capture::Captured;
-use super::outlet::{Outlet, Section, is_media};
+use super::outlet::{Outlet, Reports, Section, is_media, is_rtcp};
 use super::sdp::{as_one_stream, with_candidates_in_use};
 use super::socket::Route;
 use bytes::Bytes;
@@ -179,7 +180,7 @@ impl Engine {
         let answer = answer.map_err(|error| OfferError::Unreadable(error.to_string()))?;
         let ice = IceSession { ours: credentials.clone(), theirs, hmac: self.crypto.sha1_hmac_provider };
         let answer = answer.to_sdp_string();
-        let peer = Peer::new(rtc, handshake, ice, (&answer, offered));
+        let peer = Peer::new((rtc, handshake), ice, (&answer, offered), now);
         let useful = match offered {
             Offered::Publish => peer.has(Kind::Video) || peer.has(Kind::Audio),
             Offered::Play { .. } => peer.sends(Kind::Video) || peer.sends(Kind::Audio),

@@ -6,7 +6,7 @@ use super::socket::Route;
 use super::tcp::Pipe;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::SyncSender;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Wake;
 
@@ -33,7 +33,7 @@ pub(super) struct Contents {
     /// TCP connections that came to another worker.
     pub(super) pipes: Vec<Pipe>,
     /// Who wants to know when peers have sockets of their own.
-    pub(super) pins: Vec<Sender<()>>,
+    pub(super) pins: Vec<SyncSender<()>>,
     /// Another process has the port now.
     pub(super) leaves: bool,
     pub(super) shutdown: bool,
@@ -109,7 +109,7 @@ impl Inbox {
     }
 
     /// Asks the worker to give its peers sockets of their own, and to say when they have them.
-    pub(super) fn pin(&self, done: Sender<()>) {
+    pub(super) fn pin(&self, done: SyncSender<()>) {
         self.lock().pins.push(done);
         self.notify();
     }

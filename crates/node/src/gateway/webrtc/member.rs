@@ -238,6 +238,12 @@ impl Watching {
         })
     }
 
+    /// Whether what it is sent waits in its network. True when it didn't before: it is time to choose.
+    pub(super) fn held_up(&mut self, held_up: bool) -> bool {
+        let Some(quality) = &mut self.quality else { return false };
+        quality.chooser.held_up(held_up) && held_up && self.next.is_none()
+    }
+
     /// The quality that it has.
     fn rung(&self) -> Option<Rid> {
         let base = || self.quality.as_ref().and_then(|quality| quality.ladder.base());

@@ -24,8 +24,11 @@
 //! - [`capture`] when pictures were taken, from publishers to viewers
 //! - [`renditions`] the qualities of one publisher
 //! - [`quality`] which of them a viewer gets
+//! - [`backlog`] what waits in a viewer's network
+//! - [`pins`] sockets for single peers, while another process takes the port over
 //! - [`inbox`] what other threads hand to a worker
 
+mod backlog;
 mod capture;
 mod engine;
 mod inbox;

@@ -155,7 +155,8 @@ impl Plane {
     /// Before another process opens the port: gives all peers sockets of their own, so that it doesn't get what they send. Returns
     /// once they have them.
     pub(crate) fn pin(&self) {
-        let (done, all_done) = std::sync::mpsc::channel();
+        // Each worker says so once.
+        let (done, all_done) = std::sync::mpsc::sync_channel(self.inboxes.len());
         self.inboxes.iter().for_each(|inbox| inbox.pin(done.clone()));
         for _ in self.inboxes.iter() {
             if all_done.recv_timeout(PIN_MAX).is_err() {

@@ -12,6 +12,8 @@ pub(super) struct Chooser {
     unsettled: Option<Instant>,
     /// The viewer told that it loses more than chance takes.
     losing: bool,
+    /// What it is sent waits in its network.
+    held_up: bool,
     /// Bits per second that the network carries, as far as it is known.
     estimate: Option<u64>,
 }
@@ -30,7 +32,7 @@ const ROOM_PERCENT: u64 = 115;
 
 impl Chooser {
     pub(super) fn new(stay: Duration) -> Chooser {
-        Chooser { stay, switched: None, unsettled: None, losing: false, estimate: None }
+        Chooser { stay, switched: None, unsettled: None, losing: false, held_up: false, estimate: None }
     }
 
     /// The network was measured.
@@ -41,6 +43,11 @@ impl Chooser {
     /// The viewer told which share of what was sent it lost.
     pub(super) fn lost(&mut self, share: f32) {
         self.losing = share >= LOSS_FULL;
+    }
+
+    /// Whether what it is sent waits in its network. True when that changed.
+    pub(super) fn held_up(&mut self, held_up: bool) -> bool {
+        std::mem::replace(&mut self.held_up, held_up) != held_up
     }
 
     /// Much was sent at once, which looks like a full network for a while.
@@ -62,23 +69,23 @@ impl Chooser {
         if settled && carried(KEEP_PERCENT) < current {
             return Some(carried(ROOM_PERCENT));
         }
-        if settled && self.losing && current > 0 {
+        if settled && (self.losing || self.held_up) && current > 0 {
             return Some(current - 1);
         }
         let rested = self.switched.is_none_or(|at| now.saturating_duration_since(at) >= self.stay);
         let better = carried(ROOM_PERCENT);
-        (better > current && rested && !self.losing).then_some(better)
+        (better > current && rested && !self.losing && !self.held_up).then_some(better)
     }
 
     /// Whether it is about time for a better quality, so that it is worth to find out whether the network carries one.
     pub(super) fn may_rise(&self, now: Instant) -> bool {
         let rested = |at| now.saturating_duration_since(at) + AHEAD >= self.stay;
-        self.switched.is_none_or(rested) && !self.losing
+        self.switched.is_none_or(rested) && !self.losing && !self.held_up
     }
 
     /// The quality was changed.
     pub(super) fn switched(&mut self, now: Instant) {
-        (self.switched, self.losing) = (Some(now), false);
+        (self.switched, self.losing, self.held_up) = (Some(now), false, false);
     }
 }
 
@@ -145,6 +152,16 @@ mod tests {
         assert_eq!(chooser.choose(&RATES, Some(1), now), None, "that was of the quality before");
         chooser.lost(0.3);
         assert_eq!(chooser.choose(&RATES, Some(0), now + STAY), None, "there is nothing below");
+    }
+
+    #[test]
+    fn what_waits_in_the_network_goes_down_by_one_and_not_up() {
+        let (mut chooser, now) = at_the_best();
+        chooser.held_up(true);
+        assert_eq!(chooser.choose(&RATES, Some(2), now), Some(1));
+        assert_eq!(chooser.choose(&RATES, Some(0), now + STAY), None);
+        chooser.held_up(false);
+        assert_eq!(chooser.choose(&RATES, Some(0), now + STAY), Some(2));
     }
 
     #[test]

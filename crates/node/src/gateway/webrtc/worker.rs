@@ -229,7 +229,14 @@ impl Worker {
         if !member.hear(datagram.bytes, now, &mut self.wire) {
             member.peer.receive(now, datagram.from, to, datagram.bytes);
         }
+        let choose = match &mut member.role {
+            Role::Play(watching) => watching.held_up(member.peer.is_held_up()),
+            Role::Publish(_) => false,
+        };
         self.drain(slot, now);
+        if choose {
+            self.choose_quality(slot, now);
+        }
     }
 
     /// Takes a connection whose first datagram came to this worker.

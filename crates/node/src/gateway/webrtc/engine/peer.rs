@@ -10,11 +10,14 @@ pub(in crate::gateway::webrtc) struct Peer {
     link: Link,
     lines: Vec<Line>,
     way: Way,
+    measured: bool,
     /// What of it goes on when the library's state is gone.
     handshake: Handshake,
     pub(super) ice: IceSession,
     /// Where it was heard last.
     heard: Option<Route>,
+    /// The time of the last call that told it.
+    now: Instant,
 }
 
 /// What drives a connection.
@@ -29,9 +32,17 @@ enum Link {
 enum Way {
     /// By the library, which measures the network or sends nothing.
     Library,
+    /// The same, and what waits in the network is watched.
+    Watched(Box<Watch>),
     /// By an outlet of our own, as soon as the handshake has given its secrets.
     Waits,
     Outlet(Box<Outlet>),
+}
+
+/// What is watched of a network that is measured.
+struct Watch {
+    reports: Reports,
+    backlog: Backlog,
 }
 
 /// One media section.
@@ -46,10 +57,10 @@ struct Line {
 impl Peer {
     /// What was agreed by an offer and its answer.
     pub(super) fn new(
-        rtc: Rtc,
-        handshake: Handshake,
+        (rtc, handshake): (Rtc, Handshake),
         ice: IceSession,
         (answer, offered): (&str, Offered),
+        now: Instant,
     ) -> Peer {
         let way = match offered {
             Offered::Play { measured: false, .. } => Way::Waits,
@@ -57,7 +68,8 @@ impl Peer {
         };
         let mut rtc = Box::new(rtc);
         let lines = lines(&mut rtc, answer, offered);
-        Peer { link: Link::Library(rtc), lines, way, handshake, ice, heard: None }
+        let measured = matches!(offered, Offered::Play { measured: true, .. });
+        Peer { link: Link::Library(rtc), lines, way, measured, handshake, ice, heard: None, now }
     }
 
     /// The library's state, as long as there is any.
@@ -102,7 +114,13 @@ impl Peer {
         to: SocketAddr,
         datagram: &[u8],
     ) {
-        self.heard = Some(from);
+        (self.heard, self.now) = (Some(from), now);
+        if let Way::Watched(watch) = &mut self.way
+            && is_rtcp(datagram)
+            && let Some(compound) = watch.reports.open(&mut datagram.to_vec())
+        {
+            watch.backlog.told(compound, now);
+        }
         match &mut self.link {
             Link::Library(rtc) => {
                 if let Ok(receive) = Receive::new(protocol(from), from.at, to, datagram)
@@ -124,8 +142,12 @@ impl Peer {
         }
     }
 
-    /// Opens the outlet: media can flow. `None` when the handshake agreed on something unknown.
-    fn open(&mut self) -> Option<()> {
+    /// Media can flow. `None` when it can't, since the handshake agreed on something unknown.
+    fn begin_media(&mut self) -> Option<()> {
+        if self.measured {
+            // Without it there is what the library tells.
+            self.way = self.watch().map_or(Way::Library, |watch| Way::Watched(Box::new(watch)));
+        }
         let (Way::Waits, Link::Library(rtc)) = (&self.way, &mut self.link) else { return Some(()) };
         let secret = self.handshake.secret()?;
         let sections: Vec<Section> = self.lines.iter().filter_map(|line| line.section(rtc)).collect();
@@ -134,8 +156,23 @@ impl Peer {
         Some(())
     }
 
+    fn watch(&self) -> Option<Watch> {
+        let Link::Library(rtc) = &self.link else { return None };
+        let number =
+            |line: &Line| rtc.media(line.mid)?.remote_extmap().id_of(Extension::TransportSequenceNumber);
+        let extension = self.lines.iter().find_map(number)?;
+        let reports = Reports::new(&self.handshake.secret()?)?;
+        Some(Watch { reports, backlog: Backlog::new(extension, self.now) })
+    }
+
+    /// Whether what it is sent waits in its network, told where that is measured.
+    pub(in crate::gateway::webrtc) fn is_held_up(&self) -> bool {
+        matches!(&self.way, Way::Watched(watch) if watch.backlog.is_standing())
+    }
+
     /// Its time has come.
     pub(in crate::gateway::webrtc) fn tick(&mut self, now: Instant) {
+        self.now = now;
         match &mut self.link {
             Link::Library(rtc) => {
                 if let Err(error) = rtc.handle_input(Input::Timeout(now)) {
@@ -156,6 +193,7 @@ impl Peer {
         (ticks, taken): (u32, Option<Captured>),
         now: Instant,
     ) {
+        self.now = now;
         let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) else { return };
         let Some((pt, sequence)) = line.sends.as_mut() else { return };
         let Link::Library(rtc) = &mut self.link else { return };
@@ -200,7 +238,13 @@ impl Peer {
     /// What was sent of pictures isn't sent again by the library. The room for it is given back: it grows with the largest burst.
     pub(in crate::gateway::webrtc) fn forget_pictures(&mut self) {
         let mids = self.pictures();
-        let (Way::Library, Link::Library(rtc)) = (&self.way, &mut self.link) else { return };
+        if self.has_own_way() {
+            return;
+        }
+        if let Way::Watched(watch) = &mut self.way {
+            watch.backlog.begin_anew();
+        }
+        let Some(rtc) = self.library() else { return };
         for mid in mids {
             if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
                 stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
@@ -250,6 +294,11 @@ impl Peer {
                 // What is encrypted with the secrets of the outlet goes out by it alone: no number may be used twice.
                 Ok(Output::Transmit(sent)) if self.has_own_way() && is_media(&sent.contents) => {}
                 Ok(Output::Transmit(sent)) => {
+                    if let Way::Watched(watch) = &mut self.way
+                        && is_media(&sent.contents)
+                    {
+                        watch.backlog.sent(&sent.contents, self.now);
+                    }
                     let to = Route { at: sent.destination, tcp: sent.proto == Protocol::Tcp };
                     return Step::Send { to, datagram: sent.contents.into() };
                 }
@@ -257,7 +306,7 @@ impl Peer {
                     (Way::Outlet(_), Some(heard)) => self.settle(heard, at),
                     _ => return Step::Wait(at),
                 },
-                Ok(Output::Event(str0m::Event::Connected)) if self.open().is_none() => {
+                Ok(Output::Event(str0m::Event::Connected)) if self.begin_media().is_none() => {
                     tracing::warn!("the handshake of a connection gave no secrets; it ends");
                     self.link = Link::Over;
                 }
@@ -280,7 +329,7 @@ impl Peer {
     }
 
     fn has_own_way(&self) -> bool {
-        !matches!(self.way, Way::Library)
+        matches!(self.way, Way::Waits | Way::Outlet(_))
     }
 
     fn event(&mut self, event: str0m::Event) -> Option<Event> {

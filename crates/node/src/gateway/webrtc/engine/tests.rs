@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 use std::net::UdpSocket;
 use str0m::IceConnectionState;
 use str0m::media::KeyframeRequestKind;
-use testkit::Random;
+use testkit::{Impairment, Link, Random};
 
 const PLAYS: &str = include_str!("../captures/chromium-plays.sdp");
 const PUBLISHES: &str = include_str!("../captures/chromium-publishes.sdp");
@@ -396,6 +396,52 @@ fn a_goodbye_is_heard_and_said_without_the_librarys_state() {
         client.hears(&mut peer, &[datagram], now);
     }
     assert!(matches!(peer.step(), Step::Over) && client.closed);
+}
+
+/// Sends pictures of 500 kbit/s through a link for so many seconds; how long after its beginning something was held up, in ms.
+fn held_up(link: Impairment, seconds: u32) -> Option<u64> {
+    let (mut client, mut peer, mut now) = connected(MEASURED);
+    let (mut way, mut on_the_way) = (Link::new(3), VecDeque::new());
+    let (mut narrowed, mut held_up) = (None, None);
+    for millis in 0..(seconds + 1) * 1000 {
+        now += Duration::from_millis(1);
+        if millis == 1000 {
+            way.set(link);
+            narrowed = Some(now);
+        }
+        if millis % 66 == 0 {
+            let packets = [(1000, false), (1000, false), (1000, false), (1000, true)];
+            for (length, marker) in packets {
+                let packet = Outgoing { payload: vec![7; length].into(), marker };
+                peer.send(Kind::Video, &packet, (millis * 90, None), now);
+            }
+        }
+        peer.tick(now);
+        while let Some(datagram) = next_datagram(&mut peer) {
+            on_the_way.extend(way.send(now, datagram.len()).map(|at| (at, datagram)));
+        }
+        while let Some((_, datagram)) = on_the_way.pop_front_if(|(at, _): &mut (Instant, Vec<u8>)| *at <= now)
+        {
+            client.hears(&mut peer, &[datagram], now);
+        }
+        client.tick(&mut peer, now);
+        if peer.is_held_up() && held_up.is_none() {
+            held_up = narrowed.map(|since| now.saturating_duration_since(since).as_millis() as u64);
+        }
+    }
+    held_up
+}
+
+#[test]
+fn what_waits_in_a_network_that_narrowed_is_noticed_before_any_is_lost() {
+    let delay = Duration::from_millis(10);
+    let narrow = Impairment { bits_per_second: 350_000, delay, ..Impairment::default() };
+    let noticed = held_up(narrow, 2).expect("it isn't noticed");
+    // A queue of 300 ms is full after 0.7 s.
+    assert!(noticed < 500, "{noticed} ms");
+    let shaken =
+        Impairment { jitter: Duration::from_millis(60), loss_permille: 20, delay, ..Impairment::default() };
+    assert_eq!(held_up(shaken, 10), None, "a network that shakes isn't narrow");
 }
 
 #[test]

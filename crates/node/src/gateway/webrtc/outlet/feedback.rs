@@ -55,8 +55,8 @@ pub(super) fn read(mut compound: &[u8], out: &mut Vec<Feedback>) {
     }
 }
 
-/// The first packet of a compound one, and the rest.
-fn split(compound: &[u8]) -> Option<(&[u8], &[u8])> {
+/// The first packet of a compound one, and the rest. RFC 3550 §6.1.
+pub(in super::super) fn split(compound: &[u8]) -> Option<(&[u8], &[u8])> {
     let head: &[u8; 4] = compound.first_chunk()?;
     let words = usize::from(u16::from_be_bytes([head[2], head[3]]));
     (head[0] >> 6 == 2).then_some(())?;

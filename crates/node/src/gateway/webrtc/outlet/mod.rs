@@ -16,7 +16,7 @@ use super::capture::{self, Captured};
 use super::engine::Outgoing;
 use super::member::Exit;
 use feedback::Feedback;
-pub(super) use feedback::{is_media, is_rtcp};
+pub(super) use feedback::{is_media, is_rtcp, split};
 use history::History;
 use media::{Kind, Timestamp};
 pub(super) use seal::Profile;
@@ -43,6 +43,22 @@ pub(super) struct Secret {
     pub(super) material: Box<[u8]>,
     /// Whether we were the client of the handshake.
     pub(super) client: bool,
+}
+
+/// Reads what a viewer reports, beside the library.
+pub(super) struct Reports(Opener);
+
+impl Reports {
+    /// `None` when the secrets don't fit the profile.
+    pub(super) fn new(secret: &Secret) -> Option<Reports> {
+        let (client, server) = MasterKey::both(secret.profile, &secret.material)?;
+        Some(Reports(Opener::new(if secret.client { &server } else { &client })?))
+    }
+
+    /// Opens a report in place: a compound packet. `None` for what is damaged, forged or old.
+    pub(super) fn open<'a>(&mut self, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
+        self.0.rtcp(datagram)
+    }
 }
 
 /// What was agreed of a media section that is sent.
