@@ -66,7 +66,8 @@ async function offer(peer, url) {
     if (answer.status !== 201) {
       return { trouble: troubleIn(answer.status), detail: text.trim(), later_s: laterOf(answer) };
     }
-    const connection = new URL(answer.headers.get("Location") ?? "", url).href;
+    // Of the server that answered: a full one sends its clients to another.
+    const connection = new URL(answer.headers.get("Location") ?? "", answer.url).href;
     await peer.setRemoteDescription({ type: "answer", sdp: text });
     return { connection };
   } catch (error) {

@@ -73,7 +73,7 @@ export class Sender {
       const text = await answer.text();
       if (answer.status !== 201) throw new Refused(answer.status, text.trim());
       await peer.setRemoteDescription({ type: "answer", sdp: text });
-      return new Sender(peer, new URL(answer.headers.get("Location") ?? "", url).href);
+      return new Sender(peer, new URL(answer.headers.get("Location") ?? "", answer.url).href);
     } catch (error) {
       peer.close();
       throw error;

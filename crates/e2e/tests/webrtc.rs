@@ -140,6 +140,17 @@ fn bad_requests_get_a_reason_and_never_a_server_error() -> Result<()> {
 }
 
 #[test]
+fn who_finds_no_room_is_sent_to_another_server_if_there_is_one() -> Result<()> {
+    let full = format!("{KEY}[limits]\nconnections = 1\n[webrtc]\noverflow = 'https://edge2.example.net/'\n");
+    let server = Server::serve(&full)?;
+    let offer = "-X POST -D - -H Content-Type:application/sdp --data v=0";
+    let there = "location: https://edge2.example.net/live/w/whep?token=t";
+    says(&curl(offer, &server.http("/live/w/whep?token=t"))?, &[there, "another server", "307"])?;
+    let server = Server::serve(&format!("{KEY}[limits]\nconnections = 1\n"))?;
+    says(&curl(offer, &server.http("/live/w/whep"))?, &["retry-after", "503"])
+}
+
+#[test]
 fn a_broadcast_that_webrtc_cannot_carry_is_refused_with_what_to_do() -> Result<()> {
     let server = Server::serve(KEY)?;
     let clip = clips::hevc_aac()?;

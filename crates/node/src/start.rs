@@ -261,6 +261,7 @@ impl Gateways {
                 metrics: Arc::clone(metrics),
                 limits: parts.limits.clone(),
                 plane: plane.clone(),
+                overflow: config.webrtc.overflow(),
                 links: config
                     .webrtc
                     .turn

@@ -143,6 +143,7 @@ impl Config {
         super::auth::check_keys(&self.publish.key)?;
         super::user::check(&self.publish.user)?;
         self.limits.check()?;
+        self.webrtc.check()?;
         self.srt.check()?;
         self.stage.check()?;
         for (section, on) in [("rtmp", self.rtmp.proxy_protocol), ("http", self.http.proxy_protocol)] {

@@ -26,6 +26,9 @@ pub struct Webrtc {
     /// with a text that names LL-HLS; `"transcode"`: they are coded anew by a process of its own (`transcode.ffmpeg`), HEVC too;
     /// `"refuse"`: a broadcast with any is refused with that text. It changes at a reload, for viewers who come after it.
     pub b_frames: BFrames,
+    /// Another server, as `https://edge2.example.net`: when there is no room here, clients are sent there with the same path and query
+    /// (307, RFC 9725 §4.5) instead of being asked to come later. It has to know the broadcast and who may.
+    pub overflow: String,
     /// TURN servers that clients are told of: for networks that let nothing through to `listen`.
     pub turn: Vec<Turn>,
 }
@@ -64,6 +67,33 @@ pub struct Turn {
     pub password: String,
 }
 
+impl Webrtc {
+    /// What a type alone can't say.
+    pub(super) fn check(&self) -> Result<(), String> {
+        if self.overflow.is_empty() {
+            return Ok(());
+        }
+        let wrong = || {
+            format!(
+                "webrtc.overflow: {:?} is no server that begins with http:// or https:// and has no path",
+                self.overflow
+            )
+        };
+        let uri: http::Uri = self.overflow.parse().map_err(|_| wrong())?;
+        let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+        let good = plain
+            && matches!(uri.scheme_str(), Some("http" | "https"))
+            && uri.path() == "/"
+            && uri.query().is_none();
+        good.then_some(()).ok_or_else(wrong)
+    }
+
+    /// Where clients are sent when there is no room: without a slash at its end.
+    pub(crate) fn overflow(&self) -> Option<String> {
+        Some(self.overflow.trim_end_matches('/').to_owned()).filter(|to| !to.is_empty())
+    }
+}
+
 impl Default for Webrtc {
     fn default() -> Self {
         Webrtc {
@@ -73,7 +103,32 @@ impl Default for Webrtc {
             workers: 0,
             rendition_stay: Span(Duration::from_secs(30)),
             b_frames: BFrames::Drop,
+            overflow: String::new(),
             turn: Vec::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn another_server_for_who_has_no_room_is_a_server_and_nothing_more() {
+        let of = |to: &str| {
+            let config: Config = toml::from_str(&format!("webrtc.overflow = '{to}'")).unwrap();
+            config.check().map(|()| config.webrtc.overflow())
+        };
+        assert_eq!(of("https://edge2.example.net/"), Ok(Some("https://edge2.example.net".to_owned())));
+        assert_eq!(of("http://[::1]:8080").unwrap().as_deref(), Some("http://[::1]:8080"));
+        assert_eq!(of(""), Ok(None));
+        for wrong in [
+            "edge2.example.net",
+            "rtmp://edge2.example.net",
+            "https://edge2.example.net/live",
+            "https://u:p@edge2.example.net",
+        ] {
+            assert!(of(wrong).unwrap_err().starts_with("webrtc.overflow"), "{wrong}");
         }
     }
 }

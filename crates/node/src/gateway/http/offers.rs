@@ -8,7 +8,7 @@ use crate::transcode::Unavailable;
 use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
@@ -64,7 +64,13 @@ impl Service {
             Ok(created) => created_answer(created),
             Err(why) => {
                 tracing::debug!(path = %target.path, protocol = target.protocol.as_str(), %why, "no connection");
-                not_created(&why)
+                let answer = not_created(&why);
+                let full = matches!(why, NotCreated::TooMuch(_) | NotCreated::Overloaded);
+                let elsewhere = offers
+                    .overflow
+                    .as_ref()
+                    .filter(|_| full && answer.status() == StatusCode::SERVICE_UNAVAILABLE);
+                elsewhere.and_then(|server| sent_on(server, request.uri())).unwrap_or(answer)
             }
         }
     }
@@ -135,6 +141,15 @@ fn created_answer(created: Created) -> Answer {
         }
     }
     answer
+}
+
+/// The same at another server. RFC 9725 §4.5.
+fn sent_on(server: &str, uri: &Uri) -> Option<Answer> {
+    let there = HeaderValue::try_from(format!("{server}{}", uri.path_and_query()?)).ok()?;
+    let mut answer =
+        text(StatusCode::TEMPORARY_REDIRECT, "there is no room here right now; another server has some\n");
+    answer.headers_mut().insert(LOCATION, there);
+    Some(answer)
 }
 
 fn not_created(why: &NotCreated) -> Answer {

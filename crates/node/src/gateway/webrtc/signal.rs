@@ -45,6 +45,8 @@ pub(crate) struct Gateway {
     pub(crate) plane: Plane,
     /// What clients are told of TURN servers.
     pub(crate) links: Vec<String>,
+    /// Where clients are sent when there is no room here.
+    pub(crate) overflow: Option<String>,
 }
 
 /// What the client gets for its offer.
