@@ -2,7 +2,7 @@
 
 use anyhow::{Context, Result, ensure};
 use e2e::wait::{Look, until};
-use e2e::{Peer, Publisher, Server, Tool, Viewer, clips};
+use e2e::{Peer, Publisher, Server, Tool, Viewer, clips, project};
 use rtmp::ClientEvent;
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -71,7 +71,9 @@ fn a_thousand_viewers_go_on_and_nobody_new_is_refused() -> Result<()> {
 #[test]
 fn viewers_by_webrtc_go_on_with_the_old_process_and_new_ones_join_the_new_one() -> Result<()> {
     let mut server = Server::serve(CONFIG)?;
-    let _publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clips::long()?)?;
+    let publisher =
+        Tool::ffmpeg().words("-v error -re -stream_loop -1 -i").arg(project().join("demo/clip.flv"));
+    let _publisher = publisher.words("-c copy -f flv").arg(server.rtmp("/live/x?key=k")).start()?;
     server.wait_live("live/x")?;
     let crowd = |count: u32| {
         Tool::floodtide()
