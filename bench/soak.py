@@ -14,9 +14,10 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
-from machinery import HTTP, RTMP, Process, Table, binary, clip, enter_network_namespace, floodtide
+from machinery import ADMIN, HTTP, RTMP, Process, Table, binary, clip, enter_network_namespace, floodtide
 
 STEADY, VISITING, VISIT_SECONDS = 30, 10, 12
 WAVES, WAVE_SECONDS = 5, 40
@@ -61,6 +62,7 @@ def soak(minutes, viewers):
     readings, results = [], []
     with floodtide() as server, tempfile.TemporaryDirectory(prefix="soak.") as folder:
         descriptors = lambda: len(os.listdir(f"/proc/{server.pid}/fd"))
+        wait_until_ready()
         before = descriptors()
         steady = publish(Path(folder) / "steady.log", "s", STEADY, path)
         time.sleep(3)
@@ -80,6 +82,20 @@ def soak(minutes, viewers):
         wait_until_idle(descriptors, before)
         report(table, minutes, viewers, results, readings, before, descriptors())
     return table
+
+
+def wait_until_ready():
+    """Until all listeners are open: on a busy machine that is later than the first of them."""
+    end = time.monotonic() + 15
+    while time.monotonic() < end:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/readyz", timeout=5) as answer:
+                if answer.status == 200:
+                    return
+        except OSError:
+            pass
+        time.sleep(0.1)
+    sys.exit("soak: the server isn't ready within 15 s")
 
 
 def wait_until_idle(descriptors, before):
