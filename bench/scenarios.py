@@ -168,7 +168,8 @@ def segments(scale, rounds):
     costs = dict(own=[], nginx=[])
     for _ in range(rounds):
         with floodtide() as server, publishing(path, lead=8):
-            playlist = f"/live/x0/video/index.m3u8"
+            # Playlists name files together with what opens them.
+            playlist = Guard.shown("/live/x0/video/index.m3u8", f"token={Guard.token()}")
             http_bytes(playlist)
             time.sleep(5)
             name = re.findall(r"^seg-.*", http_bytes(playlist).decode(), re.M)[-1]
@@ -198,7 +199,7 @@ def blocking(scale, rounds):
     table, path = Table("blocking"), clip("main")
     count = size(5000, scale)
     with floodtide() as server, publishing(path):
-        playlist = "/live/x0/video/index.m3u8"
+        playlist = Guard.shown("/live/x0/video/index.m3u8", f"token={Guard.token()}")
         http_bytes(playlist)
         waits = blocked(playlist, count, server)
         answered = [w for w in waits if w is not None]
@@ -220,7 +221,7 @@ def blocked(playlist, count, server):
     text = http_bytes(playlist).decode()
     msn, part = map(int, re.search(r'PRELOAD-HINT:TYPE=PART,URI="part-(\d+)-(\d+)', text).groups())
     # Far enough ahead that all requests are there before the part is: the segment after the next.
-    request = f"GET {playlist}?_HLS_msn={msn + 1}&_HLS_part=3 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode()
+    request = f"GET {playlist}{'&' if '?' in playlist else '?'}_HLS_msn={msn + 1}&_HLS_part=3 HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n".encode()
     selector, sockets = selectors.DefaultSelector(), []
     for n in range(count):
         s = socket.socket()
