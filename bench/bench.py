@@ -24,7 +24,7 @@ def main() -> int:
     parser.add_argument("--guarded", action="store_true", help="with keys, tokens, limits per address and an access log")
     parser.add_argument("--viewers", type=int, action="append", default=[], help="fanout: only with so many viewers (may be repeated)")
     parser.add_argument("--window", action="append", default=[], help="fanout: only with this merge window, as 40ms (may be repeated)")
-    parser.add_argument("--share", default="1/1", help="1/2: every second scenario from the first, 2/2: the others")
+    parser.add_argument("--share", default="1/1", choices=["1/1", "1/2", "2/2"], help="1/2: every second scenario from the first, 2/2: the others")
     options = parser.parse_args()
     names = list(SCENARIOS) if "all" in options.scenario else options.scenario
     unknown = [name for name in names if name not in SCENARIOS]

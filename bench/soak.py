@@ -17,7 +17,7 @@ import time
 import urllib.request
 from pathlib import Path
 
-from machinery import ADMIN, HTTP, RTMP, Process, Table, binary, clip, enter_network_namespace, floodtide
+from machinery import ADMIN, HTTP, RTMP, START_SECONDS_MAX, Process, Table, binary, clip, enter_network_namespace, floodtide
 
 STEADY, VISITING, VISIT_SECONDS = 30, 10, 12
 WAVES, WAVE_SECONDS = 5, 40
@@ -86,7 +86,7 @@ def soak(minutes, viewers):
 
 def wait_until_ready():
     """Until all listeners are open: on a busy machine that is later than the first of them."""
-    end = time.monotonic() + 15
+    end = time.monotonic() + START_SECONDS_MAX
     while time.monotonic() < end:
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{ADMIN}/readyz", timeout=5) as answer:
@@ -95,7 +95,7 @@ def wait_until_ready():
         except OSError:
             pass
         time.sleep(0.1)
-    sys.exit("soak: the server isn't ready within 15 s")
+    sys.exit(f"soak: the server isn't ready within {START_SECONDS_MAX} s")
 
 
 def wait_until_idle(descriptors, before):

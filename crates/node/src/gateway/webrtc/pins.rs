@@ -6,7 +6,7 @@ use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::collections::HashMap;
-use std::io::Result;
+use std::io::{ErrorKind, Result};
 use std::net::{IpAddr, SocketAddr};
 
 /// The sockets of one worker.
@@ -65,11 +65,15 @@ impl Pins {
         let pin = self.sockets.get(number)?.as_ref()?;
         loop {
             bytes.resize(DATAGRAM_BYTES_MAX, 0);
-            // An error is of a datagram that went out, and says nothing of those that come.
             let count = match pin.socket.recv(bytes) {
                 Ok(count) => count,
-                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => return None,
-                Err(_) => continue,
+                // That is of a datagram that went out, and says nothing of those that come.
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::Interrupted) =>
+                {
+                    continue;
+                }
+                Err(_) => return None,
             };
             bytes.truncate(count);
             return Some((Route { at: pin.peer, tcp: false }, pin.local));

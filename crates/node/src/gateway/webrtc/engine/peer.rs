@@ -237,10 +237,10 @@ impl Peer {
 
     /// What was sent of pictures isn't sent again by the library. The room for it is given back: it grows with the largest burst.
     pub(in crate::gateway::webrtc) fn forget_pictures(&mut self) {
-        let mids = self.pictures();
         if self.has_own_way() {
             return;
         }
+        let mids = self.pictures();
         if let Way::Watched(watch) = &mut self.way {
             watch.backlog.begin_anew();
         }
