@@ -18,9 +18,11 @@ mod request;
 #[cfg(test)]
 mod show;
 mod snapshot;
+mod text;
 mod ts;
 
 pub use packager::{Config, Packager};
 pub use rendition::Role;
 pub use request::{BadRequest, Position, Request};
-pub use snapshot::{Answer, Snapshot, Text};
+pub use snapshot::{Answer, Snapshot};
+pub use text::Text;

@@ -4,22 +4,11 @@ use crate::clock::WallAnchor;
 use crate::playlist;
 use crate::rendition::{Rendition, Role, Segment};
 use crate::request::{Position, Request};
+use crate::text::Text;
 use crate::ts::{Asked, TsListed};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
-use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// A playlist, plain and compressed.
-#[derive(Clone, Debug, Default)]
-pub struct Text {
-    /// As it is.
-    pub plain: Bytes,
-    /// For clients that accept gzip.
-    pub gzip: Bytes,
-}
 
 /// The answer to a request.
 #[derive(Clone, Debug)]
@@ -106,8 +95,8 @@ impl Snapshot {
             let frame = playlist::Frame { target, part_target, anchor, ended, others: &others };
             Listed {
                 role: *role,
-                full: compress(playlist::render(rendition, &frame, false)),
-                delta: compress(playlist::render(rendition, &frame, true)),
+                full: Text::new(playlist::render(rendition, &frame, false)),
+                delta: Text::new(playlist::render(rendition, &frame, true)),
                 inits: rendition.inits.iter().cloned().collect(),
                 first_msn: rendition.first_msn,
                 segments: rendition.segments.iter().cloned().collect(),
@@ -120,7 +109,7 @@ impl Snapshot {
         Snapshot {
             renditions: listed.collect(),
             ts,
-            multivariant: compress(crate::multivariant::render(renditions)),
+            multivariant: Text::new(crate::multivariant::render(renditions)),
             target,
             ended,
             // All renditions have something to play.
@@ -231,13 +220,4 @@ impl Listed {
     fn at(&self, msn: u64) -> Option<&Segment> {
         self.segments.get(usize::try_from(msn.checked_sub(self.first_msn)?).ok()?)
     }
-}
-
-/// Both forms of a playlist.
-pub(crate) fn compress(text: String) -> Text {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 3), Compression::fast());
-    // Writing to a vector can't fail.
-    let _ = encoder.write_all(text.as_bytes());
-    let gzip = encoder.finish().unwrap_or_default();
-    Text { plain: text.into(), gzip: gzip.into() }
 }

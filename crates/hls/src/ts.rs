@@ -6,7 +6,7 @@
 
 use crate::clock::WallAnchor;
 use crate::rendition::{Rendition, SEGMENTS_MIN};
-use crate::snapshot::{Text, compress};
+use crate::text::Text;
 use bytes::{Bytes, BytesMut};
 use media::{Frame, Timestamp, Track, TrackId};
 use mux::ts::Muxer;
@@ -191,7 +191,7 @@ impl TsVariant {
             self.stale = false;
             self.listed = (!self.segments.is_empty()).then(|| {
                 Arc::new(TsListed {
-                    text: compress(self.playlist(target, anchor, ended)),
+                    text: Text::new(self.playlist(target, anchor, ended)),
                     first_msn: self.first_msn,
                     segments: self.segments.iter().map(|s| s.bytes.clone()).collect(),
                 })

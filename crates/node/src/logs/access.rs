@@ -51,6 +51,8 @@ impl RequestKind {
     }
 }
 
+/// What lines of requests and connections are filtered by.
+pub(super) const REQUESTS: &str = "access::request";
 /// Longest path in a line.
 const PATH_CHARS_MAX: usize = 256;
 
@@ -78,21 +80,21 @@ impl AccessLog {
 
     /// A request was answered.
     pub(crate) fn request(&self, answered: &Answered<'_>) {
-        if !tracing::enabled!(target: "access::request", tracing::Level::INFO) {
+        if !tracing::enabled!(target: REQUESTS, tracing::Level::INFO) {
             return;
         }
         let Answered { kind: _, method, path, status, bytes, after, peer } = answered;
         let path: String = path.chars().filter(|c| !c.is_control()).take(PATH_CHARS_MAX).collect();
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         let peer = self.shown(peer.ip()).map(display);
-        tracing::info!(target: "access::request", method, path, status, bytes, ms, peer, "answered");
+        tracing::info!(target: REQUESTS, method, path, status, bytes, ms, peer, "answered");
     }
 
     /// A connection is over that carries one session at most.
     pub(crate) fn connection(&self, protocol: &str, end: &str, after: Duration, peer: SocketAddr) {
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         let peer = self.shown(peer.ip()).map(display);
-        tracing::info!(target: "access::request", protocol, end, ms, peer, "connection ended");
+        tracing::info!(target: REQUESTS, protocol, end, ms, peer, "connection ended");
     }
 
     /// An address as it may be shown.

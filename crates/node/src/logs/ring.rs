@@ -1,5 +1,6 @@
 //! The newest lines, for who looks from elsewhere.
 
+use super::access::REQUESTS;
 use crate::ring::Ring;
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -33,6 +34,10 @@ const FIELDS_MAX: usize = 16;
 
 impl<S: Subscriber> Layer<S> for Keep {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        // They would push everything else out within a second.
+        if event.metadata().target() == REQUESTS {
+            return;
+        }
         let mut line = Line {
             at: SystemTime::now(),
             level: *event.metadata().level(),
@@ -95,8 +100,10 @@ mod tests {
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(path = "live/x", count = 3, "it fails");
             tracing::info!(long = %"直播".repeat(1000), "cut");
+            (0..LINES_MAX).for_each(|_| tracing::info!(target: REQUESTS, "answered"));
         });
         let lines = ring.all();
+        assert_eq!(lines.len(), 2, "requests have their lines elsewhere");
         let (first, second) = (&lines[0].1, &lines[1].1);
         assert_eq!((first.text.as_str(), first.level), ("it fails", Level::WARN));
         assert_eq!(first.fields, [("path", "live/x".to_owned()), ("count", "3".to_owned())]);

@@ -4,6 +4,7 @@
 //! Signatures are checked by a library; what the claims mean is decided here, with `now` as an argument.
 
 mod claims;
+mod known;
 mod mint;
 
 pub use mint::{Mint, MintError, Right, Signer};
@@ -15,15 +16,18 @@ use claims::Claims;
 pub use claims::Network;
 use hub::BroadcastPath;
 use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use known::{Genuine, Known};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 /// The keys that tokens may be signed with.
 #[derive(Clone, Debug, Default)]
 pub struct Tokens {
     rules: Vec<Rule>,
+    known: Arc<Known>,
 }
 
 #[derive(Clone, Debug)]
@@ -161,7 +165,7 @@ impl Tokens {
     /// When a file can't be read or holds no public key.
     pub fn new(rules: &[Jwt]) -> Result<Tokens, RuleError> {
         let rules = rules.iter().enumerate().map(|(at, rule)| Rule::new(at + 1, rule));
-        Ok(Tokens { rules: rules.collect::<Result<_, _>>()? })
+        Ok(Tokens { rules: rules.collect::<Result<_, _>>()?, known: Arc::default() })
     }
 
     /// Whether there is no key, so that no token is good.
@@ -194,7 +198,7 @@ impl Tokens {
         if !pattern.matches(wanted.path) || !rule.path.matches(wanted.path) {
             return Err(TokenError::Path);
         }
-        rule.verified(claims)
+        rule.verified(&claims)
     }
 
     /// Whether a token is one of an administrator.
@@ -210,14 +214,31 @@ impl Tokens {
         let (rule, claims) = self.genuine(token, peer, now)?;
         match claims.role {
             Some(role) if rule.admin && claims.act.is_none() => {
-                Ok(Administrator { role, verified: rule.verified(claims)? })
+                Ok(Administrator { role, verified: rule.verified(&claims)? })
             }
             _ => Err(TokenError::Action),
         }
     }
 
     /// The first key that a token is good by, and what it claims; not yet whether that is enough.
-    fn genuine(&self, token: &str, peer: IpAddr, now: SystemTime) -> Result<(&Rule, Claims), TokenError> {
+    fn genuine(
+        &self,
+        token: &str,
+        peer: IpAddr,
+        now: SystemTime,
+    ) -> Result<(&Rule, Arc<Claims>), TokenError> {
+        let holds = |known: Genuine| {
+            let rule = self.rules.get(known.key)?;
+            rule.check(&known.claims, peer, now).is_ok().then_some((rule, known.claims))
+        };
+        match self.known.of(token).and_then(holds) {
+            Some(good) => Ok(good),
+            None => self.read(token, peer, now),
+        }
+    }
+
+    /// The same from the token alone.
+    fn read(&self, token: &str, peer: IpAddr, now: SystemTime) -> Result<(&Rule, Arc<Claims>), TokenError> {
         if token.len() > TOKEN_BYTES_MAX {
             return Err(TokenError::Malformed("it is too long"));
         }
@@ -229,13 +250,17 @@ impl Tokens {
             return Err(TokenError::Malformed("it has critical headers"));
         }
         let mut refused = TokenError::Signature;
-        for rule in &self.rules {
+        for (key, rule) in self.rules.iter().enumerate() {
             let is_meant = rule.kid.is_none() || header.kid.is_none() || rule.kid == header.kid;
             if !is_meant || !rule.validation.algorithms.contains(&header.alg) {
                 continue;
             }
             match rule.claims(token, peer, now) {
-                Ok(claims) => return Ok((rule, claims)),
+                Ok(claims) => {
+                    let claims = Arc::new(claims);
+                    self.known.learn(token, Genuine { key, claims: Arc::clone(&claims) });
+                    return Ok((rule, claims));
+                }
                 // A signature that another key doesn't know says less than what was wrong behind a good one.
                 Err(TokenError::Signature) => {}
                 Err(error) => refused = error,
@@ -274,6 +299,12 @@ impl Rule {
     fn claims(&self, token: &str, peer: IpAddr, now: SystemTime) -> Result<Claims, TokenError> {
         let token = jsonwebtoken::decode::<Claims>(token, &self.key, &self.validation);
         let claims = token.map_err(|error| unreadable(&error))?.claims;
+        self.check(&claims, peer, now)?;
+        Ok(claims)
+    }
+
+    /// Whether what a genuine token claims holds now, here and for this client.
+    fn check(&self, claims: &Claims, peer: IpAddr, now: SystemTime) -> Result<(), TokenError> {
         if claims.expires()?.checked_add(self.leeway).is_none_or(|end| end <= now) {
             return Err(TokenError::Expired);
         }
@@ -290,12 +321,12 @@ impl Rule {
         if !claims.comes_from(peer)? {
             return Err(TokenError::Address);
         }
-        Ok(claims)
+        Ok(())
     }
 
-    fn verified(&self, claims: Claims) -> Result<Verified, TokenError> {
+    fn verified(&self, claims: &Claims) -> Result<Verified, TokenError> {
         let expires = claims.expires()?.checked_add(self.leeway).ok_or(TokenError::Expired)?;
-        Ok(Verified { rule: self.id.clone(), subject: claims.sub, expires })
+        Ok(Verified { rule: self.id.clone(), subject: claims.sub.clone(), expires })
     }
 }
 

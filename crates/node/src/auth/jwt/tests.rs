@@ -89,6 +89,23 @@ fn a_good_token_says_who_and_until_when() {
 }
 
 #[test]
+fn a_token_that_was_good_before_is_held_to_its_claims_again() {
+    let (here, there) = (tokens(shared()), Jwt { secret: Some(OTHER.into()), ..Jwt::default() });
+    let token = sign(&with(json!({"ip": "192.0.2.7"})));
+    let first = verify(&here, &token);
+    assert!(first.is_ok());
+    assert_eq!(verify(&here, &token), first);
+    assert_eq!(verify_at(&here, &token, "live/alice", NOW + 65, "192.0.2.7"), Err(TokenError::Expired));
+    assert_eq!(verify_at(&here, &token, "other/alice", NOW, "192.0.2.7"), Err(TokenError::Path));
+    assert_eq!(verify_at(&here, &token, "live/alice", NOW, "192.0.2.8"), Err(TokenError::Address));
+    assert_eq!(here.verify_administrator(&token, [192, 0, 2, 7].into(), at(NOW)), Err(TokenError::Action));
+    assert_eq!(verify(&tokens(there), &token), Err(TokenError::Signature), "other keys know nothing of it");
+    let altered = token.replace('.', ".A");
+    assert!(verify(&here, &altered).is_err());
+    assert_eq!(verify(&here, &token), first);
+}
+
+#[test]
 fn each_claim_that_does_not_hold_is_told() {
     refused(json!({"exp": NOW - 6}), TokenError::Expired);
     refused(json!({"exp": null}), TokenError::Malformed("it has no exp"));

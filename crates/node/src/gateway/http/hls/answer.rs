@@ -1,6 +1,6 @@
 //! Playlists, parts and segments as HTTP responses.
 
-use super::carry;
+use super::credentials::credentials;
 use super::packaging::{Packaging, Packagings};
 use crate::memory_file::MemoryFile;
 use bytes::Bytes;
@@ -62,14 +62,16 @@ pub(in super::super) async fn answer(
     };
     packaging.count(&request);
     let answer = match wait(packaging, &request).await {
-        hls::Answer::Playlist { text, .. } => {
-            if let Some(credentials) = carry::credentials(query) {
-                return private_playlist(&text.plain, &credentials);
+        hls::Answer::Playlist { text, .. } => match credentials(query) {
+            // For one viewer. Not compressed: the credentials differ for everybody.
+            Some(credentials) => playlist(text.with_query(&credentials), false, PRIVATE_CACHE),
+            None => {
+                let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
+                let cache =
+                    if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
+                playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
             }
-            let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
-            let cache = if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
-            playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
-        }
+        },
         hls::Answer::Media(bytes) => {
             let stored = if wishes.file { packaging.files().file(file, &bytes) } else { None };
             media(&bytes, stored, media_type(file), wishes.range)
@@ -102,12 +104,6 @@ async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
             Err(_) => return hls::Answer::Wait,
         }
     }
-}
-
-/// A playlist for one viewer. Not compressed: the credentials differ for everybody.
-fn private_playlist(text: &Bytes, credentials: &str) -> FileAnswer {
-    let text = carry::carry(&String::from_utf8_lossy(text), credentials);
-    playlist(text.into(), false, PRIVATE_CACHE)
 }
 
 fn playlist(body: Bytes, gzip: bool, cache: &'static str) -> FileAnswer {

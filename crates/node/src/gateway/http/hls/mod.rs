@@ -2,14 +2,14 @@
 //!
 //! - [`mod@target`] which broadcast and which file a URL means
 //! - [`audience`] how many watch, told from what they ask for
-//! - [`carry`] credentials of a playlist's URL, written behind the URLs in it
+//! - [`mod@credentials`] which of a playlist's URL is written behind the URLs in it
 //! - [`packaging`] one task per broadcast that somebody watches by HLS
 //! - [`files`] segments that a crowd loads, sent without a copy
 //! - [`mod@answer`] playlists, parts and segments as HTTP responses, held until they exist
 
 mod answer;
 mod audience;
-mod carry;
+mod credentials;
 mod files;
 mod packaging;
 mod target;
