@@ -26,6 +26,7 @@ pub(crate) fn conflicts(config: &Config) -> Vec<String> {
     if let Err(error) = node::auth::somebody_may_publish(config, &state) {
         found.push(error.to_string());
     }
+    found.extend(config.log.otlp.missing().map(str::to_owned));
     found
 }
 
@@ -206,6 +207,13 @@ mod tests {
         );
         let apart = config("[http]\nlisten = '127.0.0.1:1'\n[rtmp]\nlisten = '127.0.0.2:1'");
         assert_eq!(errors(&apart), Vec::<String>::new());
+    }
+
+    #[test]
+    fn traces_that_this_build_does_not_have_are_an_error() {
+        let traced =
+            config("[publish]\nstream_key = 'long enough'\n[log.otlp]\nendpoint = 'http://127.0.0.1:4318/'");
+        assert_eq!(errors(&traced), Vec::from_iter(traced.log.otlp.missing().map(str::to_owned)));
     }
 
     #[test]

@@ -16,17 +16,27 @@ pub struct Log {
     pub access: AccessLines,
     /// How addresses of clients are shown: `"none"`, `"truncated"` (to /24, IPv6 to /48) or `"full"`.
     pub addresses: ShownAddresses,
-    /// Traces.
+    /// Sessions as traces, by OTLP over HTTP. Needs a build with the feature `otlp`: another build does not start with an endpoint, and
+    /// `floodtide config check` says so.
     pub otlp: Otlp,
 }
 
-/// Sessions as traces, by OTLP over HTTP. Needs a build with the feature `otlp`.
+/// Sessions as traces, by OTLP over HTTP.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Otlp {
     /// Where they go, as `http://127.0.0.1:4318/v1/traces`; a collector elsewhere that wants TLS is reached by one on this machine.
     /// Without an endpoint there are no traces.
     pub endpoint: Option<String>,
+}
+
+impl Otlp {
+    /// Why this build can't do what is asked for, if it can't.
+    pub fn missing(&self) -> Option<&'static str> {
+        let asked = self.endpoint.is_some();
+        (asked && !cfg!(feature = "otlp"))
+            .then_some("log.otlp.endpoint is set, and this build has no traces: build with --features otlp")
+    }
 }
 
 /// How important a line is.
@@ -90,5 +100,17 @@ impl Level {
             Level::Debug => "debug",
             Level::Trace => "trace",
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_for_traces_needs_a_build_with_them() {
+        assert_eq!(Otlp::default().missing(), None);
+        let asked = Otlp { endpoint: Some("http://127.0.0.1:4318/v1/traces".to_owned()) };
+        assert_eq!(asked.missing().is_none(), cfg!(feature = "otlp"));
     }
 }

@@ -71,9 +71,7 @@ impl Logs {
         }
         #[cfg(not(feature = "otlp"))]
         {
-            if config.otlp.endpoint.is_some() {
-                let why =
-                    "log.otlp.endpoint is set, and this build has no traces: build with --features otlp";
+            if let Some(why) = config.otlp.missing() {
                 return Err(LogError::Otlp(why.to_owned()));
             }
             subscriber.try_init()?;
