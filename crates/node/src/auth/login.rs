@@ -9,6 +9,7 @@ use rtmp::Connect;
 use rtmp::adobe::{self, Answer, Challenge, Login};
 use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
+use tracing::field::display;
 
 /// Why somebody may not connect yet, or at all.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,7 +65,8 @@ impl Auth {
                 if rules.user(answer).is_ok() && self.logins.use_up(opaque, given, now) {
                     return Ok(Some(answer.clone()));
                 }
-                tracing::warn!(%user, %peer, "a login failed");
+                let peer = self.sessions.access().shown(peer.ip()).map(display);
+                tracing::warn!(%user, peer, "a login failed");
                 self.metrics.refused(&Refusal::User);
                 Err(Denied::Wrong { user: user.to_owned() })
             }

@@ -84,7 +84,7 @@ impl AccessLog {
             return;
         }
         let Answered { kind: _, method, path, status, bytes, after, peer } = answered;
-        let path: String = path.chars().filter(|c| !c.is_control()).take(PATH_CHARS_MAX).collect();
+        let path = shown_path(path);
         let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
         let peer = self.shown(peer.ip()).map(display);
         tracing::info!(target: REQUESTS, method, path, status, bytes, ms, peer, "answered");
@@ -98,13 +98,22 @@ impl AccessLog {
     }
 
     /// An address as it may be shown.
-    fn shown(&self, address: IpAddr) -> Option<IpAddr> {
+    pub(crate) fn shown(&self, address: IpAddr) -> Option<IpAddr> {
         match self.0.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(truncated(address)),
             _ => Some(address),
         }
     }
+}
+
+/// A path as it may be shown. What follows an endpoint for offers is the secret name of somebody's connection.
+fn shown_path(path: &str) -> String {
+    let secret_at =
+        ["/whip/", "/whep/"].iter().filter_map(|endpoint| Some(path.find(endpoint)? + endpoint.len()));
+    let (open, rest) = path.split_at(secret_at.min().unwrap_or(path.len()));
+    let open = open.chars().filter(|c| !c.is_control()).take(PATH_CHARS_MAX);
+    open.chain((!rest.is_empty()).then_some('…')).collect()
 }
 
 /// The network that an address is in: /24, or /48 of IPv6.
@@ -136,5 +145,18 @@ mod tests {
         assert_eq!(shown("2001:db8:1:2:3:4:5:6").as_deref(), Some("2001:db8:1::"));
         log.show(ShownAddresses::Full);
         assert_eq!(shown("192.0.2.77").as_deref(), Some("192.0.2.77"));
+    }
+
+    #[test]
+    fn a_path_is_shown_without_the_secret_name_of_a_connection() {
+        let check = |path, expect| assert_eq!(shown_path(path), expect, "{path}");
+        check("/live/x/index.m3u8", "/live/x/index.m3u8");
+        check("/live/x/whip", "/live/x/whip");
+        check("/live/x/whip/", "/live/x/whip/");
+        check("/live/x/whep/0011223344556677", "/live/x/whep/…");
+        check("/live/x/whip/0011223344556677/", "/live/x/whip/…");
+        check("/a/whep/secret/whip/more", "/a/whep/…");
+        check("/a\nb", "/ab");
+        check(&"直".repeat(1000), &"直".repeat(PATH_CHARS_MAX));
     }
 }
