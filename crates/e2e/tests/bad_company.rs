@@ -47,21 +47,24 @@ fn two_thousand_connections_that_send_nothing_are_closed_in_time() -> Result<()>
 
 /// Slow headers, slow bodies, slow reading: 200 connections each, which is more than an address may have.
 #[test]
-fn slowhttptest_gets_no_more_than_its_address_may_have_and_no_longer_than_a_head_may_take() -> Result<()> {
+fn slowhttptest_gets_no_more_than_its_address_may_have_and_no_longer_than_a_head_or_a_body_may_take() -> Result<()> {
     let (server, _publisher) = live(STRICT)?;
-    let crowd = Crowd::watch(&server, Duration::from_secs(16))?;
+    let crowd = Crowd::watch(&server, Duration::from_secs(28))?;
     let modes = [
         // The page is asked for ten times in a row, and read 5 bytes a second.
-        ("-X -k 10 -n 1 -w 10 -y 20 -z 5", "/live/x/index.m3u8"),
-        ("-H -i 1", "/"),
-        ("-B -i 1 -s 8192", "/"),
+        ("-X -k 10 -n 1 -w 10 -y 20 -z 5 -l 5", "/live/x/index.m3u8", "Exit status"),
+        ("-H -i 1 -l 5", "/", "Exit status"),
+        // A byte or two a second of an offer, until all are closed: 10 s, which is what a body may take.
+        ("-B -i 1 -s 8192 -t POST -f application/sdp -l 18", "/live/x/whep", "No open connections left"),
     ];
-    for (mode, target) in modes {
-        let attack = Tool::new("slowhttptest").words(mode).words("-c 200 -r 200 -l 5 -p 3 -u");
+    for (mode, target, end) in modes {
+        let attack = Tool::new("slowhttptest").words(mode).words("-c 200 -r 200 -p 3 -u");
         let ended = attack.arg(server.http(target)).run(LIMIT)?;
-        ensure!(ended.text().contains("Exit status") || ended.log.contains("Exit status"), "{ended}");
+        ensure!(ended.text().contains(end) || ended.log.contains(end), "{target}: {ended}");
     }
     crowd.was_calm()?;
+    let bodies = limited(&server, "http_body")?;
+    ensure!(bodies >= 50.0, "{bodies} slow bodies");
     let heads = limited(&server, "http_head")?;
     ensure!(heads >= 50.0, "{heads} slow heads");
     let many = limited(&server, "connections_per_address")?;

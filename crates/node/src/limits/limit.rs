@@ -23,13 +23,15 @@ pub(crate) enum Limit {
     RtmpRequest,
     /// Time for the head of an HTTP request.
     HttpHead,
+    /// Time for the body of an HTTP request.
+    HttpBody,
     /// Time without a byte on an HTTP connection.
     HttpIdle,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Limit; 10] = [
+    pub(crate) const ALL: [Limit; 11] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
         Limit::NewConnectionsPerAddress,
@@ -39,6 +41,7 @@ impl Limit {
         Limit::TlsHandshake,
         Limit::RtmpRequest,
         Limit::HttpHead,
+        Limit::HttpBody,
         Limit::HttpIdle,
     ];
 
@@ -54,6 +57,7 @@ impl Limit {
             Limit::TlsHandshake => "tls_handshake",
             Limit::RtmpRequest => "rtmp_request",
             Limit::HttpHead => "http_head",
+            Limit::HttpBody => "http_body",
             Limit::HttpIdle => "http_idle",
         }
     }
@@ -78,9 +82,11 @@ impl TooMuch {
             Limit::RequestsPerAddress => "too many requests from your address",
             Limit::TrustedProxies => "connections are taken from known proxies only",
             Limit::ProxyHead => "no head of the PROXY protocol",
-            Limit::TlsHandshake | Limit::RtmpRequest | Limit::HttpHead | Limit::HttpIdle => {
-                "that took too long"
-            }
+            Limit::TlsHandshake
+            | Limit::RtmpRequest
+            | Limit::HttpHead
+            | Limit::HttpBody
+            | Limit::HttpIdle => "that took too long",
         }
     }
 

@@ -10,6 +10,7 @@
 //! - [`hls`] playlists, parts and segments
 //! - [`offers`] offers of media that comes and goes another way
 //! - [`mod@stage`] stages, as members and audience see them
+//! - [`whole`] bodies of requests, within a size and a time
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
 //! - [`pages`] the embedded pages
 //! - [`refusal`] short answers to who isn't served
@@ -27,6 +28,7 @@ mod refusal;
 mod service;
 mod stage;
 mod websocket;
+mod whole;
 
 pub(crate) use hls::{Cutting, Packagings};
 pub(crate) use listen::{Gateway, serve};

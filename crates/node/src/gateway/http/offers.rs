@@ -9,7 +9,6 @@ use http::header::{
     ALLOW, CACHE_CONTROL, CONTENT_TYPE, ETAG, HeaderValue, IF_MATCH, LINK, LOCATION, RETRY_AFTER,
 };
 use http::{Method, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 
 /// A browser's offer has some 7 kB; with a dozen sections it has 40.
@@ -36,7 +35,7 @@ impl Service {
                     gone()
                 }
             }
-            (Some(connection), &Method::PATCH) => change(offers, connection, request).await,
+            (Some(connection), &Method::PATCH) => self.change(offers, connection, request).await,
             (Some(_), _) => not_allowed("DELETE, OPTIONS, PATCH"),
         }
     }
@@ -52,9 +51,9 @@ impl Service {
                 "an offer is wanted: Content-Type: application/sdp\n",
             );
         }
-        let body = Limited::new(request.body_mut(), OFFER_BYTES_MAX).collect().await;
-        let Some(offer) = body.ok().and_then(|body| String::from_utf8(body.to_bytes().to_vec()).ok()) else {
-            return text(StatusCode::PAYLOAD_TOO_LARGE, "the offer is too large, or no text\n");
+        let offer = match self.sdp(request).await {
+            Ok(offer) => offer,
+            Err(answer) => return answer,
         };
         let caller = Caller::of(request);
         let action = target.action();
@@ -74,23 +73,34 @@ impl Service {
             }
         }
     }
+
+    /// More candidates of a client, or an ICE restart. RFC 9725 §4.3.
+    async fn change(&self, offers: &Offers, connection: &str, request: &mut Request<Incoming>) -> Answer {
+        if !request
+            .headers()
+            .get(CONTENT_TYPE)
+            .is_some_and(|value| value.as_bytes().starts_with(FRAGMENT.as_bytes()))
+        {
+            return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("wanted: Content-Type: {FRAGMENT}\n"));
+        }
+        let matched =
+            request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        match self.sdp(request).await {
+            Ok(fragment) => changed_answer(offers.change(connection, matched.as_deref(), &fragment)),
+            Err(answer) => answer,
+        }
+    }
+
+    /// The body of a request: an offer, or a part of one.
+    async fn sdp(&self, request: &mut Request<Incoming>) -> Result<String, Answer> {
+        let body = self.whole(request, OFFER_BYTES_MAX).await?;
+        String::from_utf8(body.into()).map_err(|_| text(StatusCode::BAD_REQUEST, "the body is no text\n"))
+    }
 }
 
-/// More candidates of a client, or an ICE restart. RFC 9725 §4.3.
-async fn change(offers: &Offers, connection: &str, request: &mut Request<Incoming>) -> Answer {
-    if !request
-        .headers()
-        .get(CONTENT_TYPE)
-        .is_some_and(|value| value.as_bytes().starts_with(FRAGMENT.as_bytes()))
-    {
-        return text(StatusCode::UNSUPPORTED_MEDIA_TYPE, &format!("wanted: Content-Type: {FRAGMENT}\n"));
-    }
-    let matched = request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let body = Limited::new(request.body_mut(), OFFER_BYTES_MAX).collect().await;
-    let Some(fragment) = body.ok().and_then(|body| String::from_utf8(body.to_bytes().to_vec()).ok()) else {
-        return text(StatusCode::PAYLOAD_TOO_LARGE, "the fragment is too large, or no text\n");
-    };
-    match offers.change(connection, matched.as_deref(), &fragment) {
+/// What came of a change, as HTTP says it.
+fn changed_answer(changed: Changed) -> Answer {
+    match changed {
         Changed::Noted => answer(StatusCode::NO_CONTENT),
         Changed::Gone => gone(),
         Changed::Restarted { etag, fragment } => {
@@ -115,7 +125,7 @@ async fn change(offers: &Offers, connection: &str, request: &mut Request<Incomin
 
 /// Encoders that know WHIP have one field for a secret and send it as a bearer token, a stream key too. Tokens have two dots
 /// (RFC 7519 §7.1), stream keys have none.
-fn with_key(query: &str, action: Action, bearer: Option<&str>) -> String {
+pub(super) fn with_key(query: &str, action: Action, bearer: Option<&str>) -> String {
     let has_key = form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "key");
     match bearer.filter(|secret| action == Action::Publish && !has_key && !secret.contains('.')) {
         Some(key) => {

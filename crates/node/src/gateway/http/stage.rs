@@ -12,7 +12,6 @@ use crate::sessions::Protocol;
 use crate::stage::{Member, Nonce, Stage, StageError};
 use http::header::{ALLOW, HeaderValue};
 use http::{Method, Request, StatusCode};
-use http_body_util::{BodyExt, Limited};
 use hub::BroadcastPath;
 use hyper::body::Incoming;
 use serde::{Deserialize, Serialize};
@@ -92,8 +91,6 @@ struct MatchEntry {
 const BODY_BYTES_MAX: usize = 8 << 10;
 /// How long a request waits for a change; proxies close connections on which nothing happens for a minute.
 const HOLD_MAX: Duration = Duration::from_secs(20);
-/// How long a body may take.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// Reads the path of a URL.
 pub(super) fn target(path: &str) -> Option<Target> {
@@ -164,10 +161,11 @@ impl Service {
     }
 
     async fn accept(&self, ask: &Ask, request: &mut Request<Incoming>) -> Result<Answer, Refusal> {
-        let body = Limited::new(request.body_mut(), BODY_BYTES_MAX).collect();
-        let body = tokio::time::timeout(BODY_TIME_MAX, body).await.ok().and_then(Result::ok);
-        let invited = body.and_then(|body| serde_json::from_slice::<Invited>(&body.to_bytes()).ok());
-        let Some(invited) = invited else {
+        let body = match self.whole(request, BODY_BYTES_MAX).await {
+            Ok(body) => body,
+            Err(answer) => return Ok(answer),
+        };
+        let Ok(invited) = serde_json::from_slice::<Invited>(&body) else {
             return Ok(text(StatusCode::BAD_REQUEST, "wanted: {\"invitation\": \"…\"}\n"));
         };
         let Ok(random) = random_bytes() else {
