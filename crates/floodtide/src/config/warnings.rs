@@ -44,6 +44,9 @@ pub(crate) fn warnings(config: &Config, file: Option<&Path>) -> Vec<String> {
     found.extend(credentials(config, SystemTime::now()));
     found.extend(open_doors(config));
     found.extend(missing_program(config));
+    if !config.webhook.record.is_empty() {
+        found.push("webhook.record is told nothing: this version makes no recordings".to_owned());
+    }
     found.extend(file.and_then(|file| readable_by_all(config, file)));
     found
 }
@@ -188,6 +191,7 @@ mod tests {
         check(&format!("{missing}[webrtc]\nb_frames = 'transcode'"), "no /no/such/ffmpeg here");
         check(&format!("{missing}[vhost.v.app.a]\nb_frames = 'transcode'"), "transcode.ffmpeg");
         check("[admin]\nlisten = '0.0.0.0:9080'", "admin.listen is 0.0.0.0:9080");
+        check("[webhook]\nrecord = ['https://h.example/x']", "webhook.record is told nothing");
         check("[webhook]\nplay = ['http://h.example/x?k=v']", "h.example/x?k=********");
     }
 

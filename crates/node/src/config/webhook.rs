@@ -15,9 +15,9 @@ pub struct Webhook {
     pub play: Vec<String>,
     /// All of them are told that a publisher left.
     pub unpublish: Vec<String>,
-    /// All of them are told that a viewer left.
+    /// All of them are told that a viewer left. Viewers by HLS have no session that could end, so nothing is told of them.
     pub unplay: Vec<String>,
-    /// All of them are told that a recording is finished.
+    /// Kept for recordings that are finished. This version records nothing, so nothing is sent; `floodtide config check` warns.
     pub record: Vec<String>,
     /// Signs bodies, in the header `X-Floodtide-Signature`; at least 32 bytes.
     pub secret: Option<String>,
