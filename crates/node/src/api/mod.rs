@@ -6,7 +6,7 @@
 //! - [`live`] answers that go on
 //! - [`webrtc`] what viewers by WebRTC get of a broadcast
 //! - [`watch`] looks once a second; [`samples`] the last minute of all broadcasts and of the node
-//! - [`mod@serve`] the listener, with metrics and health beside the API
+//! - [`mod@serve`] the listener, with metrics beside the API; [`probes`] whether it lives and is ready
 //! - [`extract`], [`problem`] what handlers take, and how they refuse
 //! - [`openapi`] the description of all of it
 
@@ -25,6 +25,7 @@ mod matches;
 mod node;
 mod openapi;
 mod outward;
+mod probes;
 mod problem;
 mod samples;
 mod serve;

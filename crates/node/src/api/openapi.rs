@@ -3,8 +3,8 @@
 use super::guards::{Guards, not_so, nothing_here};
 use super::problem::Problem;
 use super::{
-    Shared, auth, broadcasts, config, events, keys, logs, matches, node, outward, sessions, stages, stats,
-    tokens,
+    Shared, auth, broadcasts, config, events, keys, logs, matches, node, outward, probes, sessions, stages,
+    stats, tokens,
 };
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -54,7 +54,7 @@ impl Modify for Schemes {
     }
 }
 
-/// All routes below `/v1`, and their description.
+/// All routes below `/v1` and the probes, and their description.
 fn assemble(api: &Shared) -> (Router<Shared>, utoipa::openapi::OpenApi) {
     let guards = Guards::new(api);
     OpenApiRouter::with_openapi(Document::openapi())
@@ -62,6 +62,7 @@ fn assemble(api: &Shared) -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .merge(sessions::routes(&guards))
         .merge(node::routes(&guards))
         .merge(stats::routes(&guards))
+        .merge(probes::routes())
         .merge(events::routes(&guards))
         .merge(logs::routes(&guards))
         .merge(config::routes(&guards))
@@ -75,7 +76,7 @@ fn assemble(api: &Shared) -> (Router<Shared>, utoipa::openapi::OpenApi) {
         .split_for_parts()
 }
 
-/// All routes below `/v1`.
+/// All routes below `/v1`, and the probes.
 pub(super) fn router(api: &Shared) -> Router {
     let (routes, document) = assemble(api);
     // The first is like any other.

@@ -3,31 +3,23 @@
 use super::access::Peer;
 use super::{Api, Shared, openapi};
 use crate::gateway::{accept_each, http as web};
-use crate::life::Phase;
 use crate::metrics::Wanted;
+use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::header::{ACCEPT, CONTENT_TYPE, HeaderMap};
 use axum::http::{Request, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use axum::{Json, Router};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
-use serde::Serialize;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
-
-#[derive(Serialize)]
-struct Health {
-    status: &'static str,
-    version: &'static str,
-}
 
 /// How long a peer has to send the head of a request.
 const HEAD_TIME_MAX: Duration = Duration::from_secs(5);
@@ -68,8 +60,6 @@ pub(crate) async fn serve(listener: TcpListener, api: Arc<Api>) {
 fn router(api: &Shared) -> Router {
     Router::new()
         .route("/metrics", get(metrics))
-        .route("/healthz", get(healthz))
-        .route("/readyz", get(readyz))
         .fallback(page)
         .with_state(Arc::clone(api))
         .merge(openapi::router(api))
@@ -78,18 +68,6 @@ fn router(api: &Shared) -> Router {
 async fn metrics(State(api): State<Shared>, headers: HeaderMap) -> Response {
     let wanted = Wanted::by(headers.get(ACCEPT).and_then(|value| value.to_str().ok()));
     ([(CONTENT_TYPE, wanted.content_type())], api.metrics.text(wanted)).into_response()
-}
-
-async fn healthz() -> Json<Health> {
-    Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
-}
-
-async fn readyz(State(api): State<Shared>) -> Response {
-    if api.life.phase() > Phase::Serving {
-        let why = "the server is about to end: nobody new is let in\n";
-        return (StatusCode::SERVICE_UNAVAILABLE, why).into_response();
-    }
-    healthz().await.into_response()
 }
 
 /// The pages that are for administrators, and what they load.

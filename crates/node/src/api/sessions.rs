@@ -22,7 +22,8 @@ use utoipa_axum::routes;
 pub(super) struct SessionView {
     id: String,
     role: SessionRole,
-    /// `rtmp`, `flv`, `ws-flv`, `hls`, `whip`, `whep` or `srt`.
+    /// `rtmp`, `flv`, `ws-flv`, `whip`, `whep` or `srt`. Viewers by HLS come by single requests and have no session: a broadcast
+    /// has their number.
     protocol: &'static str,
     /// The broadcast.
     path: String,
