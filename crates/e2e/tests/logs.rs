@@ -216,14 +216,17 @@ fn lines_that_nobody_takes_in_time_are_counted_and_viewers_are_served() -> Resul
     let folder = Folder::new()?;
     let (first, state) = (folder.file("first-line"), folder.file("state"));
     // The reader takes the first line, and then nothing for as long as the test is.
-    let script = "exec \"$0\" serve --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 --webrtc 127.0.0.1:0 --srt 127.0.0.1:0 2> >(head -n 1 > \"$1\"; sleep 30)";
+    let script = "exec \"$0\" serve --rtmp 127.0.0.1:0 --http 127.0.0.1:0 --admin 127.0.0.1:0 2> >(head -n 1 > \"$1\"; sleep 30)";
     let _server = Tool::new("bash")
         .arg("-c")
         .arg(script)
         .arg(Tool::floodtide_path())
         .arg(&first)
         .env("FLOODTIDE_STATE__FOLDER", state)
+        .env("FLOODTIDE_WEBRTC__ENABLED", "false")
+        .env("FLOODTIDE_SRT__ENABLED", "false")
         .env("FLOODTIDE_LOG__ACCESS", "requests")
+        .env("FLOODTIDE_PUBLISH__STREAM_KEY", KEY)
         .env("FLOODTIDE_LIMITS__REQUESTS_PER_ADDRESS", "0")
         .start()?;
     let line = until(LIMIT, "the server is ready", || {
@@ -244,7 +247,16 @@ fn lines_that_nobody_takes_in_time_are_counted_and_viewers_are_served() -> Resul
         ensure!(missed == 0.0, "nobody follows, and {missed} were missed");
         Ok(if lost > 0.0 { Look::Found(()) } else { Look::NotYet("none is lost yet".to_owned()) })
     })?;
-    // Who comes back to the API after thousands of lines finds the newest only.
+    // Who comes back to the API after thousands of lines finds the newest only. Lines of requests aren't there, those of
+    // viewers are.
+    let _publisher = Publisher::start(port("rtmp")?, &format!("x?key={KEY}"), &clips::long()?)?;
+    until(LIMIT, "the broadcast is live", || {
+        let status = connection.request("HEAD", "/live/x.flv", &[])?.status;
+        Ok(if status == 200 { Look::Found(()) } else { Look::NotYet(status.to_string()) })
+    })?;
+    for _ in 0..2500 {
+        ensure!(connection.request("HEAD", "/live/x.flv", &[])?.status == 200);
+    }
     let late = [("Accept", "text/event-stream"), ("Last-Event-ID", "1")];
     let (head, _body) = Connection::open(admin)?.endless("/v1/logs", &late)?;
     ensure!(head.status == 200, "{}", head.status);
