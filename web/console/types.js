@@ -3,8 +3,9 @@
  * @module
  */
 
-/** @typedef {"ok" | "warning" | "error"} HealthStatus */
-/** @typedef {{ code: string, severity: "info" | "warning" | "problem", text: string }} Advice */
+/** @typedef {import("../parts/health.js").HealthStatus} HealthStatus */
+/** @typedef {import("../parts/health.js").HealthFull} HealthFull */
+/** @typedef {import("../parts/health.js").Advice} Advice */
 /** @typedef {{ t: string, kbit_s: number, egress_kbit_s: number, viewers: number }} Moment */
 
 /**
@@ -26,35 +27,6 @@
  * @property {string[]} transcoded
  * @property {Webrtc | null} webrtc
  * @property {Moment[]} history
- */
-
-/**
- * @typedef {object} Flow
- * @property {"absent" | "here" | "promised" | "silent"} presence
- * @property {number | null} silent_s
- * @property {number | null} frames_per_s
- * @property {number | null} frames_per_s_nominal
- * @property {number | null} kbit_s
- * @property {number | null} variation
- * @property {number} jitter_ms
- * @property {number} lateness_ms
- * @property {number} late
- */
-
-/**
- * @typedef {object} HealthFull
- * @property {HealthStatus} status
- * @property {Advice[]} advice
- * @property {number | null} publishing_s
- * @property {Flow} video
- * @property {Flow} audio
- * @property {{ last_s: number | null, mean_s: number | null, longest_s: number | null, open_s: number | null, mean_frames: number, gaps_lately: number }} groups
- * @property {boolean} b_frames
- * @property {number} reorder_ms
- * @property {number} repairs
- * @property {number} repairs_lately
- * @property {number} reconnects
- * @property {number} reconnects_lately
  */
 
 /**

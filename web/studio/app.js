@@ -6,6 +6,8 @@
 import { LanguageSwitch, Mark } from "../frame.js";
 import { decimal } from "../format.js";
 import { useLanguage } from "../language.js";
+import { AdviceList, HealthBadge, HealthFigures } from "../parts/health.js";
+import { texts as shared } from "../parts/texts.js";
 import { texts } from "../texts.js";
 import { html, render, useEffect, useRef, useState } from "../ui.js";
 import { NOTHING_SENT, Refused, Sender } from "./sender.js";
@@ -14,6 +16,8 @@ import { open, secure } from "./sources.js";
 /** @typedef {"idle" | "starting" | "live" | "lost" | "refused" | "device"} Phase */
 
 const SAMPLE_MS = 1000;
+/** The server's figures are means over seconds. */
+const HEALTH_MS = 2000;
 const CODECS = ["H264", "VP8", "VP9", "AV1"];
 const SOURCES = /** @type {import("./sources.js").Source[]} */ (["camera", "screen", "pattern"]);
 
@@ -116,6 +120,7 @@ function Studio() {
       ${isLive && html` <a href=${`/?path=live/${encodeURI(name)}&via=webrtc`} target="_blank" rel="noopener">${words.watch}</a>`}
     </p>
     ${isLive && html`<${Figures} sent=${sent} />`}
+    ${isLive && running.current && html`<${Health} sender=${running.current.sender} />`}
     <form onSubmit=${begin} autocomplete="off">
       <${Choice} name="source" words=${words.source} options=${SOURCES.map((source) => [source, words.sources[source]])}
         chosen=${secure() ? "camera" : "pattern"} off=${isLive} />
@@ -167,6 +172,45 @@ function Figures({ sent }) {
           <div><dt>${title}</dt><dd data-figure=${figure} data-value=${value ?? ""}>${shown ?? texts.figures.none}</dd></div>`)}
       </dl>
       ${advice && html`<p class="note" role="status">${advice}</p>`}
+    </section>`;
+}
+
+/** How it comes in. @param {{ sender: Sender }} props */
+function Health({ sender }) {
+  const [health, setHealth] = useState(/** @type {import("../parts/health.js").HealthFull | null} */ (null));
+  const [refused, setRefused] = useState("");
+  useEffect(() => {
+    let over = false;
+    const look = async () => {
+      try {
+        const now = await sender.health();
+        if (over) return;
+        setHealth(now);
+        setRefused("");
+      } catch (error) {
+        // Before the first packet there is nothing to be seen, and what is missed once comes with the next look.
+        if (!over && error instanceof Refused && error.status === 403) setRefused(error.message);
+      }
+    };
+    look();
+    const timer = setInterval(look, HEALTH_MS);
+    return () => {
+      over = true;
+      clearInterval(timer);
+    };
+  }, [sender]);
+  const words = texts.studio.health;
+  return html`
+    <section class="panel" aria-labelledby="health" data-part="health">
+      <div class="head">
+        <h2 id="health">${shared.health.title}</h2>
+        ${health && html`<${HealthBadge} status=${health.status} live=${health.publishing_s !== null} />`}
+      </div>
+      ${refused && html`<p class="note" role="status">${words.refused} ${refused}</p>`}
+      ${health && html`
+        <${AdviceList} advice=${health.advice} />
+        <${HealthFigures} health=${health} />`}
+      ${!health && !refused && html`<p class="note">${words.soon}</p>`}
     </section>`;
 }
 

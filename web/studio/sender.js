@@ -43,14 +43,19 @@ const QUALITIES = [
   { rid: "f", scaleResolutionDownBy: 1, share: 1 },
 ];
 
+/** An answer that takes longer counts as none. */
+const HEALTH_MS_MAX = 5000;
+
 export class Sender {
   /**
    * @param {RTCPeerConnection} peer
    * @param {string} connection the connection's own URL
+   * @param {{ url: string, headers: Record<string, string> }} overseen where the server says how it comes in, and to whom
    */
-  constructor(peer, connection) {
+  constructor(peer, connection, overseen) {
     this.peer = peer;
     this.connection = connection;
+    this.overseen = overseen;
     this.before = { at: 0, bytes: 0 };
   }
 
@@ -67,13 +72,14 @@ export class Sender {
       media.getTracks().forEach((track) => send(peer, track, media, wish));
       await peer.setLocalDescription(await peer.createOffer());
       const url = new URL(`/${wish.path.split("/").map(encodeURIComponent).join("/")}/whip`, location.href);
-      const headers = new Headers({ "Content-Type": "application/sdp" });
-      if (wish.key !== "") headers.set("Authorization", `Bearer ${wish.key}`);
+      const credential = /** @type {Record<string, string>} */ (wish.key === "" ? {} : { Authorization: `Bearer ${wish.key}` });
+      const headers = { ...credential, "Content-Type": "application/sdp" };
       const answer = await fetch(url, { method: "POST", headers, body: peer.localDescription?.sdp });
       const text = await answer.text();
       if (answer.status !== 201) throw new Refused(answer.status, text.trim());
       await peer.setRemoteDescription({ type: "answer", sdp: text });
-      return new Sender(peer, new URL(answer.headers.get("Location") ?? "", answer.url).href);
+      const overseen = { url: new URL("health", answer.url).href, headers: credential };
+      return new Sender(peer, new URL(answer.headers.get("Location") ?? "", answer.url).href, overseen);
     } catch (error) {
       peer.close();
       throw error;
@@ -84,6 +90,14 @@ export class Sender {
   stop() {
     this.peer.onconnectionstatechange = null;
     leave(this.peer, this.connection);
+  }
+
+  /** How it comes in, as the server sees it. @returns {Promise<import("../parts/health.js").HealthFull>} */
+  async health() {
+    const { url, headers } = this.overseen;
+    const answer = await fetch(url, { headers, cache: "no-store", signal: AbortSignal.timeout(HEALTH_MS_MAX) });
+    if (!answer.ok) throw new Refused(answer.status, (await answer.text()).trim());
+    return answer.json();
   }
 
   /** What is sent now. @returns {Promise<Sent>} */

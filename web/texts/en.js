@@ -115,6 +115,10 @@ export const english = {
         none: "",
       },
     },
+    health: {
+      soon: "What comes in is measured…",
+      refused: "The server does not say how it comes in:",
+    },
   },
 
   stage: {

@@ -114,6 +114,10 @@ export const chinese = {
         none: "",
       },
     },
+    health: {
+      soon: "正在测量输入…",
+      refused: "服务器不提供输入状况：",
+    },
   },
 
   stage: {

@@ -1,7 +1,7 @@
 //! Tokens, signed URLs and keys at the doors: what they open, for how long, and what they don't.
 
 use anyhow::{Result, ensure};
-use e2e::http::fetch;
+use e2e::http::{Connection, fetch};
 use e2e::wait::{Look, until};
 use e2e::{Folder, Publisher, Server, Tool, Viewer, clips};
 use std::time::Duration;
@@ -127,5 +127,40 @@ fn a_key_made_at_run_time_holds_at_once_and_ends_its_publisher_when_it_is_disabl
     publisher.ended(LIMIT)?;
     let refused = Publisher::start(server.ports.rtmp, &name, &clip).expect_err("the key is disabled");
     ensure!(format!("{refused:#}").contains("the stream key is disabled"), "{refused:#}");
+    Ok(())
+}
+
+#[test]
+fn who_may_publish_sees_how_its_broadcast_comes_in_and_nobody_else_does() -> Result<()> {
+    let (server, publisher) = closed()?;
+    let ask = |target: &str, headers: &[(&str, &str)]| fetch(server.ports.http, target, headers);
+    for (wrong, why) in [("?key=other", "the stream key is wrong"), ("", "a stream key is needed")] {
+        for path in ["live/x", "live/nobody"] {
+            let (status, text) = status(&server, &format!("/{path}/health{wrong}"))?;
+            ensure!(status == 403 && text.contains(why), "{path} {wrong}: {status} {text}");
+        }
+    }
+    let token = make("token play --path live/x --ttl 1h")?;
+    ensure!(status(&server, &format!("/live/x/health?token={token}"))?.0 == 403, "playing is another right");
+    let (absent, text) = status(&server, "/live/nobody/health?key=main-key")?;
+    ensure!(absent == 404 && text == "nobody publishes live/nobody", "{absent} {text}");
+    let by_query = until(LIMIT, "pictures come", || {
+        let health = ask("/live/x/health?key=main-key", &[])?.json()?;
+        let here = health["video"]["presence"] == "here" && health["publishing_s"].as_f64() > Some(0.0);
+        Ok(if here { Look::Found(health) } else { Look::NotYet(health.to_string()) })
+    })?;
+    let by_bearer = ask("/live/x/health", &[("Authorization", "Bearer main-key")])?.json()?;
+    let api = fetch(server.ports.admin, "/v1/broadcasts/live%2Fx", &[])?.json()?["health"].clone();
+    let names = |health: &serde_json::Value| {
+        health.as_object().map(|fields| fields.keys().cloned().collect::<Vec<_>>()).unwrap_or_default()
+    };
+    for health in [&by_query, &by_bearer] {
+        ensure!(names(health) == names(&api) && health["video"]["presence"] == "here", "{health} {api}");
+        ensure!(health["publishing_s"].as_f64() > Some(0.0), "{health}");
+    }
+    let posted = Connection::open(server.ports.http)?.request("POST", "/live/x/health?key=main-key", &[])?;
+    ensure!(posted.status == 405, "{}", posted.status);
+    ensure!(publisher.failure().is_none(), "its seat is its own: {:?}", publisher.failure());
+    Viewer::open(&server, &format!("/live/x.flv?token={token}"))?.watch(Duration::from_secs(1))?;
     Ok(())
 }

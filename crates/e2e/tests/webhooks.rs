@@ -82,6 +82,25 @@ fn a_session_ends_when_the_right_that_a_hook_gave_ends() -> Result<()> {
     Ok(())
 }
 
+/// To a hook each question is a publisher; the page of one asks every other second.
+#[test]
+fn a_publisher_who_looks_at_its_health_is_no_further_question() -> Result<()> {
+    let hook = Hook::start(r#"{"allow":true}"#)?;
+    let server = Server::serve(&format!("[webhook]\npublish = ['{}']\n", hook.url()))?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x?who=alice", &clips::long()?)?;
+    server.wait_live("live/x")?;
+    let health = |query: &str| fetch(server.ports.http, &format!("/live/x/health?{query}"), &[]);
+    for _ in 0..3 {
+        let answer = health("who=alice")?;
+        ensure!(answer.status == 200 && answer.json()?["status"].is_string(), "{}", answer.status);
+    }
+    ensure!(hook.seen("publish").len() == 1, "{:?}", hook.seen("publish"));
+    ensure!(health("who=mallory")?.status == 200, "this hook lets everybody in");
+    let asked = hook.seen("publish");
+    ensure!(asked.len() == 2 && asked[1]["query"] == "who=mallory", "a stranger is asked about: {asked:?}");
+    Ok(())
+}
+
 /// What a client says that it is comes to hooks and into lists, cut and without what steers a terminal.
 #[test]
 fn hooks_and_lists_are_told_what_clients_say_that_they_are() -> Result<()> {

@@ -255,6 +255,12 @@ impl Sessions {
         self.0.shards.iter().any(|shard| lock(shard).values().any(pulls))
     }
 
+    /// Whoever publishes there.
+    pub(crate) fn publisher(&self, path: &BroadcastPath) -> Option<Arc<Session>> {
+        let publishes = |s: &&Arc<Session>| s.role == Role::Publisher && s.path == *path;
+        self.0.shards.iter().find_map(|shard| lock(shard).values().find(publishes).cloned())
+    }
+
     /// The session of that id.
     pub(crate) fn find(&self, id: SessionId) -> Option<Arc<Session>> {
         self.shard(id).get(&id).cloned()

@@ -80,12 +80,13 @@ export async function untilPlaying(page) {
 }
 
 /**
+ * The whole page, what has to be scrolled to included.
  * @param {import("playwright-core").Page} page
  * @param {string} name
  */
 export async function screenshot(page, name) {
   mkdirSync(SCREENSHOTS, { recursive: true });
-  await page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
+  await page.screenshot({ path: `${SCREENSHOTS}/${name}.png`, fullPage: true });
 }
 
 /** What axe-core calls serious or critical. @param {import("playwright-core").Page} page */

@@ -21,6 +21,17 @@ after(async () => {
 /** Presses Start. @param {Record<string, string>} fields @param {{ simulcast?: boolean }} options */
 async function studio({ source = "pattern", name = "mine", key = "secret", codec = "H264", bitrate = "0.8" }, { simulcast = false } = {}) {
   const { page, context, complaints } = await openPage(browser);
+  // The tests reach what the page sends.
+  await page.addInitScript(() => {
+    const all = /** @type {any} */ (window);
+    all.senders = [];
+    const add = RTCPeerConnection.prototype.addTransceiver;
+    RTCPeerConnection.prototype.addTransceiver = function (...args) {
+      const made = add.apply(this, args);
+      all.senders.push(made.sender);
+      return made;
+    };
+  });
   await page.goto(`${server.url}/publish`);
   await page.selectOption("[name=source]", source);
   await page.selectOption("[name=codec]", codec);
@@ -30,6 +41,12 @@ async function studio({ source = "pattern", name = "mine", key = "secret", codec
   if (simulcast) await page.check("[name=simulcast]");
   await page.click("[data-action=start]");
   return { page, context, complaints, phase: (/** @type {string} */ phase) => page.waitForSelector(`[data-status=${phase}]`) };
+}
+
+/** Waits until a figure of the server is like this. @param {import("playwright-core").Page} page @param {string} name @param {RegExp} like */
+async function fact(page, name, like) {
+  const value = page.locator("[data-part=health] .facts-list > div").filter({ has: page.getByText(name, { exact: true }) }).locator("dd");
+  await value.filter({ hasText: like }).waitFor({ timeout: 20_000 }).catch(async () => assert.fail(`${name}: ${await value.textContent()}`));
 }
 
 /** Plays a broadcast by all the ways given. @param {string} path @param {string[]} vias */
@@ -51,6 +68,13 @@ test("the test pattern is published, shown by every way, and ends with Stop", as
   await plays("live/pattern", ["webrtc", "flv", "hls"]);
   await page.waitForFunction(() => Number(document.querySelector("[data-figure=bitrate]")?.getAttribute("data-value")) > 50_000);
   await page.waitForFunction(() => Number(document.querySelector("[data-figure=fps]")?.getAttribute("data-value")) > 5);
+  // What the server sees of it, in the words and figures of the console.
+  const health = page.locator("[data-part=health]");
+  await health.locator("[data-health=ok], [data-health=warning]").waitFor();
+  await fact(page, "Picture", /comes · [1-9][\d.]* (k|M)bit\/s/);
+  await fact(page, "Frames per second", /^[1-9]/);
+  await fact(page, "Last keyframe", /\d\.\d s ago/);
+  await fact(page, "B-frames", /^off$/);
   assert.equal(await page.getAttribute("text=Watch it", "href"), "/?path=live/pattern&via=webrtc");
   assert.deepEqual(await violations(page), []);
   await screenshot(page, "studio-live");
@@ -63,6 +87,26 @@ test("the test pattern is published, shown by every way, and ends with Stop", as
     assert.ok(tries < 150, `${viewer.status} ${await viewer.text()}`);
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  assert.deepEqual(complaints, []);
+  await context.close();
+});
+
+test("a publisher whose sound stops is told so on its own page, in its language", async () => {
+  const { page, context, complaints, phase } = await studio({ name: "silent" });
+  await phase("live");
+  await fact(page, "Sound", /^comes/);
+  // The microphone is pulled out: nothing comes any more, not even silence.
+  await page.evaluate(() => /** @type {any} */ (window).senders.filter((/** @type {RTCRtpSender} */ one) => one.track?.kind === "audio")
+    .forEach((/** @type {RTCRtpSender} */ one) => one.replaceTrack(null)));
+  const advice = page.locator("[data-part=health] [data-advice=audio_missing]");
+  await advice.waitFor({ timeout: 30_000 });
+  assert.match(await advice.innerText(), /No sound[^]*look at the audio source/);
+  await fact(page, "Sound", /^stopped/);
+  await screenshot(page, "studio-advice");
+  assert.deepEqual(await violations(page), []);
+  await page.selectOption("[data-action=language]", "zh-CN");
+  await advice.filter({ hasText: "没有收到声音" }).waitFor();
+  await screenshot(page, "studio-advice-chinese");
   assert.deepEqual(complaints, []);
   await context.close();
 });

@@ -29,7 +29,7 @@ function plain(value, key = "") {
   return Object.entries(value).flatMap(([name, inner]) => plain(inner, `${key}.${name}`));
 }
 
-for (const folder of ["texts", "console/texts"].filter((name) => existsSync(`${WEB}/${name}/en.js`))) {
+for (const folder of ["texts", "parts/texts", "console/texts"].filter((name) => existsSync(`${WEB}/${name}/en.js`))) {
   test(`both languages of ${folder} have the same keys`, async () => {
     const { english } = await import(`${WEB}/${folder}/en.js`);
     const { chinese } = await import(`${WEB}/${folder}/zh-cn.js`);
@@ -58,10 +58,11 @@ test("the console knows every advice and every reason of an end, in both languag
   assert.ok(codes.length >= 12 && reasons.length >= 11, `${codes} ${reasons}`);
   for (const language of ["en", "zh-cn"]) {
     const { english, chinese } = await import(`${WEB}/console/texts/${language}.js`);
-    const texts = english ?? chinese;
-    assert.deepEqual(codes.filter((code) => !(code in texts.health.titles)), [], language);
-    assert.deepEqual(reasons.filter((reason) => !(reason in texts.activity.reasons)), [], language);
-    if (language === "zh-cn") assert.deepEqual(codes.filter((code) => texts.health.text(code, "unknown") === "unknown"), []);
+    const parts = await import(`${WEB}/parts/texts/${language}.js`);
+    const { health } = parts.english ?? parts.chinese;
+    assert.deepEqual(codes.filter((code) => !(code in health.titles)), [], language);
+    assert.deepEqual(reasons.filter((reason) => !(reason in (english ?? chinese).activity.reasons)), [], language);
+    if (language === "zh-cn") assert.deepEqual(codes.filter((code) => health.text(code, "unknown") === "unknown"), []);
   }
 });
 

@@ -3,11 +3,11 @@
  * @module
  */
 
+import { SignIcon } from "../../parts/signs.js";
 import { html, useEffect, useRef, useState } from "../../ui.js";
 import { Refused } from "../api.js";
 import { texts } from "../texts.js";
 import { refusal } from "../words.js";
-import { SignIcon } from "./icons.js";
 
 /**
  * Why a form was not taken. Without a field it is about the whole.

@@ -34,11 +34,3 @@ export function Table({ label, columns, rows, empty }) {
       </tbody>
     </table>`;
 }
-
-/** Names and values. @param {{ pairs: [string, any][], label: string }} props */
-export function Facts({ pairs, label }) {
-  return html`
-    <dl class="facts-list" aria-label=${label}>
-      ${pairs.map(([name, value]) => html`<div key=${name}><dt>${name}</dt><dd>${value}</dd></div>`)}
-    </dl>`;
-}

@@ -4,11 +4,12 @@
  */
 
 import { bytes, clock, decimal, duration } from "../../format.js";
+import { adviceTitle } from "../../parts/health.js";
+import { SignIcon } from "../../parts/signs.js";
+import { texts as shared } from "../../parts/texts.js";
 import { html, useEffect, useRef, useState } from "../../ui.js";
 import { address } from "../address.js";
 import { useAnswer, useEvents } from "../live.js";
-import { adviceTitle } from "../parts/health.js";
-import { SignIcon } from "../parts/icons.js";
 import { Table } from "../parts/table.js";
 import { texts } from "../texts.js";
 import { protocol, refusal } from "../words.js";
@@ -21,7 +22,7 @@ const LEVELS = /** @type {const} */ (["error", "warn", "info", "debug"]);
 /** @typedef {typeof LEVELS[number]} Level */
 /** @typedef {{ id: number, time: string, level: string, text: string, fields: Record<string, string> }} Line */
 
-/** @type {Record<string, import("../parts/icons.js").Sign>} */
+/** @type {Record<string, import("../../parts/signs.js").Sign>} */
 const LEVEL_SIGNS = { error: "problem", warn: "warning", info: "info" };
 
 export function Activity() {
@@ -64,7 +65,7 @@ function eventFacts(event) {
     role && (texts.activity.sessionRoles[/** @type {"viewer"} */ (role)] ?? role),
     spoken && protocol(spoken),
     reason && (texts.activity.reasons[/** @type {"left"} */ (reason)] ?? reason),
-    event.status && (texts.health.status[/** @type {"ok"} */ (event.status)] ?? event.status),
+    event.status && (shared.health.status[/** @type {"ok"} */ (event.status)] ?? event.status),
     ...(advice ?? []).map(adviceTitle),
     applied?.join(", "),
     count && decimal(count),

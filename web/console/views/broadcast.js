@@ -3,17 +3,19 @@
  * @module
  */
 
-import { bitrate, bytes, decimal, duration, percent } from "../../format.js";
+import { bitrate, bytes, decimal, duration } from "../../format.js";
 import { Copy, follows } from "../../frame.js";
+import { Facts } from "../../parts/facts.js";
+import { AdviceList, HealthBadge, HealthFigures } from "../../parts/health.js";
+import { texts as shared } from "../../parts/texts.js";
 import { html, useState } from "../../ui.js";
 import { Name } from "../../views/broadcast-list.js";
 import { address } from "../address.js";
 import { ask, ofBroadcast } from "../api.js";
 import { useAnswer } from "../live.js";
 import { Confirm } from "../parts/dialog.js";
-import { AdviceList, HealthBadge } from "../parts/health.js";
 import { Plot } from "../parts/plot.js";
-import { Facts, Table } from "../parts/table.js";
+import { Table } from "../parts/table.js";
 import { texts } from "../texts.js";
 import { may } from "../types.js";
 import { useAddresses } from "../urls.js";
@@ -81,11 +83,11 @@ function Sections({ broadcast, canKick, ask: put }) {
       <${Tile} name=${texts.one.age} value=${duration(broadcast.age_s)} />
     </ul>
     <section class="panel" aria-labelledby="health">
-      <h2 id="health">${texts.health.title}</h2>
+      <h2 id="health">${shared.health.title}</h2>
       ${broadcast.live ? html`<${AdviceList} advice=${health.advice} />` : html`<p class="soft">${texts.one.waiting}</p>`}
       <details>
-        <summary>${texts.figures.title}</summary>
-        <${Facts} label=${texts.figures.title} pairs=${figures(health)} />
+        <summary>${shared.figures.title}</summary>
+        <${HealthFigures} health=${health} />
       </details>
     </section>
     <div class="two">
@@ -111,28 +113,6 @@ function Sections({ broadcast, canKick, ask: put }) {
 /** @param {{ name: string, value: string }} props */
 export function Tile({ name, value }) {
   return html`<li class="tile"><span class="soft">${name}</span> <b>${value}</b></li>`;
-}
-
-/** Input health in figures. @param {import("../types.js").HealthFull} health @returns {[string, string][]} */
-function figures({ video: picture, audio: sound, groups, b_frames, reorder_ms, ...rest }) {
-  const words = texts.figures;
-  const s = (/** @type {number | null} */ value) => (value === null ? texts.none : texts.seconds(decimal(value, 1)));
-  const ms = (/** @type {number} */ value) => texts.milliseconds(decimal(value));
-  const flow = (/** @type {import("../types.js").Flow} */ of) =>
-    [words.presence[of.presence], of.kbit_s === null ? null : bitrate(of.kbit_s), of.variation === null ? null : `± ${percent(of.variation)}`]
-      .filter(Boolean).join(" · ");
-  return [
-    [words.video, flow(picture)],
-    [words.audio, flow(sound)],
-    [words.fps, words.ofNominal(picture.frames_per_s === null ? texts.none : decimal(picture.frames_per_s, 1),
-      picture.frames_per_s_nominal === null ? null : decimal(picture.frames_per_s_nominal))],
-    [words.keyframes, words.meanAndLongest(s(groups.mean_s), s(groups.longest_s))],
-    [words.bFrames, b_frames ? words.bFramesOn(ms(reorder_ms)) : words.off],
-    [words.lateness, ms(Math.max(picture.lateness_ms, sound.lateness_ms))],
-    [words.jitter, ms(Math.max(picture.jitter_ms, sound.jitter_ms))],
-    [words.repairs, words.lately(decimal(rest.repairs), decimal(rest.repairs_lately))],
-    [words.reconnects, words.lately(decimal(rest.reconnects), decimal(rest.reconnects_lately))],
-  ];
 }
 
 /** Tracks and publisher. @param {{ broadcast: BroadcastFull }} props */

@@ -5,11 +5,11 @@
 
 import { bitrate, decimal, duration } from "../../format.js";
 import { follows } from "../../frame.js";
+import { HealthBadge, adviceTitle } from "../../parts/health.js";
 import { html, useState } from "../../ui.js";
 import { Name } from "../../views/broadcast-list.js";
 import { address } from "../address.js";
 import { useAnswer } from "../live.js";
-import { HealthBadge, adviceTitle } from "../parts/health.js";
 import { MediaIcon } from "../parts/icons.js";
 import { Sparkline } from "../parts/plot.js";
 import { texts } from "../texts.js";

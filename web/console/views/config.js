@@ -4,10 +4,10 @@
  */
 
 import { decimal } from "../../format.js";
+import { Facts } from "../../parts/facts.js";
 import { html, useState } from "../../ui.js";
 import { ask } from "../api.js";
 import { useAnswer } from "../live.js";
-import { Facts } from "../parts/table.js";
 import { texts } from "../texts.js";
 import { may } from "../types.js";
 import { refusal } from "../words.js";

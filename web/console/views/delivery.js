@@ -4,8 +4,9 @@
  */
 
 import { bitrate, decimal, percent } from "../../format.js";
+import { Facts } from "../../parts/facts.js";
 import { html } from "../../ui.js";
-import { Facts, Table } from "../parts/table.js";
+import { Table } from "../parts/table.js";
 import { texts } from "../texts.js";
 import { codec, video } from "../words.js";
 

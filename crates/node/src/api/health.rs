@@ -38,7 +38,7 @@ struct AdviceView {
 
 /// Input health with its figures. "Lately" is the last 60 s.
 #[derive(Clone, Debug, Serialize, ToSchema)]
-pub(super) struct HealthFull {
+pub(crate) struct HealthFull {
     #[serde(flatten)]
     brief: HealthBrief,
     /// How long its publisher is there; null while nobody publishes.
@@ -115,7 +115,7 @@ impl HealthBrief {
 }
 
 impl HealthFull {
-    pub(super) fn of(health: &Health) -> HealthFull {
+    pub(crate) fn of(health: &Health) -> HealthFull {
         HealthFull {
             brief: HealthBrief::of(health),
             publishing_s: health.publishing_for.map(seconds),

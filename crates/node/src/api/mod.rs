@@ -38,6 +38,7 @@ mod tokens;
 mod watch;
 mod webrtc;
 
+pub(crate) use health::HealthFull;
 pub(crate) use serve::serve;
 
 use crate::auth::Auth;

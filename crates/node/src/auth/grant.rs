@@ -5,7 +5,7 @@ use super::{Ask, Refusal, Rule};
 use crate::pull::Fetchable;
 use crate::sessions::{Beginning, Role, SessionGuard, Sessions};
 use crate::stage::Muting;
-use hub::{Broadcast, Demand, Hub, Producer};
+use hub::{Broadcast, BroadcastPath, Demand, Hub, Producer};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -61,6 +61,16 @@ impl PublishGrant {
         self.0.allowed.muting.clone()
     }
 
+    /// What is published there, by whom ever. Nobody's seat is taken.
+    pub(crate) fn broadcast(&self) -> Option<Arc<Broadcast>> {
+        self.0.hub.broadcast(&self.0.allowed.path)
+    }
+
+    /// What was asked for, as its client calls it.
+    pub(crate) fn path(&self) -> &BroadcastPath {
+        &self.0.ask.path
+    }
+
     /// Takes the publisher's seat.
     pub(crate) fn publish(self, now: Instant) -> Result<(Producer, SessionGuard), Refusal> {
         let expires = self.0.expires();
@@ -97,6 +107,11 @@ impl PlayGrant {
         let counted = Some(broadcast.count_viewer());
         let session = sessions.begin(Role::Viewer, Beginning::new(allowed, ask, expires), counted);
         Ok(Playing { broadcast, session })
+    }
+
+    /// The path that it opens, as the hub has it.
+    pub(crate) fn opens(&self) -> &hub::BroadcastPath {
+        &self.0.allowed.path
     }
 
     /// The broadcast for one request of many, which is no session. It is waited for likewise.

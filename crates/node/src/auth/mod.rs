@@ -71,6 +71,17 @@ pub(crate) struct Ask {
     pub(crate) protocol: Protocol,
 }
 
+impl Ask {
+    /// Whether both have the same credentials and come from one address.
+    fn shows_as_much_as(&self, other: &Ask) -> bool {
+        let bearers = [self, other].map(|ask| ask.bearer.as_deref().unwrap_or_default());
+        same_secret(&self.query, &other.query)
+            && same_secret(bearers[0], bearers[1])
+            && self.login.is_none()
+            && self.peer.ip() == other.peer.ip()
+    }
+}
+
 /// What somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
@@ -243,6 +254,29 @@ impl Auth {
         }
     }
 
+    /// Decides about somebody who wants to see how a broadcast comes in: whoever may publish there. Who publishes already is known, so
+    /// that webhooks, for which each question is a publisher, hear of it once.
+    pub(crate) async fn oversee(&self, ask: Ask) -> Result<PublishGrant, Refusal> {
+        // As pages publish, for which alone the pass of a stage's member is good.
+        let ask = Ask { protocol: Protocol::Whip, ..ask };
+        let decided = match self.publishes(&ask) {
+            Ok(true) => self.decide_unasked(&ask, SystemTime::now()),
+            Ok(false) => self.decide(&ask).await,
+            Err(refusal) => Err(refusal),
+        };
+        match decided {
+            Ok(allowed) => Ok(PublishGrant::new(&self.hub, &self.sessions, ask, allowed)),
+            Err(refusal) => Err(self.refused(refusal)),
+        }
+    }
+
+    /// Whether the publisher of this path showed the same, from the same address.
+    fn publishes(&self, ask: &Ask) -> Result<bool, Refusal> {
+        let (path, _) = self.rules.load().whole(ask)?;
+        let publisher = self.sessions.publisher(&path).filter(|session| session.rule != Rule::Pull);
+        Ok(publisher.is_some_and(|session| session.ask.shows_as_much_as(ask)))
+    }
+
     /// Decides about a viewer.
     pub(crate) async fn play(&self, ask: Ask) -> Result<PlayGrant, Refusal> {
         match self.decide(&ask).await {
@@ -256,17 +290,25 @@ impl Auth {
         if self.is_successor(ask) {
             return Ok(Allowed::whole(ask.path.clone()));
         }
-        let now = SystemTime::now();
-        if let Some(allowed) = self.decide_on_stage(ask, now)? {
+        let allowed = self.decide_unasked(ask, SystemTime::now())?;
+        // Whom a stage lets in is for nobody else to judge.
+        if allowed.rule == Rule::Stage {
             return Ok(allowed);
         }
-        let allowed = self.rules.load().decide_here(ask, now)?;
         match self.hooks.ask(ask, &allowed.vhost).await? {
             Some(end) => {
                 let end = allowed.expires.map_or(end, |own| own.min(end));
                 Ok(Allowed { expires: Some(end), ..allowed })
             }
             None => Ok(allowed),
+        }
+    }
+
+    /// By stages and by what is configured here.
+    fn decide_unasked(&self, ask: &Ask, now: SystemTime) -> Result<Allowed, Refusal> {
+        match self.decide_on_stage(ask, now)? {
+            Some(allowed) => Ok(allowed),
+            None => self.rules.load().decide_here(ask, now),
         }
     }
 

@@ -259,7 +259,9 @@ impl Rules {
     fn signed(&self, ask: &Ask, path: &BroadcastPath, now: SystemTime) -> Option<Result<Shown, Refusal>> {
         let peer = ask.peer.ip().to_canonical();
         // Without keys of ours, tokens and signatures are for the webhook to judge.
-        let shown = query_value(&ask.query, "token").or(ask.bearer.as_deref());
+        // A publisher's bearer without dots is a stream key, which its gateway put into the query (RFC 7519 §7.1).
+        let bearer = ask.bearer.as_deref().filter(|text| ask.action == Action::Play || text.contains('.'));
+        let shown = query_value(&ask.query, "token").or(bearer);
         if let Some(token) = shown.filter(|_| !self.tokens.is_empty()) {
             let wanted = Wanted { action: ask.action, path, peer };
             return Some(match self.tokens.verify(token, &wanted, now) {
@@ -330,5 +332,22 @@ mod tests {
         assert_eq!(refusal(&mine, Action::Publish, "key=of-alice&token=x"), expect);
         assert_eq!(refusal(&mine, Action::Play, "token=x"), expect);
         assert_eq!(refusal(&mine, Action::Play, "key=of-alice"), Some(Refusal::TokenMissing));
+    }
+    #[test]
+    fn a_bearer_that_is_a_stream_key_is_no_token() {
+        let nowhere = KeyStore::new(std::path::Path::new("/nonexistent"));
+        let toml = format!("[publish]\nstream_key = 's3cret'\n{KEYS}")
+            .replace("[play]\naccess = 'credential'\n", "");
+        let rules = Rules::new(&toml::from_str(&toml).unwrap(), &nowhere).unwrap();
+        let ask = |query: &str, bearer: &str| Ask {
+            action: Action::Publish,
+            query: query.to_owned(),
+            bearer: Some(bearer.to_owned()),
+            ..Ask::for_test("live/x")
+        };
+        let refusal = |ask: &Ask| rules.decide_here(ask, SystemTime::UNIX_EPOCH).err();
+        assert_eq!(refusal(&ask("key=s3cret", "s3cret")), None);
+        assert_eq!(refusal(&ask("key=other", "other")), Some(Refusal::Key(KeyError::Unknown)));
+        assert!(matches!(refusal(&ask("key=s3cret", "a.b.c")), Some(Refusal::Token(_))), "it is checked");
     }
 }

@@ -7,11 +7,13 @@
 //! - [`websocket`] the same in WebSocket messages
 //! - [`direct`] files of broadcasts over plain HTTP/1.1
 //! - [`service`] everything else, by hyper
+//! - [`health`] how a broadcast comes in, for its publisher
 //! - [`hls`] playlists, parts and segments
 //! - [`offers`] offers of media that comes and goes another way
 //! - [`mod@stage`] stages, as members and audience see them
 //! - [`whole`] bodies of requests, within a size and a time
 //! - [`body`] FLV within hyper, for HTTP/2 and connections that were used before
+//! - [`leaving`] what is still answered while the server drains
 //! - [`pages`] the embedded pages
 //! - [`refusal`] short answers to who isn't served
 
@@ -20,7 +22,9 @@ mod caller;
 mod direct;
 mod flv;
 mod head;
+mod health;
 mod hls;
+mod leaving;
 mod listen;
 mod offers;
 mod pages;

@@ -3,9 +3,11 @@
 
 use super::body::FlvBody;
 use super::caller::Caller;
+use super::leaving::Polls;
 use super::listen::Gateway;
-use super::{head, hls, pages, stage};
+use super::{head, health, hls, pages, stage};
 use crate::gateway::offer_target;
+use crate::life::Life;
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use crate::sessions::Protocol;
@@ -36,11 +38,13 @@ pub(super) struct Service {
     pub(super) gateway: Arc<Gateway>,
     /// Who is at the other end of the connection; while a request is answered, its client.
     pub(super) peer: SocketAddr,
+    pub(super) life: Life,
+    pub(super) polls: Polls,
 }
 
 impl Service {
-    pub(super) fn new(gateway: Arc<Gateway>, peer: SocketAddr) -> Service {
-        Service { gateway, peer }
+    pub(super) fn new(gateway: Arc<Gateway>, peer: SocketAddr, life: Life, polls: Polls) -> Service {
+        Service { gateway, peer, life, polls }
     }
 
     async fn answer(&self, request: &Request<Incoming>) -> Answer {
@@ -85,7 +89,8 @@ impl Service {
                     file: false,
                 };
                 let caller = Caller::of(request);
-                self.gateway.file(&target, uri.query(), &caller, self.peer, wishes).await.map(body)
+                let at = (self.peer, self.life.phase());
+                self.gateway.file(&target, uri.query(), &caller, at, wishes).await.map(body)
             }
             None => self.answer(request).await,
         }
@@ -173,12 +178,16 @@ impl hyper::service::Service<Request<Incoming>> for Service {
             let limits = service.gateway.limits.clone();
             service.peer = limits.client(service.peer, &Caller::of(&request).told);
             let offer = offer_target(request.uri().path());
-            let mut answer = match limits.request(service.peer.ip()) {
-                Ok(()) => match offer {
+            let mut answer = match limits.request(service.peer.ip()).map(|()| service.too_late(&request)) {
+                Ok(Some(too_late)) => too_late,
+                Ok(None) => match offer {
                     Some(target) => service.offer(&target, &mut request).await,
                     None => match stage::target(request.uri().path()) {
                         Some(target) => service.stage(&target, &mut request).await,
-                        None => service.answer_when_there(&request).await,
+                        None => match health::target(request.uri().path()) {
+                            Some(path) => service.health(path, &request).await,
+                            None => service.answer_when_there(&request).await,
+                        },
                     },
                 },
                 Err(too_much) => refused(&too_much),
