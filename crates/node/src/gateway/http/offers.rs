@@ -28,14 +28,14 @@ impl Service {
             (_, &Method::OPTIONS) => accepting(preflight()),
             (None, &Method::POST) => self.create(target, request).await,
             (None, _) => not_allowed("OPTIONS, POST"),
-            (Some(connection), &Method::DELETE) => {
-                if offers.end(connection) {
+            (Some(_), &Method::DELETE) => {
+                if offers.end(target) {
                     answer(StatusCode::OK)
                 } else {
                     gone()
                 }
             }
-            (Some(connection), &Method::PATCH) => self.change(offers, connection, request).await,
+            (Some(_), &Method::PATCH) => self.change(offers, target, request).await,
             (Some(_), _) => not_allowed("DELETE, OPTIONS, PATCH"),
         }
     }
@@ -75,7 +75,7 @@ impl Service {
     }
 
     /// More candidates of a client, or an ICE restart. RFC 9725 §4.3.
-    async fn change(&self, offers: &Offers, connection: &str, request: &mut Request<Incoming>) -> Answer {
+    async fn change(&self, offers: &Offers, target: &OfferTarget, request: &mut Request<Incoming>) -> Answer {
         if !request
             .headers()
             .get(CONTENT_TYPE)
@@ -86,7 +86,7 @@ impl Service {
         let matched =
             request.headers().get(IF_MATCH).and_then(|value| value.to_str().ok()).map(str::to_owned);
         match self.sdp(request).await {
-            Ok(fragment) => changed_answer(offers.change(connection, matched.as_deref(), &fragment)),
+            Ok(fragment) => changed_answer(offers.change(target, matched.as_deref(), &fragment)),
             Err(answer) => answer,
         }
     }

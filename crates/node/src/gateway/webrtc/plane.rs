@@ -106,22 +106,22 @@ impl Plane {
         Ok((key, peer, answer))
     }
 
-    /// The ICE session of a connection, by the connection's name in its URL.
-    pub(super) fn ice(&self, key: &str) -> Option<Ice> {
-        self.registry.ice(&Key::named(key))
+    /// The ICE session of the connection with that URL.
+    pub(super) fn ice(&self, url: &str) -> Option<Ice> {
+        self.registry.ice(url)
     }
 
     /// Begins the ICE of a connection anew: the new session, and what its peer has to know of it (RFC 8840 §9).
-    pub(super) fn restart(&self, key: &str, remote: &Credentials) -> Option<(Ice, String)> {
-        let (key, (name, local)) = (Key::named(key), secrets().ok()?);
+    pub(super) fn restart(&self, url: &str, remote: &Credentials) -> Option<(Ice, String)> {
+        let (name, local) = secrets().ok()?;
         let change = |arriving: &mut Arriving| arriving.peer.restart(&local, remote);
-        let tell = |worker: usize| {
+        let tell = |worker: usize, key: &Key| {
             if let Some(inbox) = self.inboxes.get(worker) {
                 let (key, name) = (key.clone(), name.clone());
                 inbox.restart(Restart { key, name, local: local.clone(), remote: remote.clone() });
             }
         };
-        let ice = self.registry.restart(&key, &name, &remote.user, change, tell)?;
+        let ice = self.registry.restart(url, &name, &remote.user, change, tell)?;
         Some((ice, engine::fragment(&local, &self.addresses)))
     }
 
@@ -141,15 +141,17 @@ impl Plane {
     }
 
     /// Lets a connection wait for its first datagram.
-    pub(super) fn expect(&self, arriving: Arriving, remote_user: String) -> Result<Ice, Overloaded> {
-        let key = arriving.key.clone();
-        let waits = self.registry.wait(key.clone(), arriving, remote_user, Instant::now());
-        self.registry.ice(&key).filter(|_| waits).ok_or(Overloaded)
+    pub(super) fn expect(
+        &self,
+        arriving: Arriving,
+        (url, remote_user): (&str, String),
+    ) -> Result<Ice, Overloaded> {
+        self.registry.wait(url, arriving, remote_user, Instant::now()).ok_or(Overloaded)
     }
 
-    /// Ends a connection by its name. False if there is none.
-    pub(super) fn end(&self, key: &str) -> bool {
-        self.registry.end(&Key::named(key), &self.inboxes)
+    /// Ends the connection with that URL. False if there is none.
+    pub(super) fn end(&self, url: &str) -> bool {
+        self.registry.end(url, &self.inboxes)
     }
 
     /// Before another process opens the port: gives all peers sockets of their own, so that it doesn't get what they send. Returns

@@ -7,8 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// Our half of a connection's user name in STUN; also what names it over HTTP. Whoever doesn't know it can't reach the
-/// connection: 128 random bits.
+/// Our half of a connection's user name in STUN. Every check has it, for whoever is on the way to read: a name, and no secret.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key(Arc<str>);
 
@@ -20,13 +19,18 @@ pub(super) struct Registry(Arc<Mutex<Places>>);
 struct Places {
     /// By each name that a connection has: one more with every ICE restart.
     places: HashMap<Key, Place>,
-    /// By the first name, which is the one in its URL.
+    /// By the first name.
     ice: HashMap<Key, Ice>,
+    /// The first name, by the connection's own URL.
+    urls: HashMap<Arc<str>, Key>,
 }
 
 /// The ICE session of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Ice {
+    /// Where the connection is over HTTP. Who knows it may end the connection, so there are 128 random bits in it, and they go over
+    /// nothing but HTTP.
+    url: Arc<str>,
     /// What its peer calls it, as in the offer.
     pub(super) remote_user: String,
     /// What names it over HTTP. RFC 9725 §4.3.1.
@@ -66,9 +70,7 @@ impl Key {
     /// # Errors
     /// When the system gives no random bytes.
     pub(super) fn new() -> std::io::Result<Key> {
-        let bytes: [u8; 16] = random_bytes()?;
-        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Key(text.into()))
+        Ok(Key(secret()?.into()))
     }
 
     pub(super) fn named(text: &str) -> Key {
@@ -81,45 +83,60 @@ impl Key {
 }
 
 impl Registry {
-    /// One more waits. False if too many do.
-    pub(super) fn wait(&self, key: Key, arriving: Arriving, remote_user: String, now: Instant) -> bool {
+    /// One more waits, and has this URL. None if too many do.
+    pub(super) fn wait(
+        &self,
+        url: &str,
+        arriving: Arriving,
+        remote_user: String,
+        now: Instant,
+    ) -> Option<Ice> {
         let mut all = self.lock();
         let places = &mut all.places;
         if places.len() >= WAITING_MAX {
             let waiting = places.values().filter(|place| matches!(place, Place::Waiting(..))).count();
             if waiting >= WAITING_MAX {
-                return false;
+                return None;
             }
         }
+        let (key, url) = (arriving.key.clone(), Arc::<str>::from(url));
         places.insert(key.clone(), Place::Waiting(Box::new(arriving), now));
-        let ice = Ice { remote_user, tag: tag_of(&key), names: vec![key.clone()] };
-        all.ice.insert(key, ice);
-        true
+        let ice = Ice { url: Arc::clone(&url), remote_user, tag: tag_of(&key), names: vec![key.clone()] };
+        all.ice.insert(key.clone(), ice.clone());
+        all.urls.insert(url, key);
+        Some(ice)
     }
 
-    /// The ICE session of a connection.
-    pub(super) fn ice(&self, key: &Key) -> Option<Ice> {
-        self.lock().ice.get(key).cloned()
+    /// The ICE session of the connection with that URL.
+    pub(super) fn ice(&self, url: &str) -> Option<Ice> {
+        let all = self.lock();
+        all.ice.get(all.urls.get(url)?).cloned()
+    }
+
+    /// All names of a connection, by its first one.
+    pub(super) fn names(&self, key: &Key) -> Vec<Key> {
+        self.lock().ice.get(key).map(|ice| ice.names.clone()).unwrap_or_default()
     }
 
     /// A connection begins its ICE anew: `name` is one more name of it. Its worker, if it has one, is told by `tell`; who still
     /// waits is changed by `change`. None if there is no such connection, or it begins anew too often.
     pub(super) fn restart(
         &self,
-        key: &Key,
+        url: &str,
         name: &Key,
         remote_user: &str,
         change: impl FnOnce(&mut Arriving),
-        tell: impl FnOnce(usize),
+        tell: impl FnOnce(usize, &Key),
     ) -> Option<Ice> {
         let mut all = self.lock();
-        let Places { places, ice } = &mut *all;
+        let Places { places, ice, urls } = &mut *all;
+        let key = urls.get(url)?;
         let ice = ice.get_mut(key).filter(|ice| ice.names.len() < NAMES_MAX)?;
         match places.get_mut(ice.names.last()?)? {
             Place::On(worker) => {
                 let worker = *worker;
                 places.insert(name.clone(), Place::On(worker));
-                tell(worker);
+                tell(worker, key);
             }
             // Nothing came by the old name, so it isn't needed any more.
             Place::Waiting(arriving, _) => {
@@ -150,25 +167,27 @@ impl Registry {
     /// A connection is over.
     pub(super) fn forget(&self, key: &Key) {
         let mut all = self.lock();
-        let names = all.ice.remove(key).map(|ice| ice.names).unwrap_or_default();
-        let gone: Vec<_> = names.iter().chain([key]).filter_map(|name| all.places.remove(name)).collect();
+        let Some(ice) = all.ice.remove(key) else { return };
+        all.urls.remove(&ice.url);
+        let gone: Vec<_> = ice.names.iter().chain([key]).filter_map(|name| all.places.remove(name)).collect();
         drop(all);
         // Dropping what waited ends its session, which takes locks of its own.
         drop(gone);
     }
 
-    /// Ends one by the wish of its peer. False if there is none.
-    pub(super) fn end(&self, key: &Key, inboxes: &[Arc<Inbox>]) -> bool {
+    /// Ends the one with that URL by the wish of its peer. False if there is none.
+    pub(super) fn end(&self, url: &str, inboxes: &[Arc<Inbox>]) -> bool {
         let all = self.lock();
-        let Some(ice) = all.ice.get(key) else { return false };
+        let Some(key) = all.urls.get(url).cloned() else { return false };
+        let Some(ice) = all.ice.get(&key) else { return false };
         let worker = ice.names.last().and_then(|name| match all.places.get(name) {
             Some(Place::On(worker)) => Some(*worker),
             _ => None,
         });
         drop(all);
         match worker.and_then(|worker| inboxes.get(worker)) {
-            Some(inbox) => inbox.end(key.clone()),
-            None => self.forget(key),
+            Some(inbox) => inbox.end(key),
+            None => self.forget(&key),
         }
         true
     }
@@ -190,7 +209,16 @@ impl Registry {
     }
 }
 
-/// A name is secret, and a tag is shown in logs of proxies: it has a part of the name only.
+/// 128 random bits.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub(super) fn secret() -> std::io::Result<String> {
+    let bytes: [u8; 16] = random_bytes()?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+/// Another one for every name.
 fn tag_of(key: &Key) -> String {
     format!("\"{}\"", key.0.get(..8).unwrap_or_default())
 }

@@ -6,7 +6,7 @@ use super::order::{Order, Outcome};
 use super::plane::Plane;
 use super::play::sendable;
 use super::publish::Intake;
-
+use super::registry;
 use crate::auth::{Action, Auth, Refusal};
 use crate::limits::{Limits, TooMuch};
 use crate::metrics::Metrics;
@@ -31,6 +31,15 @@ impl Target {
     /// What the client wants to do.
     pub(crate) fn action(&self) -> Action {
         if self.protocol == Protocol::Whip { Action::Publish } else { Action::Play }
+    }
+
+    /// The URL of the connection that it names. A connection has one: its name at another broadcast names nothing.
+    fn url(&self) -> Option<String> {
+        self.connection.as_deref().map(|name| self.url_of(name))
+    }
+
+    fn url_of(&self, connection: &str) -> String {
+        format!("/{}/{}/{connection}", self.path.as_str(), self.protocol.as_str())
     }
 }
 
@@ -170,12 +179,12 @@ impl Gateway {
             audible.transcoded.inspect(|codec| playing.session.session().hears(*codec));
             (key, wire, answer, Part::Play(audible), playing.session)
         };
-        let name = key.as_str().to_owned();
+        let name = registry::secret().map_err(|error| OfferError::Local(error.to_string()))?;
+        let location = target.url_of(&name);
         let arriving = Arriving { key, peer: wire, part, session, admission, asked };
         let remote_user = engine::user(offer).unwrap_or_default();
-        let ice = self.plane.expect(arriving, remote_user).map_err(|_| NotCreated::Overloaded)?;
-        let endpoint = target.protocol.as_str();
-        let location = format!("/{}/{endpoint}/{name}", target.path.as_str());
+        let ice =
+            self.plane.expect(arriving, (&location, remote_user)).map_err(|_| NotCreated::Overloaded)?;
         Ok(Created { location, etag: ice.tag, answer, links: self.links.clone() })
     }
 
@@ -201,15 +210,16 @@ impl Gateway {
         }
     }
 
-    /// Ends a connection. False if there is none of that name.
-    pub(crate) fn end(&self, connection: &str) -> bool {
-        self.plane.end(connection)
+    /// Ends a connection. False if there is none of that name there.
+    pub(crate) fn end(&self, target: &Target) -> bool {
+        target.url().is_some_and(|url| self.plane.end(&url))
     }
 
     /// Takes what a client tells of its ICE session: more candidates, which aren't needed (it is seen where its datagrams come from),
     /// or new secrets. RFC 9725 §4.3. `matched`: the `If-Match` of the request.
-    pub(crate) fn change(&self, connection: &str, matched: Option<&str>, fragment: &str) -> Changed {
-        let Some(ice) = self.plane.ice(connection) else { return Changed::Gone };
+    pub(crate) fn change(&self, target: &Target, matched: Option<&str>, fragment: &str) -> Changed {
+        let Some(url) = target.url() else { return Changed::Gone };
+        let Some(ice) = self.plane.ice(&url) else { return Changed::Gone };
         let restarts = engine::user(fragment).is_some_and(|user| user != ice.remote_user);
         match matched {
             // Older clients send candidates without it.
@@ -221,7 +231,7 @@ impl Gateway {
             _ => {}
         }
         let Some(remote) = engine::credentials(fragment) else { return Changed::Unreadable };
-        match self.plane.restart(connection, &remote) {
+        match self.plane.restart(&url, &remote) {
             Some((ice, fragment)) => Changed::Restarted { etag: ice.tag, fragment },
             None => Changed::Gone,
         }

@@ -260,7 +260,7 @@ impl Worker {
         {
             feed.members.push(slot);
         }
-        let mut names = self.registry.ice(&arriving.key).map(|ice| ice.names).unwrap_or_default();
+        let mut names = self.registry.names(&arriving.key);
         names.retain(|name| *name != arriving.key);
         for name in names.iter().chain([&arriving.key]) {
             self.by_key.insert(name.clone(), slot);
@@ -415,6 +415,7 @@ impl Worker {
             return;
         }
         member.peer.tick(now);
+        member.go_on(now, &mut self.wire);
         if let Role::Publish(intake) = &mut member.role {
             match intake.tick(now) {
                 Ok(rids) if rids.is_empty() => {}
@@ -472,6 +473,7 @@ impl Worker {
                 self.shard.first_byte(now.saturating_duration_since(member.asked));
             }
         }
+        member.come_back(now);
         arm(&mut self.wheel, slot, member);
     }
 
