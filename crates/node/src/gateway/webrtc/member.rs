@@ -211,10 +211,12 @@ impl Watching {
 
     /// Goes on in the feed that it waits for.
     fn go_on_in_next(&mut self, now: Instant) {
+        let before = self.place();
         self.pictures = self.next.take();
         self.seat.started = false;
+        let up = self.place() > before;
         if let Some(quality) = &mut self.quality {
-            quality.chooser.switched(now);
+            quality.chooser.switched(up, now);
         }
     }
 
@@ -250,6 +252,12 @@ impl Watching {
         self.pictures.as_ref().map(|pictures| pictures.rung.rid).or_else(base)
     }
 
+    /// The place of that among all, the lowest first.
+    fn place(&self) -> Option<usize> {
+        let (quality, at) = (self.quality.as_ref()?, self.rung()?);
+        quality.ladder.rungs().iter().position(|rung| rung.rid == at)
+    }
+
     /// The quality to go to. With one only there is no choice.
     pub(super) fn turn(&mut self, now: Instant) -> Turn {
         let Some(quality) = &self.quality else { return Turn::Stay };
@@ -258,7 +266,7 @@ impl Watching {
             return Turn::Stay;
         }
         let rates: Vec<u64> = rungs.iter().map(|rung| rung.bits_per_second()).collect();
-        let at = self.rung().and_then(|rid| rungs.iter().position(|rung| rung.rid == rid));
+        let at = self.place();
         let wanted = quality.chooser.choose(&rates, at, now).filter(|wanted| Some(*wanted) != at);
         match (wanted.map(|wanted| &rungs[wanted]), &mut self.next) {
             (None, None) => Turn::Stay,
@@ -334,6 +342,21 @@ impl Member {
         self.deadline = exit.deadline.unwrap_or(self.deadline);
     }
 
+    /// Sends the pictures that waited for their time.
+    pub(super) fn go_on(&mut self, now: Instant, wire: &mut Wire) {
+        let Some(mut exit) = self.exit(wire, now) else { return };
+        if let Some(outlet) = self.peer.outlet() {
+            outlet.go_on(&mut exit);
+        }
+    }
+
+    /// While pictures wait, it is woken for them.
+    pub(super) fn come_back(&mut self, now: Instant) {
+        if let Some(due) = self.peer.outlet().and_then(|outlet| outlet.due(now)) {
+            self.deadline = self.deadline.min(due);
+        }
+    }
+
     /// Where its media goes out; none before anything came from it.
     fn exit<'a>(&self, wire: &'a mut Wire, now: Instant) -> Option<Exit<'a>> {
         let to = self.nominated.or_else(|| self.known.last().map(|known| known.route))?;
@@ -372,6 +395,7 @@ impl Member {
             feed.give(takes, &mut watching.seat, &mut self.peer, &mut exit);
         }
         self.deadline = exit.deadline.unwrap_or(self.deadline);
+        self.come_back(now);
         left
     }
 

@@ -540,6 +540,34 @@ fn an_outlet_sends_what_the_clients_library_understands() {
 }
 
 #[test]
+fn an_outlet_spreads_a_large_picture_and_sound_does_not_wait_behind_it() {
+    let (mut client, mut peer, began) = connected(BOTH);
+    let (mut line, mut now) = (Line::new(), began);
+    // Two pictures of 100 kB, and a small one behind them.
+    for ticks in [1000, 2000] {
+        peer.outlet().unwrap().send(Kind::Video, &picture(&[1000; 100]), (ticks, None), &mut line.exit(now));
+    }
+    peer.outlet().unwrap().send(Kind::Video, &picture(&[50]), (3000, None), &mut line.exit(now));
+    peer.outlet().unwrap().send(Kind::Audio, &picture(&[80]), (960, None), &mut line.exit(now));
+    let mut datagrams = line.take();
+    assert_eq!(datagrams.len(), 66, "what may go at once, and the sound");
+    while let Some(due) = peer.outlet().unwrap().due(now) {
+        now = due;
+        peer.outlet().unwrap().go_on(&mut line.exit(now));
+        let more = line.take();
+        assert!(more.len() <= 10, "{} packets at once", more.len());
+        datagrams.extend(more);
+    }
+    let took = now - began;
+    assert!((30..40).contains(&took.as_millis()), "{took:?} for 200 kB");
+    client.hears(&mut peer, &datagrams, now);
+    let pictures: Vec<u64> =
+        client.received.iter().filter(|(_, length, _)| *length != 80).map(|(t, ..)| *t).collect();
+    assert_eq!(pictures.len(), 201);
+    assert!(pictures.is_sorted(), "in their order");
+}
+
+#[test]
 fn an_outlet_sends_again_what_a_lossy_network_swallowed() {
     let (mut client, mut peer, mut now) = connected(BOTH);
     let (mut line, mut random) = (Line::new(), Random::seeded(4588));

@@ -7,9 +7,11 @@
 //! - [`seal`] SRTP and SRTCP
 //! - [`history`] what was sent lately
 //! - [`feedback`] what the viewer reports
+//! - [`pace`] how fast pictures leave
 
 mod feedback;
 mod history;
+mod pace;
 mod seal;
 
 use super::capture::{self, Captured};
@@ -19,8 +21,10 @@ use feedback::Feedback;
 pub(super) use feedback::{is_media, is_rtcp, split};
 use history::History;
 use media::{Kind, Timestamp};
+use pace::Pace;
 pub(super) use seal::Profile;
 use seal::{MasterKey, Opener, Sealer};
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -30,6 +34,10 @@ pub(super) struct Outlet {
     opener: Opener,
     lines: Vec<Line>,
     history: History,
+    pace: Pace,
+    /// Pictures that may not go yet, in their order. Their payloads are shared, and [`pace`] bounds how long they wait.
+    waiting: VecDeque<Sending>,
+    waiting_bytes: usize,
     /// Says which lines are of one source, so that a player shows them in time with each other. RFC 3550 §6.5.1.
     cname: Box<str>,
     report_due: Option<Instant>,
@@ -89,6 +97,16 @@ struct Line {
     octets: u32,
 }
 
+/// A frame on its way out.
+struct Sending {
+    packets: Arc<[Outgoing]>,
+    /// The next packet.
+    at: usize,
+    /// RTP time.
+    ticks: u32,
+    taken: Option<Captured>,
+}
+
 /// Which media time it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct MediaClock {
@@ -123,12 +141,16 @@ impl Outlet {
             opener: Opener::new(&theirs)?,
             lines: sections.into_iter().map(Line::new).collect(),
             history: History::default(),
+            pace: Pace::default(),
+            waiting: VecDeque::new(),
+            waiting_bytes: 0,
             cname: cname.into(),
             report_due: None,
         })
     }
 
-    /// Sends a frame; `ticks` is its RTP time, `taken` when a camera saw it.
+    /// Sends a frame; `ticks` is its RTP time, `taken` when a camera saw it. What of a picture may not go yet waits for
+    /// [`Outlet::go_on`]; sound never waits.
     pub(super) fn send(
         &mut self,
         kind: Kind,
@@ -136,19 +158,58 @@ impl Outlet {
         (ticks, taken): (u32, Option<Captured>),
         exit: &mut Exit<'_>,
     ) {
-        let Some(line) = self.lines.iter_mut().find(|line| line.section.kind == kind) else { return };
-        if kind == Kind::Video && line.section.resend.is_some() {
-            self.history.note(line.next as u16, ticks, packets, exit.now);
+        self.report_due.get_or_insert(exit.now + FIRST_REPORT_AFTER);
+        let mut sending = Sending { packets: Arc::clone(packets), at: 0, ticks, taken };
+        if kind == Kind::Audio {
+            self.write(kind, &mut sending, exit);
+            return;
         }
-        let mut first = line.with_capture(taken);
-        for packet in packets.iter() {
+        self.pace.pass(exit.now, self.waiting_bytes);
+        let sent = self.waiting.is_empty() && self.write(kind, &mut sending, exit);
+        if !sent {
+            self.waiting_bytes += sending.bytes_left();
+            self.waiting.push_back(sending);
+        }
+    }
+
+    /// Sends what waited and may go by now.
+    pub(super) fn go_on(&mut self, exit: &mut Exit<'_>) {
+        self.pace.pass(exit.now, self.waiting_bytes);
+        while let Some(mut first) = self.waiting.pop_front() {
+            let before = first.bytes_left();
+            let sent = self.write(Kind::Video, &mut first, exit);
+            self.waiting_bytes -= before - first.bytes_left();
+            if !sent {
+                self.waiting.push_front(first);
+                return;
+            }
+        }
+    }
+
+    /// When [`Outlet::go_on`] is to be called, if anything waits.
+    pub(super) fn due(&self, now: Instant) -> Option<Instant> {
+        (!self.waiting.is_empty()).then(|| now + pace::EVERY)
+    }
+
+    /// Writes the packets of a frame; false when some of them have to wait.
+    fn write(&mut self, kind: Kind, sending: &mut Sending, exit: &mut Exit<'_>) -> bool {
+        let Some(line) = self.lines.iter_mut().find(|line| line.section.kind == kind) else { return true };
+        let mut first = if sending.at == 0 { line.with_capture(sending.taken) } else { None };
+        while let Some(packet) = sending.packets.get(sending.at) {
+            if kind == Kind::Video && !self.pace.take(packet.payload.len()) {
+                return false;
+            }
+            if kind == Kind::Video && sending.at == 0 && line.section.resend.is_some() {
+                self.history.note(line.next as u16, sending.ticks, &sending.packets, exit.now);
+            }
             let head = Head {
                 ssrc: line.section.ssrc,
                 payload_type: line.section.payload_type,
                 number: line.next,
-                ticks,
+                ticks: sending.ticks,
                 marker: packet.marker,
             };
+            sending.at += 1;
             line.next += 1;
             line.packets = line.packets.wrapping_add(1);
             line.octets = line.octets.wrapping_add(packet.payload.len() as u32);
@@ -156,7 +217,7 @@ impl Outlet {
             let extension = first.as_deref().or(line.extension.as_deref());
             write(&self.sealer, &head, extension, [&[], &packet.payload], exit);
         }
-        self.report_due.get_or_insert(exit.now + FIRST_REPORT_AFTER);
+        true
     }
 
     /// Takes a report in, and sends again what it lacks. True when the viewer can't go on without a keyframe.
@@ -219,6 +280,12 @@ impl Outlet {
 impl std::fmt::Debug for Outlet {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Outlet").field("lines", &self.lines).finish_non_exhaustive()
+    }
+}
+
+impl Sending {
+    fn bytes_left(&self) -> usize {
+        self.packets[self.at..].iter().map(|packet| packet.payload.len()).sum()
     }
 }
 
