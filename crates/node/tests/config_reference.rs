@@ -12,7 +12,8 @@ const HEAD: &str = "# Configuration\n\n\
     `floodtide serve --config FILE` reads one TOML file. Every key is also an environment variable, `FLOODTIDE_SECTION__KEY`\n\
     (`FLOODTIDE_HTTP__LISTEN`), and the common ones are flags. Flags win over the environment, the environment over the file; an\n\
     unknown key is an error. Times are written `\"10s\"` or `\"500ms\"`, sizes `\"16MiB\"`. A section in double brackets may stand any\n\
-    number of times; `NAME` in a section is a name of your choice.\n\n\
+    number of times; `NAME` in a section is a name of your choice. A list is written in a variable as in the file, or with commas:\n\
+    `FLOODTIDE_WEBRTC__ADDRESSES=192.0.2.7,2001:db8::7`.\n\n\
     This page is generated from the code: `UPDATE=1 cargo test -p node --test config_reference`.\n";
 
 const SAMPLE_HEAD: &str = "# Configuration of Floodtide: every key with its default. Take away the # of what you want to change, and try it by\n\

@@ -237,20 +237,45 @@ fn lay(under: &mut Table, over: &Table) {
     }
 }
 
-/// A number or a switch where the default is one, else text: a stream key may look like a number.
+/// A number, a switch or a list where the default is one, else text: a stream key may look like a number.
 fn typed(path: &[&str], text: &str) -> Value {
     let defaults = Value::try_from(Config::default()).unwrap_or(Value::Table(Table::new()));
     let found = match path.iter().try_fold(&defaults, |at, key| at.get(key)) {
         Some(Value::Integer(_)) => text.parse().ok().map(Value::Integer),
         Some(Value::Boolean(_)) => text.parse().ok().map(Value::Boolean),
+        Some(Value::Array(_)) => Some(list(text)),
         _ => None,
     };
     found.unwrap_or_else(|| Value::String(text.to_owned()))
 }
 
+/// A list as in the file, or its texts with commas between them.
+fn list(text: &str) -> Value {
+    let written =
+        toml::from_str::<Table>(&format!("list = {text}")).ok().and_then(|mut table| table.remove("list"));
+    written.filter(Value::is_array).unwrap_or_else(|| {
+        let texts = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+        Value::Array(texts.map(|text| Value::String(text.to_owned())).collect())
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_list_is_written_as_in_the_file_or_with_commas() {
+        let of = |text: &str| {
+            let layers = Layers::default().environment(variables(&[("FLOODTIDE_WEBRTC__ADDRESSES", text)]));
+            layers.load().map(|config| config.webrtc.addresses)
+        };
+        let two: Vec<std::net::IpAddr> = vec!["192.0.2.7".parse().unwrap(), "2001:db8::7".parse().unwrap()];
+        assert_eq!(of("[\"192.0.2.7\", '2001:db8::7']").unwrap(), two);
+        assert_eq!(of("192.0.2.7, 2001:db8::7").unwrap(), two);
+        assert_eq!(of("192.0.2.7").unwrap(), two[..1]);
+        assert!(of("").unwrap().is_empty());
+        assert!(of("nowhere").is_err());
+    }
 
     fn variables(pairs: &[(&str, &str)]) -> impl Iterator<Item = (String, String)> {
         pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect::<Vec<_>>().into_iter()
