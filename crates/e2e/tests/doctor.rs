@@ -1,9 +1,9 @@
 //! `floodtide doctor` finds what stands in the way, says what to do, and ends with 1.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Finished, Folder, Server, Tool};
+use e2e::{Finished, Folder, Server, Tool, project};
 use serde_json::Value;
-use std::net::TcpListener;
+use std::net::{TcpListener, UdpSocket};
 use std::path::Path;
 use std::time::Duration;
 
@@ -48,6 +48,15 @@ fn fails(done: &Finished, check: &str, text: &str, advice: &str) -> Result<()> {
     ensure!(finding["found"].as_str().is_some_and(|found| found.contains(text)), "{finding:#}");
     ensure!(finding["advice"].as_str().is_some_and(|said| said.contains(advice)), "{finding:#}");
     ensure!(done.status.code() == Some(1), "{done}");
+    Ok(())
+}
+
+/// One thing could be better; `text` and `advice` are parts of what is said.
+fn warns(done: &Finished, check: &str, text: &str, advice: &str) -> Result<()> {
+    let finding = finding(done, check)?;
+    ensure!(finding["verdict"] == "warning", "{finding:#}");
+    ensure!(finding["found"].as_str().is_some_and(|found| found.contains(text)), "{finding:#}");
+    ensure!(finding["advice"].as_str().is_some_and(|said| said.contains(advice)), "{finding:#}");
     Ok(())
 }
 
@@ -201,5 +210,77 @@ fn the_server_that_runs_is_known_and_asked() -> Result<()> {
     let used = format!("{webrtc} is used by floodtide, process {}", server.pid());
     ensure!(finding(&done, "port of webrtc.listen by TCP")?["found"] == used, "{done}");
     ensure!(finding(&done, "running server")?["found"] == format!("ready at {admin}"), "{done}");
+    let media = finding(&done, "webrtc media")?;
+    ensure!(media["found"] == format!("{webrtc} let us in by TCP, and refuse no datagrams"), "{media:#}");
+    // Another of this machine's addresses, where the server doesn't listen.
+    let elsewhere = [&settings[..], &[("FLOODTIDE_WEBRTC__ADDRESSES", "[\"127.0.0.9\"]")]].concat();
+    let done = doctor(&[], &elsewhere)?;
+    let found = format!("127.0.0.9:{} lets nobody in by TCP", server.ports.webrtc);
+    warns(&done, "webrtc media", &found, &format!("let UDP and TCP {} through", server.ports.webrtc))
+}
+
+/// Answers every STUN request with this address, on a thread that ends with the test's process.
+fn stun_server(told: [u8; 4]) -> Result<String> {
+    let socket = UdpSocket::bind("127.0.0.1:0")?;
+    let address = socket.local_addr()?.to_string();
+    std::thread::spawn(move || {
+        let mut request = [0; 512];
+        while let Ok((20.., from)) = socket.recv_from(&mut request) {
+            let cookie = &request[4..8];
+            let masked = told.iter().zip(cookie).map(|(byte, mask)| byte ^ mask).collect();
+            let attribute = [vec![0, 0x20, 0, 8, 0, 1, 0, 0], masked].concat();
+            let answer = [&[1, 1, 0, 12], &request[4..20], &attribute[..]].concat();
+            if socket.send_to(&answer, from).is_err() {
+                break;
+            }
+        }
+    });
+    Ok(address)
+}
+
+#[test]
+fn the_address_that_webrtc_is_reached_by_is_judged() -> Result<()> {
+    // All of this machine's addresses, in a network where it has none to the outside.
+    let inside = ["unshare", "--net", "sh", "-c", "ip link set lo up; exec \"$0\" \"$@\""];
+    let everywhere = ("FLOODTIDE_WEBRTC__LISTEN", "0.0.0.0:8000");
+    let done = doctor(&inside, &[everywhere])?;
+    warns(&done, "webrtc address", "127.0.0.1:8000 (this machine's own): nobody", "set webrtc.addresses")?;
+    let addresses = ("FLOODTIDE_WEBRTC__ADDRESSES", "[\"1.2.3.4\", \"10.0.0.5\"]");
+    let done = doctor(&inside, &[everywhere, addresses])?;
+    let address = finding(&done, "webrtc address")?;
+    ensure!(address["verdict"] == "ok", "{address:#}");
+    ensure!(address["found"] == "answers name 1.2.3.4:8000, 10.0.0.5:8000 (webrtc.addresses)", "{address:#}");
+    let off = doctor(&[], &[("FLOODTIDE_WEBRTC__ENABLED", "false")])?;
+    ensure!(finding(&off, "webrtc address").is_err(), "{off}");
+    Ok(())
+}
+
+#[test]
+fn what_a_stun_server_sees_is_named_by_the_doctor_and_in_answers() -> Result<()> {
+    let stun = stun_server([1, 2, 3, 4])?;
+    let asking = ("FLOODTIDE_WEBRTC__STUN", &*stun);
+    let done = doctor(&[], &[asking])?;
+    let address = finding(&done, "webrtc address")?;
+    ensure!(address["verdict"] == "ok", "{address:#}");
+    ensure!(
+        address["found"].as_str().is_some_and(|found| found.contains("name 1.2.3.4:0, 127.0.0.1:0")),
+        "{address:#}"
+    );
+    let set = ("FLOODTIDE_WEBRTC__ADDRESSES", "[\"5.6.7.8\"]");
+    warns(&doctor(&[], &[asking, set])?, "webrtc address", "sees us as 1.2.3.4", "set webrtc.addresses")?;
+    let nobody = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.to_string();
+    let done = doctor(&[], &[("FLOODTIDE_WEBRTC__STUN", &nobody)])?;
+    warns(&done, "webrtc address", "told nothing", "name another STUN server")?;
+    let server = Server::demo(&[asking])?;
+    let publisher = Tool::ffmpeg().words("-re -i").arg(project().join("demo/clip.flv"));
+    let _publisher = publisher.words("-c copy -f flv").arg(server.rtmp("/live/x")).start()?;
+    server.wait_live("live/x")?;
+    let offer = project().join("crates/node/src/gateway/webrtc/captures/chromium-plays.sdp");
+    let play = Tool::new("curl").words("-s -H Content-Type:application/sdp --data-binary");
+    let play = play.arg(format!("@{}", offer.display())).arg(server.http("/live/x/whep"));
+    let (answer, port) = (play.succeed(LIMIT)?.text(), server.ports.webrtc);
+    for address in ["1.2.3.4", "127.0.0.1"] {
+        ensure!(answer.contains(&format!(" {address} {port} typ host")), "{address}:\n{answer}");
+    }
     Ok(())
 }

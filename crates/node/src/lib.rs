@@ -34,6 +34,7 @@ mod tls;
 mod transcode;
 
 pub use egress::MergeWindow;
+pub use gateway::webrtc::{Known, Reach};
 pub use handover::TakeOverError;
 pub use logs::{LogControl, LogError, Logs};
 pub use reload::{ReloadError, Reloaded, Reloader};

@@ -23,7 +23,7 @@ use crate::tls::{Acquiring, Certificates, Challenges};
 use crate::transcode::{Pictures, Transcodes};
 use anyhow::{Context, Result};
 use hub::{Hub, Limits};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::Arc;
@@ -90,6 +90,8 @@ impl Node {
         files.also_of(&config.tls);
         let state = config.state.folder(&Surroundings::here());
         make_state_folder(&state);
+        // It may take a second, so before anything is taken over.
+        let reached_by = reached_by(&config.webrtc).await;
         let keys = KeyStore::new(&state);
         files.also(&keys.path());
         let mut taken = match coming {
@@ -107,13 +109,12 @@ impl Node {
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let sound = crate::transcode::Settings::new(&config.transcode, hub_limits(config));
         let transcodes = Transcodes::start(sound, &metrics.transcodes).context("can't convert sound")?;
-        let webrtc = open_webrtc(config, coming, &metrics)?;
+        let webrtc = open_webrtc(config, reached_by, coming, &metrics)?;
         let srt = config.srt.enabled.then(|| srt::Settings::open(&config.srt, coming == Coming::TakeOver));
         let srt = srt.transpose()?;
         let (phases, life) = Phases::new();
         let challenges = Challenges::default();
-        let known = (&hub, &sessions, &metrics);
-        let parts = parts(config, (&state, keys), inherited, known, &challenges)?;
+        let parts = parts(config, (&state, keys), inherited, (&hub, &sessions, &metrics), &challenges)?;
         let planes = (&plane, &transcodes, webrtc.as_ref().map(|(plane, _)| plane));
         let gateways = Gateways::new(config, &parts, planes, &metrics, (challenges, addresses.rtmp.port()));
         let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
@@ -282,9 +283,22 @@ impl Gateways {
     }
 }
 
+/// Which addresses WebRTC's clients are told.
+async fn reached_by(config: &crate::config::Webrtc) -> Vec<IpAddr> {
+    if !config.enabled {
+        return Vec::new();
+    }
+    let reach = webrtc::Reach::find(config).await;
+    if let webrtc::Known::Untold(why) = &reach.known {
+        tracing::warn!(%why, "webrtc.stun tells no address, so clients are told this machine's own");
+    }
+    reach.addresses
+}
+
 /// WebRTC's port and threads, if it is served.
 fn open_webrtc(
     config: &Config,
+    addresses: Vec<IpAddr>,
     coming: Coming,
     metrics: &Arc<Metrics>,
 ) -> Result<Option<(webrtc::Plane, webrtc::Threads)>> {
@@ -293,7 +307,7 @@ fn open_webrtc(
     }
     let settings = webrtc::Settings {
         listen: config.webrtc.listen,
-        addresses: config.webrtc.addresses.clone(),
+        addresses,
         workers: if config.webrtc.workers == 0 { cores() } else { config.webrtc.workers },
         stay: config.webrtc.rendition_stay.0,
         // The one that is taken over from lets go of the port only then.

@@ -4,6 +4,7 @@
 //! - [`ports`], [`ready`] listeners, and the server that runs already
 //! - [`machine`], [`kernel`], [`clock`], [`disk`] what the system gives
 //! - [`tls`], [`dns`] certificates and names
+//! - [`webrtc`] whether media finds us
 
 mod clock;
 mod disk;
@@ -14,6 +15,7 @@ mod machine;
 mod ports;
 mod ready;
 mod tls;
+mod webrtc;
 
 use anyhow::Result;
 use clap::Args;
@@ -58,6 +60,7 @@ async fn examine(options: &Options, config: Result<Config, ConfigError>) -> Vec<
             findings.extend(configuration(options, &config));
             findings.extend(ports::check(&config));
             findings.push(ready::check(&config).await);
+            findings.extend(webrtc::check(&config).await);
             let certificate = tls::read(&config.tls);
             findings.extend(tls::check(&config.tls, certificate.as_ref(), began.1));
             findings.extend(disk::check(&config));

@@ -14,8 +14,11 @@ pub struct Webrtc {
     /// Where media goes in and out: one port for everybody, UDP and TCP.
     pub listen: SocketAddr,
     /// Addresses that clients reach this machine by, when they are others than its own: behind a NAT, in a cloud, in a
-    /// container. None: this machine's own towards the internet, and 127.0.0.1.
+    /// container. None: what `stun` tells, this machine's own towards the internet, and 127.0.0.1.
     pub addresses: Vec<IpAddr>,
+    /// A STUN server, as `stun.example.net:3478`, that is asked at the start which address this machine has outside, where `addresses`
+    /// names none. The port of `listen` has to come through under the same number. Nobody is asked without it.
+    pub stun: String,
     /// Threads. `0`: one for each core.
     pub workers: usize,
     /// When a publisher sends several qualities (simulcast): the shortest time that a viewer stays at one before it gets a
@@ -70,6 +73,14 @@ pub struct Turn {
 impl Webrtc {
     /// What a type alone can't say.
     pub(super) fn check(&self) -> Result<(), String> {
+        let port =
+            self.stun.rsplit_once(':').map(|(host, port)| (!host.is_empty()).then(|| port.parse::<u16>()));
+        if !self.stun.is_empty() && !matches!(port, Some(Some(Ok(1..)))) {
+            return Err(format!(
+                "webrtc.stun: {:?} is no host and port, as in stun.example.net:3478",
+                self.stun
+            ));
+        }
         if self.overflow.is_empty() {
             return Ok(());
         }
@@ -100,6 +111,7 @@ impl Default for Webrtc {
             enabled: true,
             listen: any(8000),
             addresses: Vec::new(),
+            stun: String::new(),
             workers: 0,
             rendition_stay: Span(Duration::from_secs(30)),
             b_frames: BFrames::Drop,
@@ -112,6 +124,19 @@ impl Default for Webrtc {
 #[cfg(test)]
 mod tests {
     use crate::config::Config;
+
+    #[test]
+    fn a_stun_server_has_a_host_and_a_port() {
+        let of = |stun: &str| {
+            let config: Config = toml::from_str(&format!("webrtc.stun = '{stun}'")).unwrap();
+            config.check()
+        };
+        assert_eq!(of("stun.example.net:3478"), Ok(()));
+        assert_eq!(of("[::1]:3478"), Ok(()));
+        for wrong in ["stun.example.net", "stun:stun.example.net", ":3478", "stun.example.net:0"] {
+            assert!(of(wrong).unwrap_err().starts_with("webrtc.stun"), "{wrong}");
+        }
+    }
 
     #[test]
     fn another_server_for_who_has_no_room_is_a_server_and_nothing_more() {

@@ -8,6 +8,7 @@
 //!
 //! - [`signal`] offers and answers
 //! - [`plane`] the threads
+//! - [`reach`] by which addresses
 //! - [`registry`] which connection is where
 //! - [`worker`] the loop of one thread
 //! - [`member`] one connection of it
@@ -40,6 +41,7 @@ mod plane;
 mod play;
 mod publish;
 mod quality;
+mod reach;
 mod registry;
 mod renditions;
 mod sdp;
@@ -52,5 +54,6 @@ mod worker;
 
 pub(crate) use order::{Order, Outcome};
 pub(crate) use plane::{Plane, Settings, Threads};
+pub use reach::{Known, Reach};
 pub(crate) use renditions::Rendition;
 pub(crate) use signal::{Changed, Created, Gateway, NotCreated, Target, link, target};

@@ -13,7 +13,7 @@ use crate::gateway::random_bytes;
 use crate::metrics::Metrics;
 use anyhow::{Context, Result};
 use hub::BroadcastPath;
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -37,7 +37,7 @@ pub(crate) struct Threads(Vec<JoinHandle<()>>);
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
-    /// Addresses that clients reach it by; none: those of this machine.
+    /// Addresses that clients reach it by.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) workers: usize,
     /// The shortest time that a viewer stays at one quality before a better one.
@@ -67,7 +67,8 @@ impl Plane {
         let listeners = tcp::open(local, sockets.len(), settings.shared).with_context(|| {
             format!("can't listen on {local}/tcp: is another program using the port? Choose another with webrtc.listen")
         })?;
-        let addresses: Arc<[SocketAddr]> = reached_by(local, &settings.addresses).into();
+        let addresses: Arc<[SocketAddr]> =
+            settings.addresses.iter().map(|ip| SocketAddr::new(*ip, local.port())).collect();
         let (registry, mut polls, mut inboxes) = (Registry::default(), Vec::new(), Vec::new());
         for _ in &sockets {
             let poll = mio::Poll::new()?;
@@ -204,32 +205,4 @@ fn secrets() -> Result<(Key, Credentials), OfferError> {
     let password = password.iter().map(|byte| format!("{byte:02x}")).collect();
     let credentials = Credentials { user: key.as_str().to_owned(), password };
     Ok((key, credentials))
-}
-
-/// What goes into answers as candidates.
-fn reached_by(local: SocketAddr, configured: &[IpAddr]) -> Vec<SocketAddr> {
-    let port = local.port();
-    if !configured.is_empty() {
-        return configured.iter().map(|ip| SocketAddr::new(*ip, port)).collect();
-    }
-    if !local.ip().is_unspecified() {
-        return vec![local];
-    }
-    let mut ips: Vec<IpAddr> = [outward("192.0.2.1:9"), outward("[2001:db8::1]:9")]
-        .into_iter()
-        .flatten()
-        .filter(|ip| ip.is_ipv4() || local.is_ipv6())
-        .collect();
-    ips.push(IpAddr::from([127, 0, 0, 1]));
-    ips.dedup();
-    ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect()
-}
-
-/// The address that this machine has towards another one. Nothing is sent: connecting a UDP socket only chooses the route.
-fn outward(to: &str) -> Option<IpAddr> {
-    let to: SocketAddr = to.parse().ok()?;
-    let any: SocketAddr = if to.is_ipv4() { ([0; 4], 0).into() } else { ([0u16; 8], 0).into() };
-    let socket = UdpSocket::bind(any).ok()?;
-    socket.connect(to).ok()?;
-    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_unspecified())
 }
