@@ -3,8 +3,9 @@
 use super::inbox::Inbox;
 use super::member::Arriving;
 use crate::gateway::random_bytes;
+use std::borrow::Borrow;
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::{Duration, Instant};
 
 /// Our half of a connection's user name in STUN. Every check has it, for whoever is on the way to read: a name, and no secret.
@@ -13,7 +14,7 @@ pub(super) struct Key(Arc<str>);
 
 /// All connections of one process. Clones share.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Registry(Arc<Mutex<Places>>);
+pub(super) struct Registry(Arc<RwLock<Places>>);
 
 #[derive(Debug, Default)]
 struct Places {
@@ -82,6 +83,13 @@ impl Key {
     }
 }
 
+/// What came in a datagram is looked up as it is.
+impl Borrow<str> for Key {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Registry {
     /// One more waits, and has this URL. None if too many do.
     pub(super) fn wait(
@@ -109,13 +117,13 @@ impl Registry {
 
     /// The ICE session of the connection with that URL.
     pub(super) fn ice(&self, url: &str) -> Option<Ice> {
-        let all = self.lock();
+        let all = self.read();
         all.ice.get(all.urls.get(url)?).cloned()
     }
 
     /// All names of a connection, by its first one.
     pub(super) fn names(&self, key: &Key) -> Vec<Key> {
-        self.lock().ice.get(key).map(|ice| ice.names.clone()).unwrap_or_default()
+        self.read().ice.get(key).map(|ice| ice.names.clone()).unwrap_or_default()
     }
 
     /// A connection begins its ICE anew: `name` is one more name of it. Its worker, if it has one, is told by `tell`; who still
@@ -150,17 +158,24 @@ impl Registry {
         Some(ice.clone())
     }
 
-    /// Whose datagram this is. Who waits is given to the caller, if the datagram proves to be its peer's.
-    pub(super) fn find(&self, key: &Key, proved: impl FnOnce(&Arriving) -> bool, worker: usize) -> Found {
-        let places = &mut self.lock().places;
-        match places.get(key) {
+    /// Whose datagram this is, by the name in it. Who waits is given to the caller, if the datagram proves to be its peer's. Names
+    /// that nobody has keep nobody else waiting: workers look for them beside each other.
+    pub(super) fn find(&self, user: &str, proved: impl FnOnce(&Arriving) -> bool, worker: usize) -> Found {
+        match self.read().places.get(user) {
+            None => return Found::Nowhere,
+            Some(Place::On(other)) => return Found::Elsewhere(*other),
+            Some(Place::Waiting(arriving, _)) if !proved(arriving) => return Found::Nowhere,
+            Some(Place::Waiting(..)) => {}
+        }
+        let mut all = self.lock();
+        match all.places.get_mut(user).map(|place| std::mem::replace(place, Place::On(worker))) {
+            Some(Place::Waiting(arriving, _)) => Found::Arrives(arriving),
+            // Another worker was quicker.
+            Some(Place::On(other)) => {
+                all.places.insert(Key::named(user), Place::On(other));
+                Found::Elsewhere(other)
+            }
             None => Found::Nowhere,
-            Some(Place::On(other)) => Found::Elsewhere(*other),
-            Some(Place::Waiting(arriving, _)) if !proved(arriving) => Found::Nowhere,
-            Some(Place::Waiting(..)) => match places.insert(key.clone(), Place::On(worker)) {
-                Some(Place::Waiting(arriving, _)) => Found::Arrives(arriving),
-                _ => Found::Nowhere,
-            },
         }
     }
 
@@ -203,9 +218,13 @@ impl Registry {
         keys.iter().for_each(|key| self.forget(key));
     }
 
-    fn lock(&self) -> MutexGuard<'_, Places> {
+    fn lock(&self) -> RwLockWriteGuard<'_, Places> {
         // Nothing is left half done by a panic.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Places> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -38,7 +38,7 @@ struct Outbox {
 /// Room to read into.
 #[derive(Debug)]
 pub(super) struct Inbound {
-    buffers: Vec<Vec<u8>>,
+    buffers: [Vec<u8>; BATCH_SIZE],
     metas: [RecvMeta; BATCH_SIZE],
 }
 
@@ -123,11 +123,13 @@ impl Wire {
         std::mem::take(&mut self.lost) + self.pipes.take_lost()
     }
 
-    /// Reads what is there; `None` when nothing is.
-    pub(super) fn receive<'a>(&self, inbound: &'a mut Inbound) -> Result<impl Iterator<Item = Datagram<'a>>> {
-        let port = self.local.port();
-        let mut slices: Vec<IoSliceMut<'_>> =
-            inbound.buffers.iter_mut().map(|buffer| IoSliceMut::new(buffer)).collect();
+    /// Reads what is there, without allocating anything.
+    pub(super) fn receive<'a>(
+        &self,
+        inbound: &'a mut Inbound,
+    ) -> Result<impl Iterator<Item = Datagram<'a>> + use<'a>> {
+        let local = self.local;
+        let mut slices = inbound.buffers.each_mut().map(|buffer| IoSliceMut::new(buffer));
         let count = match self.state.recv(UdpSockRef::from(&self.socket), &mut slices, &mut inbound.metas) {
             Ok(count) => count,
             Err(error) if error.kind() == ErrorKind::WouldBlock => 0,
@@ -135,10 +137,10 @@ impl Wire {
         };
         let received = inbound.metas[..count].iter().zip(&inbound.buffers);
         Ok(received.flat_map(move |(meta, buffer)| {
-            let to = meta.dst_ip.unwrap_or(self.local.ip()).to_canonical();
+            let to = meta.dst_ip.unwrap_or(local.ip()).to_canonical();
             let at = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
             let from = Route { at, tcp: false };
-            let to = SocketAddr::new(to, port);
+            let to = SocketAddr::new(to, local.port());
             let pieces = buffer[..meta.len].chunks(meta.stride.max(1));
             pieces.map(move |bytes| Datagram { from, to, bytes })
         }))
@@ -222,7 +224,7 @@ impl Wire {
 impl Inbound {
     pub(super) fn new() -> Inbound {
         let any = RecvMeta { addr: (Ipv6Addr::UNSPECIFIED, 0).into(), ..RecvMeta::default() };
-        Inbound { buffers: vec![vec![0; RECEIVE_BYTES]; BATCH_SIZE], metas: [any; BATCH_SIZE] }
+        Inbound { buffers: std::array::from_fn(|_| vec![0; RECEIVE_BYTES]), metas: [any; BATCH_SIZE] }
     }
 }
 

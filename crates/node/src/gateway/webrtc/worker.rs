@@ -159,9 +159,8 @@ impl Worker {
     fn read(&mut self, inbound: &mut Inbound) {
         for _ in 0..READ_ROUNDS_MAX {
             let mut any = false;
-            // The iterator borrows the buffers only; the wire's own state is not touched while it lives.
-            let datagrams: Vec<Datagram<'_>> = match self.wire.receive(inbound) {
-                Ok(datagrams) => datagrams.collect(),
+            let datagrams = match self.wire.receive(inbound) {
+                Ok(datagrams) => datagrams,
                 Err(error) => {
                     tracing::debug!(%error, "datagrams can't be read");
                     return;
@@ -310,7 +309,7 @@ impl Worker {
             let datagram = Datagram { from: stray.from, to: stray.to, bytes: &stray.bytes };
             match stun::content(datagram.bytes) {
                 Content::Stun(request) => {
-                    self.request(&stray.key, (request.nominates, stray.by), &datagram, now);
+                    self.request(stray.key.as_str(), (request.nominates, stray.by), &datagram, now);
                 }
                 _ => self.feed_peer(slot, &datagram, now),
             }

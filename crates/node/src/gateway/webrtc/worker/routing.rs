@@ -27,7 +27,7 @@ impl Worker {
         match stun::content(datagram.bytes) {
             Content::Junk => {}
             Content::Stun(request) => {
-                self.request(&Key::named(request.user), (request.nominates, self.number), datagram, now);
+                self.request(request.user, (request.nominates, self.number), datagram, now);
             }
             Content::Other => match self.by_address.get(&datagram.from) {
                 Some(Owner::Here(slot)) => self.feed_peer(*slot, datagram, now),
@@ -43,13 +43,13 @@ impl Worker {
     /// A STUN request names its connection, and proves by a signature that it knows the password. `by`: the worker that it came to.
     pub(super) fn request(
         &mut self,
-        key: &Key,
+        user: &str,
         (nominates, by): (bool, usize),
         datagram: &Datagram<'_>,
         now: Instant,
     ) {
         let to = self.inside(datagram.to);
-        let slot = if let Some(slot) = self.by_key.get(key).copied() {
+        let slot = if let Some(slot) = self.by_key.get(user).copied() {
             let Some(member) = &self.members[slot] else { return };
             if !member.peer.accepts(now, datagram.from, to, datagram.bytes) {
                 return;
@@ -57,9 +57,9 @@ impl Worker {
             slot
         } else {
             let proved = |arriving: &Arriving| arriving.peer.accepts(now, datagram.from, to, datagram.bytes);
-            match self.registry.find(key, proved, self.number) {
+            match self.registry.find(user, proved, self.number) {
                 Found::Nowhere => return,
-                Found::Elsewhere(worker) => return self.pass_on(worker, key, datagram),
+                Found::Elsewhere(worker) => return self.pass_on(worker, user, datagram),
                 Found::Arrives(arriving) => self.settle(*arriving, datagram, now),
             }
         };
@@ -68,10 +68,10 @@ impl Worker {
     }
 
     /// Another worker has the connection: it gets the TCP connection too, or this and all later datagrams of that address.
-    fn pass_on(&mut self, worker: usize, key: &Key, datagram: &Datagram<'_>) {
+    fn pass_on(&mut self, worker: usize, user: &str, datagram: &Datagram<'_>) {
         if !datagram.from.tcp {
             // Nothing is remembered before the owner has checked the signature.
-            return self.forward(worker, key.clone(), datagram);
+            return self.forward(worker, Key::named(user), datagram);
         }
         let pipe = self.wire.pipes.give_away(datagram.from.at, datagram.bytes, self.poll.registry());
         if let (Some(pipe), Some(inbox)) = (pipe, self.inboxes.get(worker)) {
