@@ -9,6 +9,7 @@ use super::capture::Captured;
 use super::outlet::{Outlet, Reports, Section, is_media, is_rtcp};
 use super::sdp::{as_one_stream, with_candidates_in_use};
 use super::socket::Route;
+use super::stun::is_stun;
 use bytes::Bytes;
 use media::{Codec, Kind};
 pub(super) use peer::Peer;
@@ -91,6 +92,13 @@ pub(super) enum Event {
     Carries(u64),
     /// The peer lost this share of the pictures' packets, told where the network is measured.
     Loses(f32),
+}
+
+impl Event {
+    /// Whether it comes of something that only the peer can have sent: it was encrypted with its secrets.
+    pub(super) fn proves(&self) -> bool {
+        matches!(self, Event::Connected | Event::Packet(_) | Event::Clock(_) | Event::KeyframeWanted)
+    }
 }
 
 /// What a sender report tells: at `wallclock` the media time was `ticks`. RFC 3550 §6.4.1.

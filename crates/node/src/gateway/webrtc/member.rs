@@ -50,7 +50,8 @@ pub(super) struct Member {
     pub(super) _admission: Admission,
     pub(super) asked: Instant,
     pub(super) connected: bool,
-    /// When something came last. A peer that is there asks for consent every few seconds (RFC 7675 §5.1).
+    /// When something came last that is the peer's for sure: a signed check, media or a report that opens. A peer that is there asks for
+    /// consent every few seconds (RFC 7675 §5.1), or sends.
     pub(super) heard: Instant,
     /// Where datagrams came from, the oldest first.
     pub(super) known: Vec<Known>,
@@ -295,6 +296,9 @@ impl Watching {
 
 impl Member {
     pub(super) fn happened(&mut self, event: Event, now: Instant) -> Result<(), CloseReason> {
+        if event.proves() {
+            self.heard = now;
+        }
         match (event, &mut self.role) {
             (Event::Connected, _) => self.connected = true,
             (Event::Packet(packet), Role::Publish(intake)) => intake.packet(packet, now)?,
@@ -363,15 +367,17 @@ impl Member {
         Some(Exit { nominated: self.nominated, ..Exit::new(wire, to, self.local, now) })
     }
 
-    /// Takes a report of a viewer in, if it is one and not for the library; what is to be sent again is sent.
-    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, wire: &mut Wire) -> bool {
+    /// Takes a report of a viewer in; what is to be sent again is sent. Whether it is the viewer's for sure; `None`: it is none, or one
+    /// for the library.
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, wire: &mut Wire) -> Option<bool> {
         if !is_rtcp(datagram) {
-            return false;
+            return None;
         }
-        let Some(mut exit) = self.exit(wire, now) else { return false };
-        let (Role::Play(watching), Some(outlet)) = (&mut self.role, self.peer.outlet()) else { return false };
-        watching.wants_group |= outlet.hear(datagram, &mut exit);
-        true
+        let mut exit = self.exit(wire, now)?;
+        let (Role::Play(watching), Some(outlet)) = (&mut self.role, self.peer.outlet()) else { return None };
+        let stuck = outlet.hear(datagram, &mut exit);
+        watching.wants_group |= stuck == Some(true);
+        Some(stuck.is_some())
     }
 
     /// Sends what is new in one of its feeds; the feed that it left for this one, if it did.

@@ -223,10 +223,13 @@ impl Worker {
     fn take_in(&mut self, slot: usize, datagram: &Datagram<'_>, now: Instant) {
         let to = self.inside(datagram.to);
         let Some(member) = self.members[slot].as_mut() else { return };
-        member.local = datagram.to.ip();
-        member.heard = now;
-        if !member.hear(datagram.bytes, now, &mut self.wire) {
-            member.peer.receive(now, datagram.from, to, datagram.bytes);
+        let proved = match member.hear(datagram.bytes, now, &mut self.wire) {
+            Some(proved) => proved,
+            None => member.peer.receive(now, datagram.from, to, datagram.bytes),
+        };
+        // Anybody can send from an address that isn't his (RFC 7675 §5.1): what proves nothing changes nothing.
+        if proved {
+            (member.local, member.heard) = (datagram.to.ip(), now);
         }
         let choose = match &mut member.role {
             Role::Play(watching) => watching.held_up(member.peer.is_held_up()),

@@ -14,7 +14,7 @@ pub(in crate::gateway::webrtc) struct Peer {
     /// What of it goes on when the library's state is gone.
     handshake: Handshake,
     pub(super) ice: IceSession,
-    /// Where it was heard last.
+    /// Where its last check came from.
     heard: Option<Route>,
     /// The time of the last call that told it.
     now: Instant,
@@ -42,7 +42,8 @@ enum Way {
 /// What is watched of a network that is measured.
 struct Watch {
     reports: Reports,
-    backlog: Backlog,
+    /// None when the peer doesn't tell when packets arrive.
+    backlog: Option<Backlog>,
 }
 
 /// One media section.
@@ -106,20 +107,29 @@ impl Peer {
         }
     }
 
-    /// Takes a datagram in; what can't be read is dropped. Drain by [`Peer::step`] afterwards, as after every other call.
+    /// Takes a datagram in; what can't be read is dropped. Requests have to be those that [`Peer::accepts`]. True when it is the peer's
+    /// for sure; of media and reports for the library events tell ([`Event::proves`]). Drain by [`Peer::step`] afterwards, as after
+    /// every other call.
     pub(in crate::gateway::webrtc) fn receive(
         &mut self,
         now: Instant,
         from: Route,
         to: SocketAddr,
         datagram: &[u8],
-    ) {
-        (self.heard, self.now) = (Some(from), now);
+    ) -> bool {
+        self.now = now;
+        let mut proved = is_stun(datagram);
+        if proved {
+            self.heard = Some(from);
+        }
         if let Way::Watched(watch) = &mut self.way
             && is_rtcp(datagram)
             && let Some(compound) = watch.reports.open(&mut datagram.to_vec())
         {
-            watch.backlog.told(compound, now);
+            proved = true;
+            if let Some(backlog) = &mut watch.backlog {
+                backlog.told(compound, now);
+            }
         }
         match &mut self.link {
             Link::Library(rtc) => {
@@ -129,9 +139,10 @@ impl Peer {
                     tracing::debug!(%error, "a datagram is not taken");
                 }
             }
-            Link::Settled(settled) => settled.receive(from, datagram, &self.ice),
+            Link::Settled(settled) => proved = settled.receive(from, datagram, &self.ice),
             Link::Over => {}
         }
+        proved
     }
 
     /// The way of its media, when that is not the library's.
@@ -160,14 +171,14 @@ impl Peer {
         let Link::Library(rtc) = &self.link else { return None };
         let number =
             |line: &Line| rtc.media(line.mid)?.remote_extmap().id_of(Extension::TransportSequenceNumber);
-        let extension = self.lines.iter().find_map(number)?;
+        let extension = self.lines.iter().find_map(number);
         let reports = Reports::new(&self.handshake.secret()?)?;
-        Some(Watch { reports, backlog: Backlog::new(extension, self.now) })
+        Some(Watch { reports, backlog: extension.map(|extension| Backlog::new(extension, self.now)) })
     }
 
     /// Whether what it is sent waits in its network, told where that is measured.
     pub(in crate::gateway::webrtc) fn is_held_up(&self) -> bool {
-        matches!(&self.way, Way::Watched(watch) if watch.backlog.is_standing())
+        matches!(&self.way, Way::Watched(watch) if watch.backlog.as_ref().is_some_and(Backlog::is_standing))
     }
 
     /// Its time has come.
@@ -241,8 +252,10 @@ impl Peer {
             return;
         }
         let mids = self.pictures();
-        if let Way::Watched(watch) = &mut self.way {
-            watch.backlog.begin_anew();
+        if let Way::Watched(watch) = &mut self.way
+            && let Some(backlog) = &mut watch.backlog
+        {
+            backlog.begin_anew();
         }
         let Some(rtc) = self.library() else { return };
         for mid in mids {
@@ -295,9 +308,10 @@ impl Peer {
                 Ok(Output::Transmit(sent)) if self.has_own_way() && is_media(&sent.contents) => {}
                 Ok(Output::Transmit(sent)) => {
                     if let Way::Watched(watch) = &mut self.way
+                        && let Some(backlog) = &mut watch.backlog
                         && is_media(&sent.contents)
                     {
-                        watch.backlog.sent(&sent.contents, self.now);
+                        backlog.sent(&sent.contents, self.now);
                     }
                     let to = Route { at: sent.destination, tcp: sent.proto == Protocol::Tcp };
                     return Step::Send { to, datagram: sent.contents.into() };

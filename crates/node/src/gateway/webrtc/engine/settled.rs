@@ -13,7 +13,7 @@ use str0m::ice::StunMessage;
 /// What is left of a connection.
 pub(super) struct Settled {
     handshake: Handshake,
-    /// Where the peer was heard last.
+    /// Where the peer's last check came from.
     to: Route,
     outbox: VecDeque<(Route, Vec<u8>)>,
     due: Instant,
@@ -62,13 +62,15 @@ impl Settled {
         settled
     }
 
-    pub(super) fn receive(&mut self, from: Route, datagram: &[u8], ice: &IceSession) {
-        self.to = from;
+    /// Takes a datagram in. True when it is a request that the peer has signed: only those tell where it is.
+    pub(super) fn receive(&mut self, from: Route, datagram: &[u8], ice: &IceSession) -> bool {
         match datagram.first() {
             // RFC 7983 §7.
             Some(0..=3) => {
-                let answer = ice.request(datagram).and_then(|request| ice.answer(&request, from));
-                self.outbox.extend(answer.map(|answer| (from, answer)));
+                let Some(request) = ice.request(datagram) else { return false };
+                self.to = from;
+                self.outbox.extend(ice.answer(&request, from).map(|answer| (from, answer)));
+                return true;
             }
             Some(20..=63) => {
                 if let Err(error) = self.handshake.handle_packet(datagram) {
@@ -79,6 +81,7 @@ impl Settled {
             // It sends no media, and its reports are the outlet's.
             _ => {}
         }
+        false
     }
 
     pub(super) fn tick(&mut self, now: Instant) {

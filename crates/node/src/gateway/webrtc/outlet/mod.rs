@@ -220,10 +220,11 @@ impl Outlet {
         true
     }
 
-    /// Takes a report in, and sends again what it lacks. True when the viewer can't go on without a keyframe.
-    pub(super) fn hear(&mut self, datagram: &[u8], exit: &mut Exit<'_>) -> bool {
+    /// Takes a report in, and sends again what it lacks. True when the viewer can't go on without a keyframe. `None` for what is
+    /// damaged, forged or old.
+    pub(super) fn hear(&mut self, datagram: &[u8], exit: &mut Exit<'_>) -> Option<bool> {
         let (mut bytes, mut said, mut stuck) = (datagram.to_vec(), Vec::new(), false);
-        let Some(compound) = self.opener.rtcp(&mut bytes) else { return false };
+        let compound = self.opener.rtcp(&mut bytes)?;
         feedback::read(compound, &mut said);
         for one in said {
             match one {
@@ -238,7 +239,7 @@ impl Outlet {
                 }
             }
         }
-        stuck
+        Some(stuck)
     }
 
     /// Sends a packet again; true when that isn't agreed, so that only a keyframe helps.
