@@ -11,6 +11,7 @@
 
 mod clock;
 mod multivariant;
+mod pace;
 mod packager;
 mod playlist;
 mod rendition;

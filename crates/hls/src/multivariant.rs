@@ -1,11 +1,14 @@
 //! The multivariant playlist. RFC 8216bis §4.4.6.
+//!
+//! It doesn't say EXT-X-INDEPENDENT-SEGMENTS: players load it once, and the tag would be about all segments to come. A publisher
+//! may stop sending keyframes at any time, so the media playlists say it, each of what it lists.
 
 use crate::rendition::{Rendition, Role};
 use media::Kind;
 
 /// Renders it for these renditions, video first.
 pub(crate) fn render(renditions: &[(Role, &Rendition)]) -> String {
-    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+    let mut out = String::from("#EXTM3U\n#EXT-X-VERSION:9\n");
     let codecs: Vec<String> = renditions.iter().map(|(_, r)| r.track.codecs_string()).collect();
     let peaks: u64 = renditions.iter().map(|(_, r)| bandwidth(r).0).sum();
     let means: u64 = renditions.iter().map(|(_, r)| bandwidth(r).1).sum();

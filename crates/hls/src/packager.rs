@@ -5,9 +5,13 @@
 //! sequence numbers. If no keyframe comes before the segment would be longer than the announced target duration,
 //! rounded to whole seconds, it is cut without one as a last resort: RFC 8216bis §4.4.3.1 allows no longer segment.
 //! Then the next keyframe begins a segment, however soon it comes.
+//!
+//! Where parts are cut: when the next frame would make one longer than the part target, which is chosen when the first
+//! segment is complete ([`crate::pace`]). Until then nothing is listed, so nothing need be cut.
 
 use crate::clock::WallAnchor;
-use crate::rendition::{Rendition, Role};
+use crate::pace::{self, Pace};
+use crate::rendition::{Rendition, Role, TARGET_ROUNDING};
 use crate::snapshot::{Snapshot, Ts};
 use crate::ts::TsVariant;
 use media::{Frame, Kind, Timestamp, Track, TrackId};
@@ -18,7 +22,7 @@ use std::time::{Duration, SystemTime};
 /// How a broadcast is cut.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// Target duration of a part, 200 ms to 1 s.
+    /// Wanted target duration of a part, 200 ms to 1 s. Another is announced where whole frames don't fill it.
     pub part_target: Duration,
     /// Shortest duration of a segment.
     pub segment_target: Duration,
@@ -57,6 +61,8 @@ pub struct Packager {
     anchor: Option<WallAnchor>,
     /// Announced once the first segment is complete; never changes then.
     target: Option<Duration>,
+    /// Announced with it.
+    part_target: Option<Duration>,
     /// Where the lead rendition cut and the other has yet to.
     cuts: VecDeque<Timestamp>,
     ended: bool,
@@ -75,6 +81,7 @@ impl Packager {
             ts,
             anchor: None,
             target: None,
+            part_target: None,
             cuts: VecDeque::new(),
             ended: false,
         }
@@ -141,7 +148,7 @@ impl Packager {
         self.anchor.get_or_insert_with(|| WallAnchor::new(wall, frame.dts));
         let leads = kind == Kind::Video || self.video.is_none();
         let cut = if leads { self.cut_lead(kind, frame) } else { self.cut_follower(frame) };
-        let part_target = self.config.part_target;
+        let part_target = self.part_target;
         let begins = leads && self.rendition(kind).as_ref().is_some_and(|r| r.growing.is_none());
         let part = match self.rendition(kind) {
             // Pictures before the first keyframe can't be shown.
@@ -166,12 +173,30 @@ impl Packager {
         self.render();
     }
 
-    /// Completes all growing segments, ahead of time.
+    /// Completes all growing segments, ahead of time. Before the first is complete nothing was listed, and too
+    /// little measured: it is dropped.
     fn close_all(&mut self) {
         for rendition in [&mut self.video, &mut self.audio].into_iter().flatten() {
-            rendition.close_at_last_frame();
+            match self.part_target {
+                Some(target) => rendition.close_at_last_frame(target),
+                None => rendition.abandon_unlisted(),
+            }
         }
         self.trim();
+    }
+
+    /// The part target; chosen now if it wasn't yet, as the lead rendition's first segment ends at `end`.
+    fn part_target(&mut self, end: Timestamp) -> Duration {
+        let wanted = self.config.part_target;
+        let leads = self.video.as_ref().or(self.audio.as_ref());
+        let follows = self.video.as_ref().and(self.audio.as_ref());
+        let times = |r: &Rendition| r.pending.iter().map(|f| f.dts).collect::<Vec<_>>();
+        *self.part_target.get_or_insert_with(|| {
+            let lead = leads.and_then(|r| Pace::of(times(r).into_iter().chain([end])));
+            let other = follows.and_then(|r| Pace::of(times(r).into_iter()));
+            let paces: Vec<Pace> = [lead, other].into_iter().flatten().collect();
+            pace::part_target(wanted, &paces)
+        })
     }
 
     /// Cuts the lead rendition before `frame`, if it is time.
@@ -187,10 +212,14 @@ impl Packager {
         if !by_keyframe && age + lead.frame_duration <= longest {
             return false;
         }
-        lead.close_segment(frame.dts);
+        let part_target = self.part_target(frame.dts);
+        let Some(lead) = self.rendition(kind) else { return false };
+        lead.close_segment(frame.dts, part_target);
         let duration = lead.segments.back().map_or(Duration::ZERO, |s| s.duration);
         if self.target.is_none() {
             let seconds = duration.max(self.config.segment_target).as_secs_f64().round().max(1.0);
+            // No part is longer than a segment.
+            let seconds = seconds.max(part_target.as_secs_f64().ceil());
             self.target = Some(Duration::from_secs(seconds as u64));
         }
         if kind == Kind::Video && self.audio.is_some() {
@@ -207,8 +236,9 @@ impl Packager {
             return false;
         }
         self.cuts.pop_front();
+        let part_target = self.part_target(frame.dts);
         if let Some(audio) = &mut self.audio {
-            audio.close_segment(frame.dts);
+            audio.close_segment(frame.dts, part_target);
         }
         self.trim();
         true
@@ -231,7 +261,8 @@ impl Packager {
     }
 
     fn render(&mut self) {
-        if let (Some(target), Some(anchor)) = (self.target, self.anchor) {
+        if let (Some(target), Some(part_target), Some(anchor)) = (self.target, self.part_target, self.anchor)
+        {
             let renditions = [(Role::Video, &self.video), (Role::Audio, &self.audio)];
             let present = renditions.into_iter().filter_map(|(role, r)| Some((role, r.as_ref()?)));
             let present: Vec<_> = present.collect();
@@ -240,7 +271,6 @@ impl Packager {
                 possible: self.ts.is_possible(),
                 listed: self.ts.listed(target, anchor, self.ended),
             };
-            let part_target = self.config.part_target;
             self.snapshot = Arc::new(Snapshot::render(&present, ts, target, part_target, anchor, self.ended));
         }
     }
@@ -262,8 +292,6 @@ impl Packager {
     }
 }
 
-/// Durations are compared with the target duration after rounding. RFC 8216bis §4.4.3.1.
-const TARGET_ROUNDING: Duration = Duration::from_millis(499);
 /// A group that is this much shorter than the target still makes a segment of its own: a 2 s group of a 29.97 fps
 /// encoder may last 1.96 s.
 const CUT_SLACK: Duration = Duration::from_millis(100);

@@ -40,9 +40,9 @@ pub(crate) fn render(rendition: &Rendition, frame: &Frame<'_>, delta: bool) -> S
         let msn = rendition.first_msn + i as u64;
         segment_head(&mut out, segment, frame, changed);
         if i >= parts_from && !frame.ended {
-            parts(&mut out, segment, msn);
+            parts(&mut out, segment, msn, frame.part_target);
         }
-        line(&mut out, format_args!("#EXTINF:{:.5},", segment.duration.as_secs_f64()));
+        line(&mut out, format_args!("#EXTINF:{:.5},", segment.listed(frame.target).as_secs_f64()));
         line(&mut out, format_args!("seg-{msn}.m4s"));
     }
     if frame.ended {
@@ -56,6 +56,9 @@ pub(crate) fn render(rendition: &Rendition, frame: &Frame<'_>, delta: bool) -> S
 fn head(out: &mut String, rendition: &Rendition, frame: &Frame<'_>) {
     let target = frame.target.as_secs();
     out.push_str("#EXTM3U\n#EXT-X-VERSION:9\n");
+    if !rendition.dependent {
+        out.push_str("#EXT-X-INDEPENDENT-SEGMENTS\n");
+    }
     line(out, format_args!("#EXT-X-TARGETDURATION:{target}"));
     line(
         out,
@@ -84,10 +87,12 @@ fn segment_head(out: &mut String, segment: &Segment, frame: &Frame<'_>, changed:
     out.push('\n');
 }
 
-fn parts(out: &mut String, segment: &Segment, msn: u64) {
+/// A part of one frame before a gap lasts longer than a part may; as much as is allowed is listed (RFC 8216bis
+/// §4.4.3.7). The media in it has its real duration, and the date of the next segment the real time.
+fn parts(out: &mut String, segment: &Segment, msn: u64, part_target: Duration) {
     for (n, part) in segment.parts.iter().enumerate() {
         let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
-        let duration = part.duration.as_secs_f64();
+        let duration = part.duration.min(part_target).as_secs_f64();
         line(out, format_args!("#EXT-X-PART:DURATION={duration:.5},URI=\"part-{msn}-{n}.m4s\"{independent}"));
     }
 }
@@ -98,7 +103,7 @@ fn tail(out: &mut String, rendition: &Rendition, frame: &Frame<'_>, revision: Op
     let mut next_part = 0;
     if let Some(segment) = rendition.growing.as_ref().filter(|s| !s.parts.is_empty()) {
         segment_head(out, segment, frame, revision != Some(segment.revision));
-        parts(out, segment, msn);
+        parts(out, segment, msn, frame.part_target);
         next_part = segment.parts.len();
     }
     line(out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"part-{msn}-{next_part}.m4s\""));

@@ -57,19 +57,35 @@ pub(crate) struct Segment {
     pub(crate) revision: u32,
     /// The decoder starts anew here.
     pub(crate) discontinuity: bool,
+    /// When its first frame is shown.
+    shown_from: Timestamp,
 }
 
 impl Segment {
-    fn new(start: Timestamp, revision: u32, discontinuity: bool) -> Segment {
+    fn new(first: &Frame, revision: u32, discontinuity: bool) -> Segment {
         let empty = Vec::new();
         Segment {
-            start,
+            start: first.dts,
             duration: Duration::ZERO,
             parts: empty,
             bytes: Bytes::new(),
             revision,
             discontinuity,
+            shown_from: first.pts,
         }
+    }
+
+    /// Its duration in playlists: a gap between frames may make it longer than a segment may be (RFC 8216bis §4.4.3.1).
+    pub(crate) fn listed(&self, target: Duration) -> Duration {
+        self.duration.min(target + TARGET_ROUNDING)
+    }
+
+    /// Whether these frames, its next ones, need another segment to be decoded: it starts without a keyframe, or in an open group, with
+    /// pictures that are shown before the keyframe and may refer to the group before.
+    fn needs_another(&self, frames: &[Frame]) -> bool {
+        let begins = self.parts.is_empty();
+        begins && !frames.first().is_some_and(|f| f.keyframe)
+            || frames.iter().any(|f| f.pts < self.shown_from)
     }
 
     /// Joins the parts; they become slices of the segment, so that the bytes are kept once.
@@ -98,19 +114,25 @@ pub(crate) struct Rendition {
     pub(crate) growing: Option<Segment>,
     revision: u32,
     discontinuity_next: bool,
-    pending: Vec<Frame>,
+    pub(crate) pending: Vec<Frame>,
+    /// The shorter of the last two steps between frames: one gap alone is no frame's duration.
     pub(crate) frame_duration: Duration,
+    last_step: Option<Duration>,
+    last_dts: Option<Timestamp>,
     sequence: u32,
     /// Closed captions were seen in the pictures.
     pub(crate) captions: bool,
+    /// A segment was listed that can't be decoded without another. It stays so, since a playlist must not change its
+    /// head to and fro.
+    pub(crate) dependent: bool,
 }
 
 /// Init segments kept; a player that is this many configurations late starts anew anyway.
 const INITS_MAX: usize = 8;
 /// Guess before two frames are seen.
 const FRAME_DURATION_GUESS: Duration = Duration::from_millis(33);
-/// A gap between frames counts as a frame's duration only up to here.
-const FRAME_DURATION_MAX: Duration = Duration::from_millis(500);
+/// Gaps between frames count as a frame's duration only up to here: no segment is longer.
+const FRAME_DURATION_MAX: Duration = Duration::from_secs(10);
 
 impl Rendition {
     pub(crate) fn new(track: Track, first_msn: u64, revision: u32) -> Rendition {
@@ -126,8 +148,11 @@ impl Rendition {
             discontinuity_next: false,
             pending: Vec::new(),
             frame_duration: FRAME_DURATION_GUESS,
+            last_step: None,
+            last_dts: None,
             sequence: 0,
             captions: false,
+            dependent: false,
         }
     }
 
@@ -156,6 +181,7 @@ impl Rendition {
     /// The decoder starts anew with the next segment; with a new init segment if the track changed.
     pub(crate) fn restart(&mut self, track: Option<Track>) {
         self.discontinuity_next = true;
+        self.last_dts = None;
         if let Some(track) = track {
             self.revision = self.revision.wrapping_add(1);
             self.inits.push_back((self.revision, mux::fmp4::init_segment(&track)));
@@ -181,34 +207,40 @@ impl Rendition {
         self.first_msn = next_msn;
     }
 
-    /// Adds a frame; true when a part became complete by it.
-    pub(crate) fn push(&mut self, frame: Frame, part_target: Duration) -> bool {
-        if let Some(last) = self.pending.last() {
-            let step = frame.dts.since(last.dts);
-            if step > Duration::ZERO && step <= FRAME_DURATION_MAX {
-                self.frame_duration = step;
-            }
-        }
+    /// Adds a frame; true when a part became complete by it. Before a part target is known, frames wait.
+    pub(crate) fn push(&mut self, frame: Frame, part_target: Option<Duration>) -> bool {
+        self.measure(frame.dts);
         let mut cut = false;
-        if let Some(first) = self.pending.first() {
-            let with_this = frame.dts.since(first.dts) + self.frame_duration;
-            if with_this > part_target + ROUNDING {
-                self.close_part(frame.dts);
+        if let Some(target) = part_target {
+            cut = self.close_full_parts(frame.dts, target);
+            let waiting = self.pending.first().map_or(Duration::ZERO, |first| frame.dts.since(first.dts));
+            if waiting > Duration::ZERO && waiting + self.frame_duration > target + ROUNDING {
+                self.close_part(self.pending.len(), frame.dts);
                 cut = true;
             }
         }
         if self.growing.is_none() {
             let discontinuity = std::mem::take(&mut self.discontinuity_next);
-            self.growing = Some(Segment::new(frame.dts, self.revision, discontinuity));
+            self.growing = Some(Segment::new(&frame, self.revision, discontinuity));
         }
         self.captions = self.captions || captions::carried(self.track.codec, &frame.payload);
         self.pending.push(frame);
         cut
     }
 
+    fn measure(&mut self, dts: Timestamp) {
+        let Some(last) = self.last_dts.replace(dts) else { return };
+        let step = dts.since(last).min(FRAME_DURATION_MAX);
+        if step > Duration::ZERO {
+            self.frame_duration = step.min(self.last_step.unwrap_or(step));
+            self.last_step = Some(step);
+        }
+    }
+
     /// Ends the growing segment at `end`.
-    pub(crate) fn close_segment(&mut self, end: Timestamp) {
-        self.close_part(end);
+    pub(crate) fn close_segment(&mut self, end: Timestamp, part_target: Duration) {
+        self.close_full_parts(end, part_target);
+        self.close_part(self.pending.len(), end);
         if let Some(mut segment) = self.growing.take().filter(|s| !s.parts.is_empty()) {
             segment.complete();
             self.segments.push_back(segment);
@@ -216,28 +248,49 @@ impl Rendition {
     }
 
     /// Ends the growing segment after its last frame, whose duration is guessed.
-    pub(crate) fn close_at_last_frame(&mut self) {
+    pub(crate) fn close_at_last_frame(&mut self, part_target: Duration) {
         if let Some(last) = self.pending.last() {
             let end = last.dts + self.frame_duration;
-            self.close_segment(end);
+            self.close_segment(end, part_target);
         } else if let Some(segment) = &self.growing {
             let end = segment.start + segment.duration;
-            self.close_segment(end);
+            self.close_segment(end, part_target);
         }
     }
 
-    fn close_part(&mut self, end: Timestamp) {
-        let (Some(first), Some(segment)) = (self.pending.first(), &mut self.growing) else { return };
+    /// Makes parts of what waits until the rest, up to `end`, is not too long for one; true if there were any. A frame
+    /// that alone lasts longer is a part.
+    fn close_full_parts(&mut self, end: Timestamp, target: Duration) -> bool {
+        let mut any = false;
+        while let Some(first) = self.pending.first().map(|f| f.dts)
+            && end.since(first) > target
+        {
+            let fit = self.pending.iter().take_while(|f| f.dts.since(first) <= target).count();
+            // The last one that begins in time doesn't end in time, unless nothing would be left.
+            let alone = self.pending[fit - 1].dts == first;
+            let count = if alone { fit } else { fit - 1 };
+            let until = self.pending.get(count).map_or(end, |f| f.dts);
+            self.close_part(count, until);
+            any = true;
+        }
+        any
+    }
+
+    /// Makes a part of the first `count` frames that wait.
+    fn close_part(&mut self, count: usize, end: Timestamp) {
+        let frames = &self.pending[..count];
+        let (Some(first), Some(segment)) = (frames.first(), &mut self.growing) else { return };
         self.sequence = self.sequence.wrapping_add(1);
         let duration = end.since(first.dts);
+        self.dependent = self.dependent || segment.needs_another(frames);
         let part = Part {
-            bytes: mux::fmp4::fragment(&self.track, self.sequence, &self.pending, end),
+            bytes: mux::fmp4::fragment(&self.track, self.sequence, frames, end),
             duration,
             independent: first.keyframe,
         };
         segment.duration += duration;
         segment.parts.push(part);
-        self.pending.clear();
+        self.pending.drain(..count);
     }
 
     /// Forgets the oldest segments beyond `count`, or beyond the budget; a few always stay.
@@ -256,5 +309,7 @@ impl Rendition {
 
 /// RFC 8216bis §6.2.2 wants at least three target durations in a live playlist.
 pub(crate) const SEGMENTS_MIN: usize = 3;
+/// Durations are compared with the target duration after rounding. RFC 8216bis §4.4.3.1.
+pub(crate) const TARGET_ROUNDING: Duration = Duration::from_millis(499);
 /// Milliseconds of RTMP round a frame's time by up to one.
 const ROUNDING: Duration = Duration::from_micros(1000);

@@ -30,8 +30,13 @@ pub(crate) struct Show {
 
 impl Show {
     pub(crate) fn new(fps: i64, group: i64) -> Show {
+        Show::of(&[video(), audio()], fps, group)
+    }
+
+    /// The same of these tracks, of which one may be missing.
+    pub(crate) fn of(tracks: &[Track], fps: i64, group: i64) -> Show {
         let mut packager = Packager::new(Config::default());
-        packager.tracks(&[video(), audio()]);
+        packager.tracks(tracks);
         Show { packager, fps, group, next_video: 0, next_audio: 0, snapshots: Vec::new() }
     }
 
@@ -83,10 +88,40 @@ pub(crate) fn playlist(snapshot: &Snapshot, role: Role, skip: bool) -> String {
     }
 }
 
-/// Fails at a line that a strict parser doesn't know.
+/// Fails at a line that a strict parser doesn't know, and at durations beyond what is announced.
 pub(crate) fn check_playlist(text: &str) {
     let mut reader = quick_m3u8::Reader::from_str(text, ParsingOptions::default());
     while let Some(line) = reader.read_line().expect("a playlist that parses") {
         assert!(!format!("{line:?}").contains("Unknown"), "{line:?}");
     }
+    let number = |line: &str| line.split([',', '\n']).next().unwrap().parse::<f64>().unwrap();
+    let all = |tag: &str| text.split(tag).skip(1).map(number).collect::<Vec<f64>>();
+    let first = |tag: &str| all(tag).first().copied();
+    if let Some(target) = first("#EXT-X-TARGETDURATION:") {
+        assert!(all("#EXTINF:").iter().all(|d| d.round() <= target), "{text}");
+    }
+    if let Some(part_target) = first("#EXT-X-PART-INF:PART-TARGET=") {
+        assert!(all("#EXT-X-PART:DURATION=").iter().all(|d| *d <= part_target), "{text}");
+        assert!(first("PART-HOLD-BACK=").unwrap() >= 3.0 * part_target - 1e-9, "{text}");
+        assert!(part_target <= first("#EXT-X-TARGETDURATION:").unwrap(), "{text}");
+    }
+}
+
+/// Checks every playlist that a snapshot has; how many there are.
+pub(crate) fn check_snapshot(snapshot: &Snapshot) -> usize {
+    let list = |role, skip| Request::Playlist { role, block: None, skip };
+    let requests = [
+        Request::Multivariant,
+        list(Role::Video, false),
+        list(Role::Video, true),
+        list(Role::Audio, false),
+        list(Role::Audio, true),
+        Request::TsPlaylist,
+    ];
+    let answers = requests.iter().map(|request| snapshot.answer(request));
+    let texts = answers.filter_map(|answer| match answer {
+        Answer::Playlist { text, .. } => Some(text),
+        _ => None,
+    });
+    texts.map(|text| check_playlist(std::str::from_utf8(&text.plain).unwrap())).count()
 }

@@ -39,6 +39,7 @@ pub struct Snapshot {
     renditions: Vec<Listed>,
     ts: Ts,
     target: Duration,
+    part_target: Option<Duration>,
     ended: bool,
     ready: bool,
 }
@@ -77,6 +78,7 @@ impl Snapshot {
             multivariant: Text::default(),
             renditions: Vec::new(),
             target: FIRST_HOLD / HOLD_TARGETS,
+            part_target: None,
             ended: false,
             ready: false,
         }
@@ -111,15 +113,26 @@ impl Snapshot {
             ts,
             multivariant: Text::new(crate::multivariant::render(renditions)),
             target,
+            part_target: Some(part_target),
             ended,
             // All renditions have something to play.
             ready: renditions.iter().all(|(_, r)| !r.segments.is_empty()),
         }
     }
 
+    /// What players rest between two looks at a playlist, at most. RFC 8216bis §6.3.4.
+    pub fn target(&self) -> Duration {
+        self.target
+    }
+
     /// How long a request may be held.
     pub fn hold_max(&self) -> Duration {
         self.target * HOLD_TARGETS
+    }
+
+    /// The part target that is announced; `None` before there is a playlist.
+    pub fn part_target(&self) -> Option<Duration> {
+        self.part_target
     }
 
     /// Answers a request, or says that it has to wait.

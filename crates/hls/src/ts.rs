@@ -5,7 +5,7 @@
 //! cut. The first playlist comes with the first segment that was muxed from its start to its end.
 
 use crate::clock::WallAnchor;
-use crate::rendition::{Rendition, SEGMENTS_MIN};
+use crate::rendition::{Rendition, SEGMENTS_MIN, TARGET_ROUNDING};
 use crate::text::Text;
 use bytes::{Bytes, BytesMut};
 use media::{Frame, Timestamp, Track, TrackId};
@@ -235,7 +235,11 @@ impl TsVariant {
             }
             out.push_str("#EXT-X-PROGRAM-DATE-TIME:");
             anchor.write_date(segment.start, &mut out);
-            let _ = writeln!(out, "\n#EXTINF:{:.5},\nseg-{msn}.ts", segment.duration.as_secs_f64());
+            let _ = writeln!(
+                out,
+                "\n#EXTINF:{:.5},\nseg-{msn}.ts",
+                segment.duration.min(target + TARGET_ROUNDING).as_secs_f64()
+            );
         }
         if ended {
             out.push_str("#EXT-X-ENDLIST\n");

@@ -1,9 +1,10 @@
 //! The points of the LL-HLS server profile, each as a test, over broadcasts of several shapes.
 
 use super::*;
-use crate::show::{AVCC, Show, audio, check_playlist, playlist, video};
+use crate::show::{AVCC, Show, audio, check_snapshot, playlist, video};
 use crate::{Answer, Position, Request};
 use bytes::Bytes;
+use media::Codec;
 use std::time::UNIX_EPOCH;
 
 fn attribute(line: &str, name: &str) -> f64 {
@@ -44,18 +45,50 @@ fn point_1_version_and_server_control() {
     }
 }
 
+/// The part target that is announced, and the same in all playlists.
+fn part_target_of(show: &Show) -> f64 {
+    let mut found = Vec::new();
+    for snapshot in
+        show.snapshots.iter().filter(|s| matches!(s.answer(&Request::Multivariant), Answer::Playlist { .. }))
+    {
+        for role in [Role::Video, Role::Audio] {
+            let text = playlist(snapshot, role, false);
+            found.push(attribute(
+                text.lines().find(|l| l.starts_with("#EXT-X-PART-INF:")).unwrap(),
+                "PART-TARGET",
+            ));
+        }
+    }
+    assert!(found.windows(2).all(|pair| pair[0] == pair[1]), "it changed: {found:?}");
+    found[0]
+}
+
 #[test]
 fn point_2_parts_have_the_target_duration_and_tell_where_they_are_independent() {
-    for (fps, group) in [(30, 60), (30, 45), (25, 50), (15, 30), (60, 120), (24, 240)] {
-        let show = Show::new(fps, group).play(40);
+    for (fps, group, expect) in [
+        (30, 60, 0.5),
+        (30, 45, 0.5),
+        (25, 50, 0.5),
+        (24, 48, 0.5),
+        (15, 30, 0.5),
+        (60, 120, 0.5),
+        (24, 240, 0.5),
+        (12, 24, 0.501),
+        (5, 10, 0.4),
+        (3, 6, 0.334),
+        (1, 2, 1.0),
+    ] {
+        let show = Show::new(fps, group).play(if fps == 1 { 60 } else { 32 });
+        let target = part_target_of(&show);
+        assert_eq!(target, expect, "{fps} fps");
         for role in [Role::Video, Role::Audio] {
             let parts = parts_of(&show, role);
             assert!(parts.len() > 50, "{fps} fps: {} parts", parts.len());
             for pair in parts.windows(2) {
                 let (uri, duration, _) = &pair[0];
                 let last_of_segment = pair[1].0.ends_with("-0.m4s");
-                assert!(*duration <= 0.5 + 0.0015, "{fps} fps {uri}: {duration}");
-                assert!(last_of_segment || *duration >= 0.85 * 0.5, "{fps} fps {uri}: {duration}");
+                assert!(*duration <= target, "{fps} fps {uri}: {duration}");
+                assert!(last_of_segment || *duration >= 0.85 * target, "{fps} fps {uri}: {duration}");
             }
             for (uri, _, independent) in &parts {
                 // A group of 1.5 s has its second keyframe at the start of the fourth part, too.
@@ -64,7 +97,78 @@ fn point_2_parts_have_the_target_duration_and_tell_where_they_are_independent() 
                 assert_eq!(*independent, expected, "{fps} fps {uri}");
             }
         }
+        show.snapshots.iter().step_by(8).for_each(|snapshot| {
+            check_snapshot(snapshot);
+        });
     }
+}
+
+/// Decode time of the first frame and of the end, in 90 kHz, as a fragment itself tells.
+fn span(fragment: &[u8]) -> (u64, u64) {
+    let at = |name: &[u8]| fragment.windows(4).position(|w| w == name).unwrap() + 8;
+    let word = |at: usize| u64::from(u32::from_be_bytes(fragment[at..at + 4].try_into().unwrap()));
+    let (start, run) = (at(b"tfdt"), at(b"trun"));
+    let start = (word(start) << 32) | word(start + 4);
+    // Count and offset, then 16 bytes a frame, of which the first four are its duration.
+    let durations = (0..word(run) as usize).map(|i| word(run + 8 + 16 * i));
+    (start, start + durations.sum::<u64>())
+}
+
+/// Pictures that come after these pauses, in ms, with a keyframe every 40; all parts that were listed.
+fn paused(steps: impl Iterator<Item = usize>) -> (Packager, Vec<Bytes>) {
+    let mut packager = Packager::new(Config::default());
+    packager.tracks(&[video()]);
+    let (mut at, mut position, mut parts) = (0, (0, 0), Vec::new());
+    for (i, step) in steps.enumerate() {
+        let dts = Timestamp::from_millis(at);
+        let frame = Frame { dts, pts: dts, keyframe: i % 40 == 0, payload: Bytes::from_static(b"x") };
+        let news = packager.frame(TrackId::VIDEO, &frame, UNIX_EPOCH);
+        let snapshot = packager.snapshot();
+        if news {
+            check_snapshot(&snapshot);
+        }
+        loop {
+            let (msn, part) = position;
+            match snapshot.answer(&Request::Part { role: Role::Video, msn, part }) {
+                Answer::Media(bytes) => {
+                    parts.push(bytes);
+                    position = (msn, part + 1);
+                }
+                // Another segment has begun.
+                Answer::NotFound => position = (msn + 1, 0),
+                _ => break,
+            }
+        }
+        at += step as i64;
+    }
+    (packager, parts)
+}
+
+#[test]
+fn gaps_between_pictures_break_no_promise_and_leave_no_hole() {
+    let mut random = testkit::Random::seeded(21);
+    for _ in 0..8 {
+        let steps = (0..300).map(|i| match random.below(30) {
+            0 if i > 60 => 400 + random.below(7000),
+            1 | 2 => 90 + random.below(200),
+            _ => 30 + random.below(8),
+        });
+        // Every playlist was checked as it came.
+        let (_, parts) = paused(steps);
+        assert!(parts.len() > 30);
+        for pair in parts.windows(2) {
+            assert_eq!(span(&pair[0]).1, span(&pair[1]).0, "the frame before a gap lasts until the next one");
+        }
+    }
+}
+
+#[test]
+fn slides_make_parts_of_one_frame_each_of_their_own_duration() {
+    let (packager, parts) = paused(std::iter::repeat_n(2500, 100));
+    assert!(parts.iter().all(|part| span(part).1 - span(part).0 == 225_000));
+    let text = playlist(&packager.snapshot(), Role::Video, false);
+    assert!(text.contains("PART-HOLD-BACK=7.500,") && text.contains("PART-TARGET=2.500\n"), "{text}");
+    assert!(text.contains("#EXT-X-PART:DURATION=2.50000,"), "{text}");
 }
 
 #[test]
@@ -185,19 +289,102 @@ fn point_7_a_changed_decoder_makes_a_discontinuity_and_a_new_init_segment() {
     assert_eq!(sequence(&text), sequence(&audio));
 }
 
+/// Checks all playlists of a broadcast that has a break, a changed decoder and an end; most in one snapshot.
+fn check_to_the_end(tracks: &[Track], changed: &[Track], fps: i64, group: i64) -> usize {
+    let next_group = |show: &mut Show| show.next_video = (show.next_video + group - 1) / group * group;
+    let ask = |show: &Show| drop(show.packager.snapshot().answer(&Request::TsPlaylist));
+    let mut show = Show::of(tracks, fps, group);
+    for until in 1..12 {
+        ask(&show);
+        show = show.play(until * 3);
+        match until {
+            4 => show.packager.resumed(),
+            8 => show.packager.tracks(changed),
+            _ => continue,
+        }
+        next_group(&mut show);
+    }
+    show.packager.end();
+    show.snapshots.push(show.packager.snapshot());
+    show.snapshots.iter().step_by(3).map(|snapshot| check_snapshot(snapshot)).max().unwrap_or(0)
+}
+
 #[test]
 fn a_strict_parser_takes_every_playlist() {
-    for (fps, group) in [(30, 60), (25, 250)] {
-        let show = Show::new(fps, group).play(30);
-        for snapshot in &show.snapshots {
-            let Answer::Playlist { .. } = snapshot.answer(&Request::Multivariant) else { continue };
-            for role in [Role::Video, Role::Audio] {
-                for skip in [false, true] {
-                    check_playlist(&playlist(snapshot, role, skip));
-                }
-            }
+    let track = |id, codec, config: &'static [u8]| Track::new(id, codec, Bytes::from_static(config));
+    let other = track(TrackId::VIDEO, Codec::H264, b"\x01\x64\0\x1f\xff\xe1\0\x02\x67\x64\x01\0\x02\x68\xeb");
+    let av1 = track(TrackId::VIDEO, Codec::Av1, &[0x81, 0, 0x0c, 0]);
+    let opus = track(TrackId::AUDIO, Codec::Opus, b"\x01\x02\0\0\0\0\xbb\x80\0\0\0");
+    let other_opus = track(TrackId::AUDIO, Codec::Opus, b"\x01\x01\0\0\0\0\xbb\x80\0\0\0");
+    // The multivariant one, two of each rendition, and TS where it can carry the tracks.
+    for (fps, group) in [(30, 60), (25, 250), (1, 2), (3, 6)] {
+        assert_eq!(check_to_the_end(&[video(), audio()], &[other.clone(), audio()], fps, group), 6);
+    }
+    assert_eq!(check_to_the_end(&[audio()], &[audio()], 30, 60), 4, "sound alone");
+    assert_eq!(check_to_the_end(&[video()], &[other], 30, 60), 4, "pictures alone");
+    assert_eq!(check_to_the_end(&[av1.clone(), opus.clone()], &[av1.clone(), other_opus], 30, 60), 6);
+    assert_eq!(
+        check_to_the_end(std::slice::from_ref(&av1), std::slice::from_ref(&av1), 30, 60),
+        3,
+        "TS can't carry it"
+    );
+}
+
+const TAG: &str = "#EXT-X-INDEPENDENT-SEGMENTS\n";
+
+#[test]
+fn segments_are_called_independent_only_where_all_that_are_listed_are() {
+    let says = |packager: &Packager, role| playlist(&packager.snapshot(), role, false).contains(TAG);
+    let mut show = Show::new(30, 60).play(30);
+    assert!(says(&show.packager, Role::Video) && says(&show.packager, Role::Audio));
+    let Answer::Playlist { text, .. } = show.packager.snapshot().answer(&Request::Multivariant) else {
+        panic!()
+    };
+    assert!(
+        !text.plain.windows(TAG.len()).any(|w| w == TAG.as_bytes()),
+        "it would be about segments to come"
+    );
+    // One group of 20 s, then 2 s again.
+    show.group = 600;
+    let mut show = show.play(43);
+    show.group = 60;
+    let before = show.snapshots.len();
+    let show = show.play(120);
+    assert!(!says(&show.packager, Role::Video) && says(&show.packager, Role::Audio));
+    for snapshot in &show.snapshots[before..] {
+        assert!(!playlist(snapshot, Role::Video, true).contains(TAG), "said again");
+    }
+    let mut listed = 0;
+    for snapshot in &show.snapshots {
+        let Answer::Playlist { .. } = snapshot.answer(&Request::Multivariant) else { continue };
+        let text = playlist(snapshot, Role::Video, false);
+        let dependent =
+            |l: &&str| l.contains("-0.m4s\"") && l.starts_with("#EXT-X-PART:") && !l.contains("INDEPENDENT");
+        if text.contains(TAG) {
+            assert_eq!(text.lines().find(dependent), None);
+            listed += 1;
         }
     }
+    assert!(listed > 50);
+}
+
+#[test]
+fn open_groups_are_not_called_independent() {
+    let says = |leading: bool| {
+        let mut packager = Packager::new(Config::default());
+        packager.tracks(&[video()]);
+        for i in 0..200 {
+            let dts = Timestamp::from_millis(i * 40);
+            // Pictures are shown two frames later than they are coded; one behind a keyframe is shown before it.
+            let early = leading && i % 50 == 1;
+            let pts = Timestamp::from_millis(i * 40 + if early { 20 } else { 80 });
+            let frame = Frame { dts, pts, keyframe: i % 50 == 0, payload: Bytes::from_static(b"x") };
+            packager.frame(TrackId::VIDEO, &frame, UNIX_EPOCH);
+        }
+        playlist(&packager.snapshot(), Role::Video, false).contains(TAG)
+    };
+    assert!(says(false));
+    assert!(!says(true));
 }
 
 /// Frames at 25 a second, with keyframes at these ones; durations and independence of the segments they make.
@@ -319,7 +506,7 @@ fn fuzz_wild_frames_never_panic() {
             let dts = Timestamp::from_millis(at);
             let payload = Bytes::from(vec![0; 1 + random.below(500)]);
             let frame = Frame { dts, pts: dts, keyframe: random.below(10) == 0, payload };
-            packager.frame(TrackId(random.below(3) as u8), &frame, UNIX_EPOCH);
+            let news = packager.frame(TrackId(random.below(3) as u8), &frame, UNIX_EPOCH);
             if random.below(50) == 0 {
                 let _ = packager.snapshot().answer(&Request::TsPlaylist);
             }
@@ -332,7 +519,11 @@ fn fuzz_wild_frames_never_panic() {
                 }
                 _ => {}
             }
+            if news && random.below(5) == 0 {
+                check_snapshot(&packager.snapshot());
+            }
         }
         packager.end();
+        check_snapshot(&packager.snapshot());
     }
 }
