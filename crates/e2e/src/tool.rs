@@ -184,6 +184,11 @@ impl Running {
         Ok(self.child.try_wait()?.is_none())
     }
 
+    /// Its process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// What it has written to its standard output so far.
     pub fn out_so_far(&self) -> Vec<u8> {
         self.out.so_far()

@@ -8,8 +8,8 @@ use std::net::TcpStream;
 
 /// Reads binary messages; `Read` gives their payload.
 #[derive(Debug)]
-pub struct Payload {
-    socket: BufReader<TcpStream>,
+pub struct Payload<R = BufReader<TcpStream>> {
+    socket: R,
     left: VecDeque<u8>,
 }
 
@@ -28,10 +28,15 @@ pub fn open(port: u16, target: &str) -> Result<Payload> {
     let (head, socket) = Connection::open(port)?.endless(target, &headers).context("WebSocket")?;
     ensure!(head.status == 101, "no upgrade but {head:?}");
     ensure!(head.header("sec-websocket-accept") == Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo="), "{head:?}");
-    Ok(Payload { socket, left: VecDeque::new() })
+    Ok(Payload::behind_head(socket))
 }
 
-impl Payload {
+impl<R: Read> Payload<R> {
+    /// Reads what comes behind the answer to the upgrade.
+    pub fn behind_head(socket: R) -> Payload<R> {
+        Payload { socket, left: VecDeque::new() }
+    }
+
     /// Reads one message; false at a close or the end of the connection.
     fn message(&mut self) -> io::Result<bool> {
         let mut head = [0; 2];
@@ -67,7 +72,7 @@ impl Payload {
     }
 }
 
-impl Read for Payload {
+impl<R: Read> Read for Payload<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         while self.left.is_empty() {
             if !self.message()? {

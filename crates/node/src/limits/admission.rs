@@ -287,6 +287,29 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_one_ipv6_network_share_what_one_may_take() {
+        let limits = limits(&config::Limits { new_connections_per_address: 0, ..few() });
+        let _first = admit(&limits, "2001:db8:1:2::1").unwrap();
+        let _second = admit(&limits, "2001:db8:1:2:ffff:ffff:ffff:fffe").unwrap();
+        assert_eq!(admit(&limits, "2001:db8:1:2:3:4:5:6").unwrap_err(), Limit::ConnectionsPerAddress);
+        let _beside = admit(&limits, "2001:db8:1:3::1").unwrap();
+        let ask = |address: &str| limits.request(address.parse().unwrap()).map_err(|e| e.limit);
+        assert!((0..5).all(|n| ask(&format!("2001:db8:1:2::{n}")).is_ok()));
+        assert_eq!(ask("2001:db8:1:2::77"), Err(Limit::RequestsPerAddress));
+        assert_eq!(ask("2001:db8:1:3::77"), Ok(()));
+    }
+
+    #[test]
+    fn new_connections_of_one_ipv6_network_are_counted_together() {
+        let limits = limits(&few());
+        for n in 1..=3 {
+            admit(&limits, &format!("2001:db8:1:2::{n}")).unwrap();
+        }
+        assert_eq!(admit(&limits, "2001:db8:1:2:9::").unwrap_err(), Limit::NewConnectionsPerAddress);
+        admit(&limits, "2001:db8:1:3::1").unwrap();
+    }
+
+    #[test]
     fn nothing_is_kept_of_who_left() {
         let limits = limits(&few());
         drop((admit(&limits, "9.9.9.9").unwrap(), admit(&limits, "2001:db8::1").unwrap()));
