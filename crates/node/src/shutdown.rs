@@ -41,12 +41,30 @@ impl Node {
         tracing::info!(sessions = left, deadline_s = drain.as_secs(), "draining: nobody new is let in");
         self.phases.go_to(phase);
         tokio::select! {
-            () = self.emptied() => {}
-            () = tokio::time::sleep(drain) => {}
+            () = self.goodbyes(drain) => {}
             _ = hurry => tracing::info!("asked again: not waiting any longer"),
         }
         tracing::info!(sessions = self.sessions.count(), "shutting down");
         self.stop().await;
+    }
+
+    /// Waits until no session is left, at most for `drain`. Those who watch by polling have no session: their playlists end so
+    /// early that they hear of it.
+    async fn goodbyes(&self, drain: Duration) {
+        let deadline = Instant::now() + drain;
+        let farewell = || self.packagings.farewell().min(drain / 2);
+        tokio::select! {
+            () = self.emptied() => {}
+            () = tokio::time::sleep_until(deadline - farewell()) => {}
+        }
+        let farewell = farewell();
+        if farewell.is_zero() {
+            // If it was for them, they are gone by now.
+            let _ = tokio::time::timeout_at(deadline, self.emptied()).await;
+        } else {
+            self.packagings.finish();
+            tokio::time::sleep_until(deadline.min(Instant::now() + farewell)).await;
+        }
     }
 
     /// Waits until no session is left.

@@ -6,6 +6,7 @@ use super::hls::{self, Content, FileAnswer, Wishes};
 use super::listen::Gateway;
 use super::service::EXPOSED;
 use crate::gateway::Io;
+use crate::life::Phase;
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use bytes::Buf;
@@ -26,7 +27,7 @@ const STALL_MAX: Duration = Duration::from_secs(20);
 pub(super) async fn respond(
     io: &mut Io,
     request: &FileRequest,
-    peer: SocketAddr,
+    (peer, phase): (SocketAddr, Phase),
     gateway: &Gateway,
 ) -> Result<()> {
     let wishes = Wishes {
@@ -37,7 +38,8 @@ pub(super) async fn respond(
     // The path was a target when the head was read.
     let target = hls::target(&request.path).ok_or(ErrorKind::InvalidInput)?;
     let began = Instant::now();
-    let answer = gateway.file(&target, request.query.as_deref(), &request.caller, peer, wishes).await;
+    let query = request.query.as_deref();
+    let answer = gateway.file(&target, query, &request.caller, (peer, phase), wishes).await;
     let head = head(&answer, request.close);
     gateway.answered(&Answered {
         kind: RequestKind::Hls,

@@ -3,6 +3,7 @@
 use super::caller::Caller;
 use super::head::{self, First, HEAD_BYTES_MAX, Play};
 use super::hls::{self, FileAnswer, Packagings, Target, Wishes};
+use super::leaving::Polls;
 use super::refusal::{self, Refusals};
 use super::service::Service;
 use super::{direct, flv, websocket};
@@ -65,7 +66,7 @@ impl Gateway {
         target: &Target<'_>,
         query: Option<&str>,
         caller: &Caller,
-        peer: SocketAddr,
+        (peer, phase): (SocketAddr, Phase),
         wishes: Wishes<'_>,
     ) -> FileAnswer {
         let query_text = query.unwrap_or_default();
@@ -74,12 +75,19 @@ impl Gateway {
             Ok(grant) => grant,
             Err(refusal) => return hls::forbidden(&refusal.to_string()),
         };
-        let packaging = match grant.look().await {
-            Ok(broadcast) => self.packagings.of(&broadcast),
-            Err(demand) => match self.packagings.ended(demand.path()) {
+        let packaging = if phase == Phase::Serving {
+            match grant.look().await {
+                Ok(broadcast) => self.packagings.of(&broadcast),
+                Err(demand) => match self.packagings.kept(demand.path()) {
+                    Some(packaging) => packaging,
+                    None => return hls::absent(demand.path()),
+                },
+            }
+        } else {
+            match self.packagings.kept(grant.opens()) {
                 Some(packaging) => packaging,
-                None => return hls::absent(demand.path()),
-            },
+                None => return hls::about_to_end(),
+            }
         };
         hls::answer(&self.packagings, &packaging, target.file, query, wishes).await
     }
@@ -134,7 +142,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gatewa
                     tracing::error!("an HTTP connection panicked");
                 }
             }
-            () = life.draining() => break,
+            () = gateway.closing(&mut life) => break,
         }
     }
     // From here on connections are refused.
@@ -145,27 +153,33 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gatewa
 /// Reads requests until one takes the whole connection.
 async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(), Error> {
     let mut bytes = BytesMut::new();
+    let polls = Polls::default();
     for number in 0_u64.. {
         let first = tokio::select! {
             biased;
             first = next_request(&mut io, &mut bytes, &gateway.limits, number) => first?,
-            // A connection that asks for nothing has nothing to wait for.
-            () = life.draining() => return io.shutdown().await,
+            () = polls.leave(&mut life, &gateway) => return io.shutdown().await,
         };
         match first {
             First::Play(play) => {
                 bytes.advance(play.head_bytes);
+                if life.phase() > Phase::Serving {
+                    let peer = gateway.limits.client(io.peer(), &play.caller.told);
+                    return gateway.refuse_player(&mut io, &format!("/{}.flv", play.path), peer).await;
+                }
                 return start_play(io, play, &gateway).await;
             }
             First::File(mut request) if io.plain().is_some() => {
-                request.close |= life.phase() > Phase::Serving;
+                let phase = life.phase();
+                request.close |= phase > Phase::Draining;
                 bytes.advance(request.head_bytes);
                 let peer = gateway.limits.client(io.peer(), &request.caller.told);
                 if let Err(too_much) = gateway.limits.request(peer.ip()) {
                     gateway.answered(&request.refused(&too_much, peer));
                     return refusal::send(&mut io, &too_much).await;
                 }
-                direct::respond(&mut io, &request, peer, &gateway).await?;
+                direct::respond(&mut io, &request, (peer, phase), &gateway).await?;
+                polls.note(true);
                 if request.close {
                     return io.shutdown().await;
                 }
@@ -276,11 +290,12 @@ async fn serve_hyper(io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<()
         .max_buf_size(64 << 10)
         .half_close(false);
     server.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    let service = Service::new(gateway, io.peer());
+    let polls = Polls::default();
+    let service = Service::new(Arc::clone(&gateway), io.peer(), life.clone(), polls.clone());
     let mut connection = pin!(server.serve_connection(TokioIo::new(io), service));
     let served = tokio::select! {
         served = &mut connection => served,
-        () = life.draining() => {
+        () = polls.leave(&mut life, &gateway) => {
             // HTTP/2 is told by GOAWAY (RFC 9113 §6.8), HTTP/1.1 by `Connection: close`.
             connection.as_mut().graceful_shutdown();
             connection.await

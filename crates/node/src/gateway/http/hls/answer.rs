@@ -1,5 +1,6 @@
 //! Playlists, parts and segments as HTTP responses.
 
+use super::super::leaving::{REASON, RETRY_AFTER_S};
 use super::credentials::credentials;
 use super::packaging::{Packaging, Packagings};
 use crate::memory_file::MemoryFile;
@@ -7,7 +8,7 @@ use bytes::Bytes;
 use hls::{BadRequest, Request};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
-    HeaderValue, VARY,
+    HeaderValue, RETRY_AFTER, VARY,
 };
 use http::{Response, StatusCode};
 use std::ops::Range;
@@ -200,6 +201,13 @@ impl Content {
 /// Nobody publishes that path.
 pub(in super::super) fn absent(path: &hub::BroadcastPath) -> FileAnswer {
     refusal(StatusCode::NOT_FOUND, format!("nobody publishes {path}\n"))
+}
+
+/// Nobody watches that path here, and nobody begins to: the server is about to end.
+pub(in super::super) fn about_to_end() -> FileAnswer {
+    let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, REASON);
+    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    answer
 }
 
 /// Not allowed.

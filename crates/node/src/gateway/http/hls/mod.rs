@@ -14,6 +14,6 @@ mod files;
 mod packaging;
 mod target;
 
-pub(super) use answer::{Content, FileAnswer, Wishes, absent, accepts_gzip, answer, forbidden};
+pub(super) use answer::{Content, FileAnswer, Wishes, about_to_end, absent, accepts_gzip, answer, forbidden};
 pub(crate) use packaging::{Cutting, Packagings};
 pub(super) use target::{Target, target};

@@ -31,6 +31,8 @@ pub(crate) struct Packagings {
     transcodes: Transcodes,
     began: Instant,
     running: Mutex<Running>,
+    /// Whether all playlists say that it is over.
+    finished: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -54,6 +56,8 @@ pub(crate) struct Packaging {
 
 /// How often a packaging looks who asks.
 const TICK: Duration = Duration::from_secs(1);
+/// Beside the time between two looks at a playlist: the way of the request, and what is loaded afterwards.
+const FAREWELL_SLACK: Duration = Duration::from_secs(1);
 
 impl Cutting {
     pub(crate) fn new(hls: &Hls) -> Cutting {
@@ -77,6 +81,7 @@ impl Packagings {
             transcodes,
             began: Instant::now(),
             running: Mutex::default(),
+            finished: watch::Sender::new(false),
         }
     }
 
@@ -106,10 +111,33 @@ impl Packagings {
         packaging
     }
 
-    /// The packaging of a broadcast that is over, as long as its last segments are kept.
-    pub(crate) fn ended(&self, path: &BroadcastPath) -> Option<Arc<Packaging>> {
+    /// The packaging that a path has already, also of a broadcast that is over, as long as its last segments are kept.
+    pub(crate) fn kept(&self, path: &BroadcastPath) -> Option<Arc<Packaging>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        running.by_path.get(path).cloned()
+        let packaging = running.by_path.get(path)?;
+        self.touch(packaging);
+        Some(Arc::clone(packaging))
+    }
+
+    /// Whether anything is packaged.
+    pub(crate) fn any(&self) -> bool {
+        !self.running.lock().unwrap_or_else(PoisonError::into_inner).by_path.is_empty()
+    }
+
+    /// How long those who watch now need to hear that it is over; zero if nobody watches.
+    pub(crate) fn farewell(&self) -> Duration {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let snapshots = running.by_path.values().filter_map(|packaging| {
+            let snapshot = packaging.snapshots.borrow();
+            // Who is held asked so long ago at most; who isn't asks more often.
+            (self.unasked(packaging) <= snapshot.hold_max()).then(|| snapshot.target() + FAREWELL_SLACK)
+        });
+        snapshots.max().unwrap_or_default()
+    }
+
+    /// Ends all playlists, as if the broadcasts were over.
+    pub(crate) fn finish(&self) {
+        self.finished.send_replace(true);
     }
 
     /// Counts bytes that go out.
@@ -136,9 +164,14 @@ impl Packagings {
         packaging.asked_ms.store(self.began.elapsed().as_millis() as u64, Ordering::Relaxed);
     }
 
-    fn is_idle(&self, packaging: &Packaging) -> bool {
+    /// Since when nobody asked for it.
+    fn unasked(&self, packaging: &Packaging) -> Duration {
         let asked = Duration::from_millis(packaging.asked_ms.load(Ordering::Relaxed));
-        self.began.elapsed().saturating_sub(asked) >= self.cutting.idle
+        self.began.elapsed().saturating_sub(asked)
+    }
+
+    fn is_idle(&self, packaging: &Packaging) -> bool {
+        self.unasked(packaging) >= self.cutting.idle
     }
 
     fn forget(&self, packaging: &Arc<Packaging>) {
@@ -185,12 +218,17 @@ async fn package(
         metrics: Arc::clone(&all.metrics),
         people: People::default(),
     };
-    while !batch.ended {
+    let mut finished = all.finished.subscribe();
+    let mut over = false;
+    while !over {
         tokio::select! {
+            // An error would mean that all packagings are gone.
+            _ = finished.wait_for(|finished| *finished) => over = true,
             () = consumer.batch(&mut batch) => {
                 if take(&mut packager, &batch) {
                     snapshots.send_replace(packager.snapshot());
                 }
+                over = batch.ended;
             }
             _ = tick.tick() => {
                 counted.set(packaging.audience.estimate(&mut people, TICK));
@@ -201,7 +239,7 @@ async fn package(
         }
     }
     drop(audible);
-    if batch.ended {
+    if over {
         // The last segments stay for those who are still watching them.
         packager.end();
         snapshots.send_replace(packager.snapshot());
