@@ -11,7 +11,7 @@
 import argparse
 import sys
 
-from machinery import Guard, Table, enter_network_namespace
+from machinery import Guard, Profile, Table, enter_network_namespace
 from scenarios import SCENARIOS, Cells
 
 
@@ -22,6 +22,7 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each comparison; the median counts")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when a target is missed")
     parser.add_argument("--guarded", action="store_true", help="with keys, tokens, limits per address and an access log")
+    parser.add_argument("--profile", action="store_true", help="whep: where the server's time goes, by perf; figures are a little worse for it")
     parser.add_argument("--viewers", type=int, action="append", default=[], help="fanout: only with so many viewers (may be repeated)")
     parser.add_argument("--window", action="append", default=[], help="fanout: only with this merge window, as 40ms (may be repeated)")
     parser.add_argument("--share", default="1/1", choices=["1/1", "1/2", "2/2"], help="1/2: every second scenario from the first, 2/2: the others")
@@ -33,7 +34,7 @@ def main() -> int:
     part, parts = map(int, options.share.split("/"))
     names = names[part - 1 :: parts]
     enter_network_namespace()
-    Guard.on = options.guarded
+    Guard.on, Profile.on = options.guarded, options.profile
     Cells.viewers, Cells.windows = options.viewers, options.window
     Table.judges = options.scale >= 0.5
     held = [SCENARIOS[name](options.scale, options.rounds).save() for name in names]

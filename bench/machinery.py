@@ -4,6 +4,7 @@ import base64
 import hmac
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -219,6 +220,44 @@ def crowd(url, viewers, pid, seconds, broadcasts=1, ramp=1000, warmup=3, extra=(
     return json.loads(done.stdout)
 
 
+class Profile:
+    """Whether it is shown where the time goes, which costs some of it."""
+
+    on = False
+    SYMBOLS = 12
+    GROUPS = {"encryption": r"aws_lc|aead_|gcm|aes_|ghash", "sound coded anew": r"opus_|syom"}
+
+
+@contextmanager
+def profiled(server, after, seconds):
+    """Where a server's time goes in the `seconds` that begin so long `after` this, if that is asked for; needs perf."""
+    if not Profile.on:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="bench.") as folder:
+        data = str(Path(folder) / "perf.data")
+        command = ["perf", "record", "-q", "-F", "997", "-p", str(server.pid), "-D", str(int(after * 1000)), "-o", data]
+        recorder = Process([*command, "sleep", str(after + seconds - 1)], Path(folder) / "log")
+        yield
+        recorder.child.wait(60)
+        recorder.stop()
+        show_profile(data)
+
+
+def show_profile(data):
+    report = ["perf", "report", "-q", "-i", data, "--no-children", "--sort", "symbol"]
+    shown = subprocess.run(report, capture_output=True, text=True).stdout
+    found = re.findall(r"^\s*([\d.]+)%\s+(\[.\] .*?)(?:\s+-)*\s*$", shown, re.M)
+    shares = [(float(share), symbol) for share, symbol in found]
+    groups = dict.fromkeys(["the kernel", *Profile.GROUPS, "the rest"], 0.0)
+    for share, symbol in shares:
+        inside = next((name for name, pattern in Profile.GROUPS.items() if re.search(pattern, symbol)), "the rest")
+        groups["the kernel" if symbol.startswith("[k]") else inside] += share
+    print("    " + ", ".join(f"{name} {share:.0f} %" for name, share in groups.items()))
+    for share, symbol in shares[: Profile.SYMBOLS]:
+        print(f"    {share:5.1f} %  {symbol}", flush=True)
+
+
 @contextmanager
 def watched_by(url, viewers, ramp=1000):
     """A crowd in the background that only reads, in a process of its own: what it is busy with isn't measured as the server's."""
@@ -275,6 +314,14 @@ class Table:
         right = f"{reference:.4g} {unit}" if reference else ""
         print(f"{what:58} {left:>12} {right:>12} {f'{ratio:.2f}×' if ratio else '':>7}  {shown}", flush=True)
         self.rows.append(dict(what=what, measured=measured, unit=unit, reference=reference, ratio=ratio, target=target, holds=holds))
+
+    def whole(self, what, result):
+        """The result; a server that is cheap because it doesn't deliver proves nothing, so that is a row of its own."""
+        total = result["total"]
+        missing = max(total["silent"], total["viewers"] - total["playing"])
+        if missing:
+            self.row(f"{what}: viewers of {total['viewers']} that nothing came to", missing, "", target=0)
+        return result
 
     def save(self):
         out = ROOT / "target/bench"

@@ -41,30 +41,20 @@ def fanout(scale, rounds):
             own, bare, play = [], [], []
             for _ in range(rounds):
                 with floor(window, path) as server:
-                    bare.append(cpu_per_gib(whole("the floor", crowd(FLV, viewers, server.pid, seconds))))
+                    bare.append(cpu_per_gib(table.whole("the floor", crowd(FLV, viewers, server.pid, seconds))))
                 with floodtide(window) as server, publishing(path):
-                    result = whole("HTTP-FLV", crowd(FLV, viewers, server.pid, seconds))
+                    result = table.whole("HTTP-FLV", crowd(FLV, viewers, server.pid, seconds))
                     own.append(cpu_per_gib(result))
                     memory.append(result["server"]["rss_kib_per_viewer"])
-                if window in ("40ms", "100ms"):
-                    with floodtide(window) as server, publishing(path):
-                        result = whole("RTMP play", crowd(RTMP_PLAY, viewers, server.pid, seconds))
-                        play.append(cpu_per_gib(result))
-                        memory.append(result["server"]["rss_kib_per_viewer"])
+                with floodtide(window) as server, publishing(path):
+                    result = table.whole("RTMP play", crowd(RTMP_PLAY, viewers, server.pid, seconds))
+                    play.append(cpu_per_gib(result))
+                    memory.append(result["server"]["rss_kib_per_viewer"])
             table.row(f"HTTP-FLV, {viewers} viewers, window {window}", median(own), "s/GiB", median(bare), target)
-            if play:
-                table.row(f"RTMP play, {viewers} viewers, window {window}", median(play), "s/GiB", median(bare), 1.35)
+            table.row(f"RTMP play, {viewers} viewers, window {window}", median(play), "s/GiB", median(bare), 1.35)
         # The largest of all runs, HTTP-FLV and RTMP. What a server holds whatever the crowd weighs little only in a large one.
         table.row(f"memory per viewer at {viewers}", max(memory), "KiB", target=8 if viewers >= 4000 else None)
     return table
-
-
-def whole(what, result):
-    """A server that is cheap because it doesn't deliver proves nothing."""
-    total = result["total"]
-    if total["silent"] or total["playing"] < total["viewers"]:
-        print(f"  {what}: not everybody plays: {total['playing']} of {total['viewers']}, {total['silent']} silent")
-    return result
 
 
 def crowd_of_8000(scale, rounds):
@@ -73,14 +63,14 @@ def crowd_of_8000(scale, rounds):
     many, few, seconds = size(8000, scale), size(100, scale), max(4, int(20 * scale))
     with floodtide() as server, publishing(path):
         processes = ("--processes", "2") if many > 4000 else ()
-        result = whole("HTTP-FLV", crowd(FLV, many, server.pid, seconds, ramp=2000, warmup=5, extra=processes))
+        result = table.whole("HTTP-FLV", crowd(FLV, many, server.pid, seconds, ramp=2000, warmup=5, extra=processes))
         table.row(f"CPU at {many} viewers, adaptive window", result["server"]["cpu_percent"], "%", target=100)
         table.row("viewers that stalled", result["total"]["stalled_viewers"], "", target=0)
         table.row("silent viewers", result["total"]["silent"], "", target=0)
         table.row("memory per viewer", result["server"]["rss_kib_per_viewer"], "KiB", target=8)
     with floodtide() as server, publishing(path):
         before = histogram("floodtide_frame_age_seconds")
-        result = whole("HTTP-FLV", crowd(FLV, few, server.pid, seconds, ramp=100, extra=("--probe", "10", "--tick", "1ms")))
+        result = table.whole("HTTP-FLV", crowd(FLV, few, server.pid, seconds, ramp=100, extra=("--probe", "10", "--tick", "1ms")))
         after = histogram("floodtide_frame_age_seconds")
         table.row(f"frame age at {few} viewers, P99, at the viewer", result["total"]["frame_age_ms"]["p99"], "ms")
         table.row(f"added by the server at {few} viewers, P99 at most", quantile_bound(before, after, 0.99) * 1000, "ms", target=20)
@@ -117,7 +107,7 @@ def latency(scale, rounds):
 
     def outside(server):
         extra = ("--probe", str(probes), "--tick", "1ms")
-        return whole("HTTP-FLV", crowd(FLV, probes, server.pid, seconds, extra=extra))["total"]["frame_age_ms"]["p99"]
+        return table.whole("HTTP-FLV", crowd(FLV, probes, server.pid, seconds, extra=extra))["total"]["frame_age_ms"]["p99"]
 
     for window, milliseconds in (("0ms", 0), ("40ms", 40), ("100ms", 100)) if scale > 0.1 else (("40ms", 40),):
         inside, own, bare = [], [], []
@@ -292,13 +282,14 @@ def cycle(count, path):
 
 
 def whep(scale, rounds):
-    """Viewers by WebRTC at 600 kbit/s who decrypt all they get: what one core serves, and how late."""
+    """Viewers by WebRTC at 600 kbit/s who decrypt all they get: what one core serves, how late, and where the time goes."""
     table, path = Table("whep"), clip("talk")
     seconds, all_memory = max(4, int(20 * scale)), {}
-    for viewers in [size(count, scale) for count in ((100, 400, 800) if scale > 0.1 else (400,))]:
+    for viewers in [size(count, scale) for count in ((100, 400, 800, 1200) if scale > 0.1 else (400,))]:
         with floodtide() as server, publishing(path):
             before = histogram("floodtide_frame_age_seconds")
-            result = whole("WHEP", crowd(WHEP, viewers, server.pid, seconds, ramp=100, warmup=6))
+            with profiled(server, 6 + viewers / 100, seconds):
+                result = table.whole("WHEP", crowd(WHEP, viewers, server.pid, seconds, ramp=100, warmup=6))
             after = histogram("floodtide_frame_age_seconds")
         paid, total = result["server"], result["total"]
         packets = total["packets"] * total["bytes"] / max(total["bytes_total"], 1)
@@ -326,10 +317,10 @@ def janus(scale, rounds):
     own, theirs, memory = [], [], []
     for _ in range(rounds):
         with floodtide() as server, publishing(path):
-            paid = whole("WHEP", crowd(WHEP, viewers, server.pid, max(4, int(15 * scale)), ramp=50, warmup=6))["server"]
+            paid = table.whole("WHEP", crowd(WHEP, viewers, server.pid, max(4, int(15 * scale)), ramp=50, warmup=6))["server"]
             own.append(viewers * 100 / max(paid["cpu_percent"], 1e-9))
         with peer.janus(path, os.cpu_count()) as server:
-            paid = whole("Janus", crowd(peer.WHEP, viewers, server.pid, max(4, int(15 * scale)), ramp=50, warmup=6))["server"]
+            paid = table.whole("Janus", crowd(peer.WHEP, viewers, server.pid, max(4, int(15 * scale)), ramp=50, warmup=6))["server"]
             theirs.append(viewers * 100 / max(paid["cpu_percent"], 1e-9))
             memory.append(paid["rss_kib_per_viewer"])
     table.row(f"viewers per core, at {viewers}, against Janus", median(own), "", median(theirs), target=2, at_most=False)
