@@ -3,6 +3,8 @@
  * @module
  */
 
+import { restartIce } from "./ice-restart.js";
+import { LOOK_MS, Silence } from "./silence.js";
 import { laterOf, troubleOf } from "./transport.js";
 
 const POLL_MS = 500;
@@ -28,6 +30,7 @@ export async function playWebrtc(video, url, failed) {
   video.srcObject = media;
   const measured = measure(peer, () => failed("network"));
   const answer = await offer(peer, url);
+  const tended = "connection" in answer ? tend(peer, answer.connection, () => failed("network")) : null;
   if ("trouble" in answer) failed(answer.trouble, answer.detail, answer.later_s);
   // An element that was given nothing to play doesn't begin by itself when all that comes is sound.
   else if (video.srcObject === media && media.getVideoTracks().length === 0) video.srcObject = media;
@@ -40,6 +43,7 @@ export async function playWebrtc(video, url, failed) {
     toLive: () => {},
     stop: () => {
       measured.stop();
+      tended?.stop();
       peer.onconnectionstatechange = null;
       if (video.srcObject === media) video.srcObject = null;
       if ("connection" in answer) leave(peer, answer.connection);
@@ -107,6 +111,42 @@ function watch(peer, lost) {
     // Checks go on, and may find another way.
     if (peer.connectionState === "disconnected") timer = setTimeout(() => peer.connectionState === "disconnected" && lost(), LOST_MS);
   };
+}
+
+/**
+ * Looks for another way when this one seems to be lost, as when the address changed: by then the browser itself would only wait.
+ * @param {RTCPeerConnection} peer
+ * @param {string} connection its URL
+ * @param {() => void} lost is told when there is none
+ */
+function tend(peer, connection, lost) {
+  const silence = new Silence();
+  /** How many checks the server answered, by pair of addresses, and when it did so last. @type {Map<string, number>} */
+  const answers = new Map();
+  let answered = 0;
+  let busy = false;
+  const look = async () => {
+    const all = [...(await peer.getStats()).values()];
+    const bytes = all.filter((one) => one.type === "inbound-rtp").reduce((sum, one) => sum + one.bytesReceived, 0);
+    const now = performance.now();
+    const due = silence.hear(now, bytes);
+    for (const { id, responsesReceived: count } of all.filter((one) => one.type === "candidate-pair")) {
+      if (count > (answers.get(id) ?? 0)) answered = now;
+      answers.set(id, count);
+    }
+    if (due) {
+      const done = await restartIce(peer, connection);
+      if (done === "refused") lost();
+    // A publisher who pauses is waited for, as long as the server is there.
+    } else if (silence.length(now) > LOST_MS && now - answered > LOST_MS) lost();
+  };
+  const timer = setInterval(async () => {
+    if (busy) return;
+    busy = true;
+    await look().catch(() => {});
+    busy = false;
+  }, LOOK_MS);
+  return { stop: () => clearInterval(timer) };
 }
 
 /** @typedef {{ latency_s: number | null, bytes: number, freezes: { count: number, seconds: number } }} Measured */

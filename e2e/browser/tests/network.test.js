@@ -2,8 +2,9 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { openPage, startBrowser } from "../support/browser.js";
+import { openPage, reading, startBrowser, untilPlaying } from "../support/browser.js";
 import { installNetwork } from "../support/network.js";
+import { publish } from "../support/publisher.js";
 import { startRelay } from "../support/relay.js";
 import { startServer } from "../support/server.js";
 
@@ -128,7 +129,110 @@ test("with 5 % loss, 95 % of the pictures are shown in time", async () => {
   await viewer.close();
 });
 
-test("a viewer whose address changes goes on", async () => {
+/** Until a page plays, and pictures came for some time. @param {import("playwright-core").Page} page */
+async function settled(page) {
+  await untilPlaying(page);
+  const { frames } = await reading(page);
+  await page.waitForFunction((then) => (document.querySelector("video")?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > then + 60, frames);
+}
+
+/**
+ * The player page behind the relay, playing what ffmpeg publishes.
+ * @param {string} name
+ */
+async function pageBehindRelay(name) {
+  relay.impair({});
+  const publisher = publish(server, `${name}?key=secret`);
+  await live(`live/${name}`);
+  const { page, context } = await openPage(browser);
+  const requests = /** @type {{ method: string, at: number }[]} */ ([]);
+  page.on("request", (request) => /\/whep/.test(request.url()) && requests.push({ method: request.method(), at: Date.now() }));
+  // The page may only know the way that the relay is in.
+  await page.route(/\/whep/, async (route) => {
+    const response = await route.fetch();
+    const lines = (await response.text()).split("\r\n");
+    await route.fulfill({ response, body: lines.filter((line) => !line.startsWith("a=candidate:") || RegExp(RELAYED).test(line)).join("\r\n") });
+  });
+  await page.goto(`${server.url}/?path=live/${name}&via=webrtc`);
+  await settled(page);
+  await page.evaluate(() => {
+    const all = /** @type {any} */ (window);
+    all.pictures = [];
+    const video = /** @type {HTMLVideoElement} */ (document.querySelector("video"));
+    const seen = () => {
+      all.pictures.push(performance.now());
+      video.requestVideoFrameCallback(seen);
+    };
+    video.requestVideoFrameCallback(seen);
+  });
+  await page.waitForFunction(() => /** @type {any} */ (window).pictures.length > 20);
+  return {
+    page, publisher, requests,
+    count: (/** @type {string} */ method) => requests.filter((one) => one.method === method).length,
+    /** @returns {Promise<number[]>} when pictures were shown since a moment of the page's clock */
+    pictures: (/** @type {number} */ since) => page.evaluate((since) => /** @type {any} */ (window).pictures.filter((/** @type {number} */ at) => at >= since), since),
+    now: () => page.evaluate(() => performance.now()),
+    async close() {
+      await context.close();
+      await publisher.vanish();
+    },
+  };
+}
+
+test("the page's viewer whose address changes goes on within two seconds, in the same connection", async () => {
+  const viewer = await pageBehindRelay("page-moves");
+  try {
+    for (const round of [1, 2]) {
+      const since = await viewer.now();
+      // Nothing was prepared: the page has to notice.
+      relay.rebind();
+      await sleep(6000);
+      const shown = await viewer.pictures(since - 500);
+      const gap = Math.max(...shown.slice(1).map((at, i) => at - shown[i]), (await viewer.now()) - (shown.at(-1) ?? 0));
+      console.log(`round ${round}: ${gap.toFixed(0)} ms without a picture, ${viewer.count("PATCH")} restarts`);
+      assert.ok(gap > 300, "the change was felt");
+      assert.ok(gap < 2000, `${gap} ms`);
+      assert.equal(viewer.count("POST"), 1, "it is the same connection");
+      assert.ok(viewer.count("PATCH") <= 2 * round, `${viewer.count("PATCH")} restarts`);
+    }
+    assert.ok(viewer.count("PATCH") >= 2);
+  } finally {
+    await viewer.close();
+  }
+});
+
+test("where the server knows the connection no more, the page makes another one", async () => {
+  const viewer = await pageBehindRelay("page-begins-anew");
+  try {
+    await viewer.page.route(/\/whep\//, (route) => (route.request().method() === "PATCH" ? route.fulfill({ status: 404 }) : route.fallback()));
+    const since = await viewer.now();
+    relay.rebind();
+    await viewer.page.waitForFunction((since) => {
+      const { pictures } = /** @type {any} */ (window);
+      return pictures.at(-1) > since + 700 && pictures.at(-1) > performance.now() - 300;
+    }, since + 500, { timeout: 10_000 });
+    assert.deepEqual([viewer.count("POST"), viewer.count("PATCH")], [2, 1]);
+  } finally {
+    await viewer.close();
+  }
+});
+
+test("a publisher who is gone is no reason for a storm of restarts", async () => {
+  const viewer = await pageBehindRelay("page-pauses");
+  try {
+    await viewer.publisher.vanish();
+    // The grace window is ten seconds.
+    await sleep(8000);
+    const restarts = viewer.count("PATCH");
+    console.log(`${restarts} restarts, ${viewer.count("POST")} connections`);
+    assert.ok(restarts <= 2, `${restarts} restarts`);
+    assert.equal(viewer.count("POST"), 1, "the connection is kept for when it comes back");
+  } finally {
+    await viewer.close();
+  }
+});
+
+test("a viewer whose address changes goes on, even if its page does nothing about it", async () => {
   const viewer = await playing("live/moves");
   const since = await viewer.now();
   relay.rebind();
