@@ -27,7 +27,7 @@ pub enum Error {
     /// A chunk continues a message that never began.
     #[error("a chunk continues a message that never began")]
     NoHeader,
-    /// A chunk size of zero or beyond the limit.
+    /// A chunk size of zero.
     #[error("a chunk size of {0} is not allowed")]
     ChunkSize(u32),
     /// A control message that is too short.

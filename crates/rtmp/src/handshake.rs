@@ -66,6 +66,16 @@ pub fn open(random: &[u8; PACKET_BYTES]) -> Vec<u8> {
     out
 }
 
+/// C0 and C1 as Flash sends them, with a digest.
+#[cfg(test)]
+pub(crate) fn open_with_digest(random: &[u8; PACKET_BYTES], scheme: usize) -> Vec<u8> {
+    let mut c1 = *random;
+    let at = digest_offset(&c1, scheme);
+    let digest = digest_of(&c1, at, CLIENT_KEY);
+    c1[at..at + DIGEST_BYTES].copy_from_slice(&digest);
+    [&[3], &c1[..]].concat()
+}
+
 /// Where the digest lies by `scheme`.
 fn digest_offset(packet: &[u8; PACKET_BYTES], scheme: usize) -> usize {
     let base = if scheme == 1 { 8 } else { 772 };
@@ -114,10 +124,8 @@ mod tests {
     #[test]
     fn a_digest_client_of_either_scheme_gets_digests() {
         for scheme in [0, 1] {
-            let mut c1 = packet(3);
-            let at = digest_offset(&c1, scheme);
-            let digest = digest_of(&c1, at, CLIENT_KEY);
-            c1[at..at + DIGEST_BYTES].copy_from_slice(&digest);
+            let c1: [u8; PACKET_BYTES] = open_with_digest(&packet(3), scheme)[1..].try_into().unwrap();
+            let (_, digest) = find_digest(&c1, CLIENT_KEY).unwrap();
             let out = answer(3, &c1, &packet(4)).unwrap();
             let s1: [u8; PACKET_BYTES] = out[1..=PACKET_BYTES].try_into().unwrap();
             assert_eq!(find_digest(&s1, SERVER_KEY).map(|(s, _)| s), Some(scheme));

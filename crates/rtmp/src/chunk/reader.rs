@@ -63,15 +63,15 @@ impl Reader {
         self.input.extend_from_slice(bytes);
     }
 
-    /// The peer sends chunks of at most this payload from now on.
+    /// The peer sends chunks of at most this payload from now on. More than a message can have is the same as that.
     ///
     /// # Errors
-    /// For zero, or more than a message can have.
+    /// For zero.
     pub fn set_chunk_bytes(&mut self, bytes: u32) -> Result<(), Error> {
-        if bytes == 0 || bytes > CHUNK_BYTES_MAX {
+        if bytes == 0 {
             return Err(Error::ChunkSize(bytes));
         }
-        self.chunk_bytes = bytes as usize;
+        self.chunk_bytes = bytes.min(CHUNK_BYTES_MAX) as usize;
         Ok(())
     }
 
@@ -96,12 +96,17 @@ impl Reader {
             let have = stream.partial.len();
             let take = header.length.saturating_sub(have).min(self.chunk_bytes);
             if self.input.len() < header.bytes + take {
-                // A message is assembled chunk by chunk, so what waits here stays below one chunk.
-                self.input.reserve((header.bytes + take - self.input.len()).min(MESSAGE_BYTES_MAX));
+                // A message is assembled chunk by chunk, so what waits here stays below one chunk. A length is only a
+                // claim; room grows by doubling as bytes come.
+                let missing = header.bytes + take - self.input.len();
+                self.input.reserve(missing.min(FIRST_RESERVE_BYTES));
                 return Ok(None);
             }
             if have == 0 {
                 stream.begin(&header);
+                if take < header.length {
+                    stream.partial.reserve(header.length.min(take * RESERVE_CHUNKS).min(FIRST_RESERVE_BYTES));
+                }
             }
             self.input.advance(header.bytes);
             if have + take < header.length {
@@ -213,12 +218,14 @@ impl ChunkStream {
             3 if self.absolute => self.timestamp,
             _ => self.timestamp.wrapping_add(header.field),
         };
-        self.partial.reserve(header.length.min(FIRST_RESERVE_BYTES));
     }
 }
 
-/// A length field alone must not make us allocate; this much is reserved on its word.
+/// A length field alone must not make us allocate; at most this much is reserved on its word.
 const FIRST_RESERVE_BYTES: usize = 64 << 10;
+/// When a message begins, its chunk stream gets room for so many chunks like the first: 64 KiB for OBS's, and 2 KiB for a
+/// peer that hasn't set a size.
+const RESERVE_CHUNKS: usize = 16;
 
 /// Chunk stream id, bytes of the basic header and format. RTMP 1.0 §5.3.1.1.
 fn basic_header(b: &[u8]) -> Option<(u32, usize, u8)> {
@@ -314,5 +321,80 @@ mod tests {
         reader.push(&[0xc9, 1, 2, 3]);
         assert_eq!(reader.message(), Err(Error::NoHeader));
         assert_eq!(Reader::default().set_chunk_bytes(0), Err(Error::ChunkSize(0)));
+    }
+
+    /// The type-0 header of a video message.
+    fn head(chunk_stream: u8, length: usize) -> Vec<u8> {
+        let [_, high, middle, low] = (length as u32).to_be_bytes();
+        vec![chunk_stream, 0, 0, 0, high, middle, low, 9, 1, 0, 0, 0]
+    }
+
+    #[test]
+    fn every_chunk_size_that_peers_set_is_taken() {
+        for chunk in [1, 128, 4096, 60_000, 65_536, 0xff_ffff, 128 << 20, 0x7fff_ffff] {
+            let mut out = BytesMut::new();
+            write_message(&mut out, 6, MessageKind::Video, 1, 40, chunk as usize, &[&[7; 100_000]]);
+            let messages = read_all(&out, 1460, chunk);
+            assert_eq!((messages.len(), messages[0].payload.len()), (1, 100_000), "{chunk}");
+        }
+    }
+
+    #[test]
+    fn memory_grows_with_what_comes_and_not_with_what_is_claimed() {
+        let mut reader = Reader::default();
+        reader.set_chunk_bytes(0x7fff_ffff).unwrap();
+        reader.push(&head(4, MESSAGE_BYTES_MAX));
+        for sent in (0..MESSAGE_BYTES_MAX).step_by(16 << 10) {
+            assert_eq!(reader.message(), Ok(None));
+            let room = reader.input.capacity();
+            assert!(room <= 2 * sent + 2 * FIRST_RESERVE_BYTES, "{room} bytes for {sent}");
+            reader.push(&[1; 16 << 10]);
+        }
+        assert_eq!(reader.message().unwrap().unwrap().payload.len(), MESSAGE_BYTES_MAX);
+        // The first chunk of a long message on every chunk stream.
+        let mut reader = Reader::default();
+        for id in 3..3 + CHUNK_STREAMS_MAX as u8 {
+            let basic = if id < 64 { vec![id] } else { vec![0, id - 64] };
+            reader.push(&[&basic, &head(0, MESSAGE_BYTES_MAX)[1..], &[0; DEFAULT_CHUNK_BYTES]].concat());
+            assert_eq!(reader.message(), Ok(None));
+        }
+        let room: usize = reader.streams.iter().map(|s| s.partial.capacity()).sum();
+        assert!(room <= CHUNK_STREAMS_MAX * 2 * RESERVE_CHUNKS * DEFAULT_CHUNK_BYTES, "{room}");
+    }
+
+    #[test]
+    fn half_sent_messages_beyond_the_budget_are_refused_and_given_up_ones_free_it() {
+        let half = |id| [head(id, MESSAGE_BYTES_MAX), vec![0; 6 << 20]].concat();
+        let reader_of = |ids: &[u8]| {
+            let mut reader = Reader::default();
+            reader.set_chunk_bytes(6 << 20).unwrap();
+            for id in ids {
+                reader.push(&half(*id));
+                assert_eq!(reader.message(), Ok(None));
+            }
+            reader
+        };
+        let mut reader = reader_of(&[4, 5]);
+        reader.push(&half(6));
+        assert_eq!(reader.message(), Err(Error::OverBudget));
+        let mut reader = reader_of(&[4, 5]);
+        reader.abort(4);
+        reader.push(&half(6));
+        assert_eq!(reader.message(), Ok(None));
+        assert_eq!(reader.partial_bytes, 12 << 20);
+    }
+
+    #[test]
+    fn more_chunk_streams_than_any_encoder_uses_are_refused() {
+        let message = |id: u8| [&[0, id], &head(0, 1)[1..], &[5]].concat();
+        let mut reader = Reader::default();
+        for id in 0..CHUNK_STREAMS_MAX as u8 {
+            reader.push(&message(id));
+            assert!(reader.message().unwrap().is_some());
+        }
+        reader.push(&message(3));
+        assert!(reader.message().unwrap().is_some(), "one that is known goes on");
+        reader.push(&message(CHUNK_STREAMS_MAX as u8));
+        assert_eq!(reader.message(), Err(Error::TooManyChunkStreams));
     }
 }

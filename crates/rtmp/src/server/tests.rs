@@ -261,6 +261,44 @@ fn fuzz_mutated_publishers_never_panic_the_server() {
     }
 }
 
+/// C0, C1 and C2 of a client without digest, or with one of either scheme.
+fn hello(random: &mut Random, digest: Option<usize>) -> Vec<u8> {
+    let c1: [u8; PACKET_BYTES] = random.bytes(PACKET_BYTES).try_into().unwrap();
+    let mut hello = match digest {
+        Some(scheme) => handshake::open_with_digest(&c1, scheme),
+        None => handshake::open(&c1),
+    };
+    hello.extend_from_slice(&random.bytes(PACKET_BYTES));
+    hello
+}
+
+#[test]
+fn fuzz_handshakes_with_and_without_digest_never_panic_and_whole_ones_succeed() {
+    let rest = recorded().split_off(1 + 2 * PACKET_BYTES);
+    let mut random = Random::seeded(4);
+    for round in 0..1500 {
+        let digest = [None, Some(0), Some(1)][round % 3];
+        let hello = hello(&mut random, digest);
+        let mut server = server();
+        for piece in hello.chunks(1 + random.below(3000)) {
+            server.handle_input(piece).unwrap();
+        }
+        let Some(Output::Send(answer)) = server.poll_output() else { panic!("no answer") };
+        assert_eq!(answer.len(), 1 + 2 * PACKET_BYTES);
+        assert_eq!(answer[5] != 0, digest.is_some(), "S1 has a version where it has a digest");
+        server.handle_input(&rest).unwrap();
+        assert!(matches!(server.poll_output(), Some(Output::Event(Event::Connect(_)))), "{digest:?}");
+        // Damaged anywhere, and what follows moved by what was cut or put in.
+        let damaged = [random.mutate(&hello), rest.clone()].concat();
+        feed(&damaged, &mut random);
+        // Damaged where the offset of a digest is told, to its extremes.
+        let mut damaged = hello;
+        let at = 1 + [8, 772][random.below(2)];
+        damaged[at..at + 4].fill([0, 0x7f, 0xff][random.below(3)]);
+        feed(&damaged, &mut random);
+    }
+}
+
 #[test]
 fn fuzz_random_bytes_never_panic_the_server() {
     let mut random = Random::seeded(2);
