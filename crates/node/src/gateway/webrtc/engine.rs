@@ -1,5 +1,6 @@
 //! One WebRTC connection without sockets. Only this file and its folder name str0m: it changes with every month.
 
+mod contents;
 mod handshake;
 mod peer;
 mod settled;
@@ -11,6 +12,7 @@ use super::sdp::{as_one_stream, with_candidates_in_use};
 use super::socket::Route;
 use super::stun::is_stun;
 use bytes::Bytes;
+pub(crate) use contents::Excess;
 use media::{Codec, Kind};
 pub(super) use peer::Peer;
 use settled::IceSession;
@@ -55,8 +57,8 @@ pub(super) struct Credentials {
 pub(crate) enum OfferError {
     #[error("the offer can't be read: {0}")]
     Unreadable(String),
-    #[error("the offer has {0} media sections; at most {MEDIA_MAX} are taken")]
-    Large(usize),
+    #[error("the offer has {0}")]
+    Large(Excess),
     #[error("the offer has nothing that is known here: H.264, VP8, VP9 or AV1, and Opus, are taken")]
     Nothing,
     #[error("the offer knows none of the codecs of this broadcast ({0}); watch it by LL-HLS or HTTP-FLV")]
@@ -133,8 +135,6 @@ pub(super) struct Outgoing {
     pub(super) marker: bool,
 }
 
-/// A publisher has two sections, a stage of twelve has more; each costs memory.
-const MEDIA_MAX: usize = 4;
 /// How long packets are kept for those who lost one, and how many. Pictures later than that are of no use.
 const RESEND_AGE: Duration = Duration::from_millis(1000);
 const RESEND_PACKETS_MAX: usize = 512;
@@ -169,9 +169,8 @@ impl Engine {
         credentials: &Credentials,
         now: Instant,
     ) -> Result<(Peer, String), OfferError> {
-        let sections = offer.lines().filter(|line| line.starts_with("m=")).count();
-        if sections > MEDIA_MAX {
-            return Err(OfferError::Large(sections));
+        if let Some(excess) = contents::excess(offer) {
+            return Err(OfferError::Large(excess));
         }
         let theirs = user(offer);
         let has_h264 = offer.lines().any(|line| line.starts_with("a=rtpmap:") && line.contains(" H264/"));
