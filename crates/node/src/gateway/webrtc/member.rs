@@ -210,6 +210,17 @@ impl Watching {
         self.next.as_ref().and_then(|next| next.relieved).is_some_and(|until| now < until)
     }
 
+    /// Whether it wants the group and may have it: it lost pictures, and wasn't sent the group just now.
+    fn is_due_group(&self, now: Instant) -> bool {
+        let rested = self.resent.is_none_or(|at| now.saturating_duration_since(at) >= RESEND_MIN);
+        self.wants_group && rested && !self.is_relieved(now)
+    }
+
+    /// It is sent the group.
+    fn takes_group(&mut self, now: Instant) {
+        (self.wants_group, self.resent) = (false, Some(now));
+    }
+
     /// Goes on in the feed that it waits for.
     fn go_on_in_next(&mut self, now: Instant) {
         let before = self.place();
@@ -330,14 +341,13 @@ impl Member {
     /// Whether the group is to be sent now.
     pub(super) fn wants_group(&self, now: Instant) -> bool {
         let Role::Play(watching) = &self.role else { return false };
-        let rested = watching.resent.is_none_or(|at| now.saturating_duration_since(at) >= RESEND_MIN);
-        self.connected && watching.wants_group && rested && !watching.is_relieved(now)
+        self.connected && watching.is_due_group(now)
     }
 
     pub(super) fn give_group(&mut self, feed: &Feed, now: Instant, wire: &mut Wire) {
         let Some(mut exit) = self.exit(wire, now) else { return };
         if let Role::Play(watching) = &mut self.role {
-            (watching.wants_group, watching.resent) = (false, Some(now));
+            watching.takes_group(now);
             feed.give_group(&mut watching.seat, &mut self.peer, &mut exit);
             if let Some(quality) = &mut watching.quality {
                 quality.chooser.burst(now);
@@ -468,5 +478,30 @@ pub(super) fn towards(to: Route, nominated: Option<Route>, datagram: &[u8]) -> R
     match nominated {
         Some(route) if !stun::is_stun(datagram) => route,
         _ => to,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_storm_of_wishes_of_a_viewer_gives_one_group() {
+        let (mut watching, began) = (Watching::new(0, None, None), Instant::now());
+        let mut given = 0;
+        let mut wish = |millis: u32| {
+            let now = began + Duration::from_millis(1) * millis;
+            watching.wants_group = true;
+            if watching.is_due_group(now) {
+                watching.takes_group(now);
+                given += 1;
+            }
+            given
+        };
+        // A hundred in 400 ms.
+        assert_eq!((0..100).map(|n| wish(4 * n)).last(), Some(1));
+        assert_eq!(wish(399), 1);
+        // The wish is still there when its time has come, once.
+        assert_eq!((wish(400), wish(401), wish(799), wish(800)), (2, 2, 2, 3));
     }
 }

@@ -206,3 +206,39 @@ impl Rate {
         true
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(now: Instant) -> Line {
+        let (kind, codec, payload) = (Kind::Video, Codec::H264, Bytes::from_static(&[0x65]));
+        let (rid, captured) = (None, None);
+        let packet = Incoming { kind, codec, rid, sequence: 1, ticks: 1, marker: true, captured, payload };
+        Line::new(&packet, None, now).unwrap()
+    }
+
+    #[test]
+    fn a_storm_of_wishes_asks_the_publisher_once() {
+        let began = Instant::now();
+        let mut line = line(began);
+        let mut wish = |millis: u32| {
+            line.keyframe_wanted = true;
+            u32::from(line.asks(began + Duration::from_millis(1) * millis))
+        };
+        // A hundred in 400 ms.
+        assert_eq!((0..100).map(|n| wish(4 * n)).sum::<u32>(), 1);
+        assert_eq!([wish(499), wish(500), wish(501), wish(999), wish(1000)], [0, 1, 0, 0, 1]);
+    }
+
+    #[test]
+    fn a_publisher_whose_keyframes_come_is_asked_when_they_get_late() {
+        let began = Instant::now();
+        let mut line = line(began);
+        let at = |millis: u64| began + Duration::from_millis(millis);
+        line.keyframe_came = Some(began);
+        assert!((0..40).all(|n| !line.asks(at(n * 50))), "it sends them as often as players need them");
+        assert!(line.asks(at(2000)));
+        assert!(!line.asks(at(2400)) && line.asks(at(2500)));
+    }
+}
