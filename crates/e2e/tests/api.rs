@@ -282,6 +282,44 @@ fn a_broadcast_tells_its_tracks_and_health_and_is_ended() -> Result<()> {
     problem(&ask(&server, "GET /v1/broadcasts/live%2Fx", &[])?, 404, "live/x")
 }
 
+/// What the metrics say of one series.
+fn metric(server: &Server, series: &str) -> Result<f64> {
+    let text = ask(server, "GET /metrics", &[])?.body;
+    let value = text.lines().find_map(|line| line.strip_prefix(series)?.trim().parse().ok());
+    value.with_context(|| format!("no {series} in:\n{text}"))
+}
+
+#[test]
+fn keyframes_that_are_ten_seconds_apart_are_seen_in_the_api_and_in_metrics() -> Result<()> {
+    let server = open()?;
+    let gaps = "floodtide_input_keyframe_gaps_total";
+    ensure!(metric(&server, gaps)? == 0.0);
+    let long_groups = "-re -f lavfi -i testsrc2=size=320x240:rate=25 -c:v libx264 -preset ultrafast -tune zerolatency \
+                       -x264-params keyint=250:min-keyint=250:scenecut=0 -f flv";
+    let _publisher = Tool::ffmpeg().words(long_groups).arg(server.rtmp("/live/x?key=key")).start()?;
+    server.wait_live("live/x")?;
+    let health = until(Duration::from_secs(60), "a group ends", || {
+        let health = get(&server, "/v1/broadcasts/live%2Fx")?["health"].take();
+        let ended = health["groups"]["gaps_lately"] == 1 && health["video"]["variation"].is_number();
+        Ok(if ended { Look::Found(health) } else { Look::NotYet(health.to_string()) })
+    })?;
+    ensure!(health["groups"]["last_s"] == 10.0, "{health}");
+    let rate = health["video"]["frames_per_s"].as_f64();
+    ensure!(rate.is_some_and(|rate| (20.0..30.0).contains(&rate)), "{health}");
+    let advice = all(&health["advice"]).iter().find(|advice| advice["code"] == "keyframes_rare");
+    let text = advice.and_then(|advice| advice["text"].as_str()).unwrap_or_default();
+    ensure!(text.contains("Keyframe Interval") && text.contains("-g 50"), "{health}");
+    ensure!(metric(&server, gaps)? == 1.0);
+    for series in [
+        "floodtide_input_advice{code=\"keyframes_rare\"}",
+        "floodtide_input_keyframe_interval{range=\"to 10 s\"}",
+        "floodtide_input_frame_rate{range=\"to 26\"}",
+    ] {
+        ensure!(metric(&server, series)? == 1.0, "{series}");
+    }
+    Ok(())
+}
+
 /// The events that a follower has printed whole: ids, and what belongs to them.
 fn told(events: &Running) -> Vec<(u64, String)> {
     let text = events.text_so_far();

@@ -17,6 +17,8 @@ pub struct Broadcast {
     viewers: AtomicU64,
     polling_viewers: AtomicU64,
     egress_bytes: AtomicU64,
+    /// Of all broadcasts of the hub.
+    keyframe_gaps: Arc<AtomicU64>,
     state: Mutex<State>,
 }
 
@@ -37,13 +39,19 @@ pub(crate) struct State {
 }
 
 impl Broadcast {
-    pub(crate) fn new(path: BroadcastPath, bytes_max: usize, now: Instant) -> Broadcast {
+    pub(crate) fn new(
+        path: BroadcastPath,
+        bytes_max: usize,
+        keyframe_gaps: &Arc<AtomicU64>,
+        now: Instant,
+    ) -> Broadcast {
         Broadcast {
             path,
             created: now,
             viewers: AtomicU64::new(0),
             polling_viewers: AtomicU64::new(0),
             egress_bytes: AtomicU64::new(0),
+            keyframe_gaps: Arc::clone(keyframe_gaps),
             state: Mutex::new(State {
                 log: Log::new(bytes_max),
                 seat: 0,
@@ -84,6 +92,11 @@ impl Broadcast {
         meter.health(now)
     }
 
+    /// Counts a group that lasted too long.
+    pub(crate) fn count_gap(&self) {
+        self.keyframe_gaps.fetch_add(1, Ordering::Relaxed);
+    }
+
     /// Bytes of frames that the log holds now.
     pub fn queue_bytes(&self) -> usize {
         self.lock().log.bytes()
@@ -110,9 +123,10 @@ impl Broadcast {
         self.viewers.load(Ordering::Relaxed) + self.polling_viewers.load(Ordering::Relaxed)
     }
 
-    /// How many watch without a connection that lasts, as whoever answers them estimates.
-    pub fn set_polling_viewers(&self, people: u64) {
-        self.polling_viewers.store(people, Ordering::Relaxed);
+    /// Counts people who poll, and so have no guard: one of those who count them says now `people` where it said `before`.
+    pub fn change_polling_viewers(&self, before: u64, people: u64) {
+        // Adding the difference modulo 2^64 subtracts too.
+        self.polling_viewers.fetch_add(people.wrapping_sub(before), Ordering::Relaxed);
     }
 
     /// Those of [`Broadcast::viewers`] who poll.

@@ -5,6 +5,7 @@ use crate::path::BroadcastPath;
 use crate::{Broadcast, Consumer, Demand, Error, Producer};
 use std::collections::HashMap;
 use std::future::poll_fn;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::task::Poll;
 use std::time::{Duration, Instant};
@@ -42,12 +43,18 @@ pub struct Hub {
     limits: Arc<RwLock<Limits>>,
     broadcasts: Arc<RwLock<HashMap<BroadcastPath, Arc<Broadcast>>>>,
     demands: Arc<Demands>,
+    keyframe_gaps: Arc<AtomicU64>,
 }
 
 impl Hub {
     /// An empty hub.
     pub fn new(limits: Limits) -> Hub {
-        Hub { limits: Arc::new(RwLock::new(limits)), broadcasts: Arc::default(), demands: Arc::default() }
+        Hub {
+            limits: Arc::new(RwLock::new(limits)),
+            broadcasts: Arc::default(),
+            demands: Arc::default(),
+            keyframe_gaps: Arc::default(),
+        }
     }
 
     /// Takes new limits. Broadcasts that are there keep their byte budget.
@@ -81,7 +88,8 @@ impl Hub {
         if map.len() >= limits.broadcasts_max {
             return Err(Error::TooManyBroadcasts(limits.broadcasts_max));
         }
-        let broadcast = Arc::new(Broadcast::new(path.clone(), limits.log_bytes_max, now));
+        let broadcast =
+            Arc::new(Broadcast::new(path.clone(), limits.log_bytes_max, &self.keyframe_gaps, now));
         map.insert(path.clone(), Arc::clone(&broadcast));
         Ok(Producer::take_seat(&broadcast, now))
     }
@@ -95,6 +103,11 @@ impl Hub {
     /// A reader of that path, from its newest group on.
     pub fn subscribe(&self, path: &BroadcastPath) -> Option<Consumer> {
         self.broadcast(path).map(|b| b.consumer())
+    }
+
+    /// Groups that lasted more than 4 s or more than twice the usual, of all broadcasts that ever were here.
+    pub fn keyframe_gaps(&self) -> u64 {
+        self.keyframe_gaps.load(Ordering::Relaxed)
     }
 
     /// Says that somebody wants a path that nobody publishes here.

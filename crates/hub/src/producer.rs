@@ -118,7 +118,9 @@ impl Producer {
         let Some(kind) = state.log.catalog().track(track).map(|t| t.kind) else {
             return Err(Error::UnknownTrack);
         };
-        state.meter.frame(kind, &frame, now);
+        if state.meter.frame(kind, &frame, now) {
+            self.broadcast.count_gap();
+        }
         state.log.push_frame(track, frame, now);
         if !state.ready || state.waiting.is_empty() {
             return Ok(());

@@ -11,7 +11,7 @@ const ADVICE = /** @type {Record<string, string>} */ ({
   keyframes_rare: "关键帧相隔太久：新观众的起播位置会落后这么多，HLS 分片也会变得这么长。请将关键帧间隔设为 2 秒（OBS：设置 → 输出 → 关键帧间隔；ffmpeg：-g 设为帧率的 2 倍）。",
   keyframes_frequent: "关键帧过于密集：占用了本可用于画质的码率。请将关键帧间隔设为 2 秒（OBS：设置 → 输出 → 关键帧间隔；ffmpeg：-g 设为帧率的 2 倍）。",
   keyframes_irregular: "关键帧间隔忽长忽短：HLS 分片会长短不一。请将关键帧间隔设为 2 秒，并可关闭场景切换关键帧（x264：scenecut=0）。",
-  b_frames: "B 帧已开启：会增加延迟，且 WebRTC 播放器无法显示。要获得低延迟请将其关闭（OBS：设置 → 输出 → B 帧设为 0；ffmpeg：-bf 0）。",
+  b_frames: "B 帧已开启：会增加延迟，且 WebRTC 无法传输 B 帧：按 webrtc.b_frames 的设置，其观众看到的是去掉 B 帧或重新编码的画面，或者无法观看。要获得低延迟请将其关闭（OBS：设置 → 输出 → B 帧设为 0；ffmpeg：-bf 0）。",
   frame_rate_low: "实际帧率低于推流端声明的帧率：编码器负荷过高，或因网络而丢帧（OBS：查看 统计 窗口）。请选用更快的预设、更小的画面或更低的码率。",
   bit_rate_unsteady: "码率每秒波动很大：带宽刚好够用的观众会卡顿。请使用恒定码率（OBS：设置 → 输出 → 速率控制 CBR；ffmpeg：-maxrate 和 -bufsize）。",
   timestamps_mended: "最近一分钟有时间戳需要修正：声音和画面可能不同步。请重启编码器，并让同一个程序用同一个时钟产生音视频。",

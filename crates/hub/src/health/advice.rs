@@ -137,8 +137,9 @@ pub fn advice(health: &Health) -> Vec<Advice> {
     arrival(health, &mut found);
     if health.b_frames {
         let text = format!(
-            "B-frames are on: they add {} ms of delay, and WebRTC players can't show them. For low latency turn them off \
-             (OBS: Settings → Output → B-frames 0; ffmpeg: -bf 0).",
+            "B-frames are on: they add {} ms of delay, and WebRTC can't carry them, so its viewers get the pictures without \
+             them, coded anew or not at all, as webrtc.b_frames says. For low latency turn them off (OBS: Settings → Output → \
+             B-frames 0; ffmpeg: -bf 0).",
             health.reorder.as_millis()
         );
         found.push(Advice { code: AdviceCode::BFrames, severity: Severity::Info, text });
@@ -182,9 +183,7 @@ fn missing(health: &Health, found: &mut Vec<Advice>) {
 
 fn keyframes(health: &Health, found: &mut Vec<Advice>) {
     let groups = &health.groups;
-    // One long group is enough to be told: its end may be far.
-    let length = groups.open.filter(|open| *open > GAP_MIN).max(groups.mean);
-    let Some(length) = length else { return };
+    let Some(length) = groups.distance() else { return };
     let rate = health.video.frames_per_s_nominal.or(health.video.frames_per_s).filter(|r| *r >= 1.0);
     let frames = (rate.unwrap_or(30.0) * GROUP_ADVISED_S).round();
     let set = format!(

@@ -1,5 +1,6 @@
 //! The figures of one broadcast at one moment.
 
+use super::meter::GAP_MIN;
 use std::time::Duration;
 
 /// How a broadcast comes in. All that says "lately" is about the last 60 s.
@@ -87,6 +88,13 @@ pub struct Groups {
     pub open: Option<Duration>,
     /// Groups, lately, that lasted more than 4 s or more than twice the usual.
     pub gaps_lately: u64,
+}
+
+impl Groups {
+    /// How far apart keyframes are: the mean, or the length of a group that is longer than any should be, since its end may be far.
+    pub fn distance(&self) -> Option<Duration> {
+        self.open.filter(|open| *open > GAP_MIN).max(self.mean)
+    }
 }
 
 /// What a publisher says that it will send.

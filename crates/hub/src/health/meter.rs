@@ -119,8 +119,8 @@ impl Meter {
         second.repairs = second.repairs.saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
     }
 
-    /// A frame came.
-    pub(crate) fn frame(&mut self, kind: Kind, frame: &Frame, now: Instant) {
+    /// A frame came; whether it ended a group that was too long.
+    pub(crate) fn frame(&mut self, kind: Kind, frame: &Frame, now: Instant) -> bool {
         let lateness = self.lanes[index(kind)].frame(frame.dts, self.minute.began(), now);
         let is_gap = kind == Kind::Video && self.pictures.frame(frame);
         let second = self.minute.at(now);
@@ -131,6 +131,7 @@ impl Meter {
         lane.late = lane.late.saturating_add(u16::from(lateness > LATE_MIN));
         let lateness_ms = u16::try_from(lateness.as_millis()).unwrap_or(u16::MAX);
         lane.lateness_ms = lane.lateness_ms.max(lateness_ms);
+        is_gap
     }
 
     /// The figures at `now`. Takes a copy, so that nobody waits for the arithmetic.

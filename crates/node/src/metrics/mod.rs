@@ -5,6 +5,7 @@
 //! - [`figures`] figures for who doesn't read text
 //! - [`histogram`] durations in buckets
 //! - [`scrape`] what is looked up when somebody asks: sessions, broadcasts, shards
+//! - [`input`] how broadcasts come in, all together
 //! - [`mod@process`] what the system says about the process
 //! - [`outward`] restreams and pulls
 //! - [`transcode`] the conversion of sound
@@ -16,6 +17,7 @@ mod classic;
 mod deploy;
 mod figures;
 mod histogram;
+mod input;
 mod outward;
 mod process;
 mod reason;

@@ -1,6 +1,7 @@
 //! What is looked up when somebody asks: sessions, broadcasts, and the blocks of all threads.
 
 use super::histogram::Sum;
+use super::input;
 use super::reason::CloseReason;
 use super::shard::{STATUSES, Shard, Shards};
 use crate::auth::HookCounts as Counts;
@@ -155,7 +156,11 @@ impl Scrape {
         page.gauges("broadcasts", help, None, "state", &states)?;
         let kept: usize = broadcasts.iter().map(|b| b.queue_bytes()).sum();
         page.gauge("hub", "Frames kept for new and slow viewers", Some(&Unit::Bytes), kept as f64)?;
-        let advised: Vec<_> = broadcasts.iter().flat_map(|b| advice(&b.health(now))).collect();
+        let help = "Groups of pictures that lasted more than 4 s or more than twice the usual";
+        page.counter("input_keyframe_gaps", help, None, self.hub.keyframe_gaps())?;
+        let healths: Vec<_> = broadcasts.iter().map(|b| b.health(now)).collect();
+        input::encode(page, &healths)?;
+        let advised: Vec<_> = healths.iter().flat_map(advice).collect();
         let count = |code: AdviceCode| advised.iter().filter(|a| a.code == code).count() as u64;
         let codes = AdviceCode::ALL.map(|code| (code.as_str(), count(code)));
         let help = "Broadcasts whose publisher could do something better, by advice";
@@ -210,7 +215,7 @@ impl Scrape {
 }
 
 /// Writes one family after the other.
-struct Page<'a, 'b>(&'a mut DescriptorEncoder<'b>);
+pub(super) struct Page<'a, 'b>(&'a mut DescriptorEncoder<'b>);
 
 impl Page<'_, '_> {
     fn gauge(
@@ -233,7 +238,7 @@ impl Page<'_, '_> {
         ConstCounter::new(value).encode(self.0.encode_descriptor(name, help, unit, MetricType::Counter)?)
     }
 
-    fn gauges(
+    pub(super) fn gauges(
         &mut self,
         name: &str,
         help: &str,
