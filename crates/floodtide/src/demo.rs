@@ -5,7 +5,7 @@ use crate::clip::Clip;
 use crate::system;
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use node::config::Layers;
+use node::config::{Config, Layers};
 use node::{Addresses, Coming, Node};
 use rtmp::{ClientConfig, ClientEvent, ClientOutput, ClientSession};
 use std::net::SocketAddr;
@@ -25,11 +25,12 @@ pub(crate) struct Options {
 }
 
 pub(crate) fn run(layers: Layers, options: &Options) -> Result<()> {
-    let logs = system::logs(&layers.load()?.log)?;
+    let config = layers.load()?;
+    let logs = system::logs(&config.log)?;
     system::run(async {
         let node = Node::start(layers, Coming::Afresh).await?;
         node.reloader().set_logs(logs.control());
-        explain(node.addresses(), options.no_clip);
+        explain(node.addresses(), &config, options.no_clip);
         let ended = if options.no_clip {
             system::asked_to_stop().await
         } else {
@@ -43,25 +44,48 @@ pub(crate) fn run(layers: Layers, options: &Options) -> Result<()> {
     })
 }
 
-fn explain(at: Addresses, no_clip: bool) {
+fn explain(at: Addresses, config: &Config, no_clip: bool) {
     let (rtmp, http) = (at.rtmp, at.http);
     println!("Floodtide demo\n");
     if !no_clip {
-        println!("  Watch      http://{http}/?path=live/demo");
-        println!("  HTTP-FLV   http://{http}/live/demo.flv");
-        println!("  WS-FLV     ws://{http}/live/demo.flv");
-        println!("  RTMP       rtmp://{rtmp}/live/demo\n");
+        for (how, url) in ways(at, config) {
+            println!("  {how:<10} {url}");
+        }
+        println!();
     }
     println!("  Publish with ffmpeg:");
     println!(
-        "    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -bf 0 -g 60 -c:a aac -f flv rtmp://{rtmp}/live/mine"
+        "    ffmpeg -re -i FILE -c:v libx264 -preset veryfast -pix_fmt yuv420p -bf 0 -g 60 -c:a aac -f flv rtmp://{rtmp}/live/mine"
     );
     println!(
         "  Publish with OBS (Settings > Stream): service Custom, server rtmp://{rtmp}/live, stream key mine;"
     );
-    println!("    Settings > Output: keyframe interval 2 s\n");
+    println!("    Settings > Output: keyframe interval 2 s");
+    println!("  Watch it   http://{http}/?path=live/mine\n");
     println!("  Metrics    http://{}/metrics", at.admin);
     println!("  Stop with Ctrl-C");
+}
+
+/// Every way to watch the clip that is served.
+fn ways(at: Addresses, config: &Config) -> Vec<(&'static str, String)> {
+    let (rtmp, http) = (at.rtmp, at.http);
+    let mut ways = vec![("Watch", format!("http://{http}/?path=live/demo"))];
+    if config.webrtc.enabled {
+        ways.push(("WHEP", format!("http://{http}/live/demo/whep")));
+    }
+    ways.extend([
+        ("HTTP-FLV", format!("http://{http}/live/demo.flv")),
+        ("WS-FLV", format!("ws://{http}/live/demo.flv")),
+        ("LL-HLS", format!("http://{http}/live/demo/index.m3u8")),
+        ("HLS (TS)", format!("http://{http}/live/demo/ts/index.m3u8")),
+        ("RTMP", format!("rtmp://{rtmp}/live/demo")),
+    ]);
+    // A port that the system chose is not known here.
+    if config.srt.enabled && config.srt.listen.port() != 0 {
+        let secret = if config.srt.passphrase.is_empty() { "" } else { "&passphrase=YOUR_PASSPHRASE" };
+        ways.push(("SRT", format!("srt://{}?streamid=play:live/demo{secret}", config.srt.listen)));
+    }
+    ways
 }
 
 /// Publishes the clip as `live/demo` in a loop with continuous timestamps.
@@ -127,4 +151,25 @@ async fn loop_clip(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_served_is_not_offered() {
+        let at = Addresses {
+            rtmp: "127.0.0.1:1935".parse().unwrap(),
+            http: "127.0.0.1:8080".parse().unwrap(),
+            admin: "127.0.0.1:9090".parse().unwrap(),
+        };
+        let offered = |config: &Config| ways(at, config).iter().map(|(how, _)| *how).collect::<Vec<_>>();
+        let mut config = Config::default();
+        let always = ["HTTP-FLV", "WS-FLV", "LL-HLS", "HLS (TS)", "RTMP"];
+        assert_eq!(offered(&config), [&["Watch", "WHEP"], &always[..], &["SRT"]].concat());
+        config.webrtc.enabled = false;
+        config.srt.enabled = false;
+        assert_eq!(offered(&config), [&["Watch"], &always[..]].concat());
+    }
 }
