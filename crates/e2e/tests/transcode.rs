@@ -36,6 +36,30 @@ fn h264_with_opus_is_heard_as_aac_in_time_with_its_pictures_over_every_format() 
     all_together(&urls)
 }
 
+/// As it came, or made of AAC, from a folder of its own.
+#[test]
+fn hls_offers_opus_beside_aac_whatever_the_publisher_sends() -> Result<()> {
+    let server = Server::demo(&[])?;
+    let _with_opus = publish(&server)?;
+    let clip = clips::click_and_flash()?;
+    let tool = Tool::ffmpeg9().words("-re -i").arg(&clip.path).words("-c:v copy -c:a aac -f flv");
+    let _with_aac = tool.arg(server.rtmp("/live/y")).start()?;
+    server.wait_live("live/y")?;
+    for name in ["x", "y"] {
+        let codec = |folder: &str| -> Result<String> {
+            let tracks = probe(&server.http(&format!("/live/{name}/{folder}index.m3u8")))?;
+            ensure!(track(&tracks, "video")?["codec_name"] == "h264", "{name}: {tracks}");
+            Ok(track(&tracks, "audio")?["codec_name"].as_str().unwrap_or_default().to_owned())
+        };
+        ensure!(codec("opus/")? == "opus" && codec("")? == "aac", "{name}");
+    }
+    all_together(&["x", "y"].map(|name| server.http(&format!("/live/{name}/opus/index.m3u8"))))?;
+    let list = http::fetch(server.ports.admin, "/v1/broadcasts", &[])?.json()?;
+    let converted = |at: usize| list[at]["transcoded"].clone();
+    ensure!([converted(0), converted(1)].contains(&serde_json::json!(["opus"])), "{list}");
+    Ok(())
+}
+
 #[test]
 fn two_viewers_share_one_job_which_ends_after_the_last_left() -> Result<()> {
     let server = Server::demo(&[("FLOODTIDE_TRANSCODE__IDLE", "500ms")])?;

@@ -77,14 +77,14 @@ impl Gateway {
         };
         let packaging = if phase == Phase::Serving {
             match grant.look().await {
-                Ok(broadcast) => self.packagings.of(&broadcast),
-                Err(demand) => match self.packagings.kept(demand.path()) {
+                Ok(broadcast) => self.packagings.of(&broadcast, target.sound),
+                Err(demand) => match self.packagings.kept(demand.path(), target.sound) {
                     Some(packaging) => packaging,
                     None => return hls::absent(demand.path()),
                 },
             }
         } else {
-            match self.packagings.kept(grant.opens()) {
+            match self.packagings.kept(grant.opens(), target.sound) {
                 Some(packaging) => packaging,
                 None => return hls::about_to_end(),
             }

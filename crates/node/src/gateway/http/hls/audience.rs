@@ -36,6 +36,12 @@ pub(super) struct People {
     pub(super) usual: u64,
 }
 
+impl People {
+    pub(super) fn all(self) -> u64 {
+        self.low_latency + self.usual
+    }
+}
+
 /// Weight of the newest second.
 const NEWEST: f64 = 0.3;
 

@@ -3,6 +3,7 @@
 
 use super::audience::{Audience, Estimate, People};
 use super::files::Files;
+use super::target::Sound;
 use crate::config::Hls;
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
@@ -37,7 +38,7 @@ pub(crate) struct Packagings {
 
 #[derive(Debug, Default)]
 struct Running {
-    by_path: HashMap<BroadcastPath, Arc<Packaging>>,
+    by_path: HashMap<(BroadcastPath, Sound), Arc<Packaging>>,
     /// Dropped with the server, which ends them.
     tasks: JoinSet<()>,
 }
@@ -46,6 +47,7 @@ struct Running {
 #[derive(Debug)]
 pub(crate) struct Packaging {
     broadcast: Arc<Broadcast>,
+    sound: Sound,
     snapshots: watch::Receiver<Arc<Snapshot>>,
     /// When it was last asked for, in milliseconds of the server's life.
     asked_ms: AtomicU64,
@@ -86,9 +88,10 @@ impl Packagings {
     }
 
     /// The packaging of a live broadcast; started if there is none.
-    pub(crate) fn of(self: &Arc<Self>, broadcast: &Arc<Broadcast>) -> Arc<Packaging> {
+    pub(crate) fn of(self: &Arc<Self>, broadcast: &Arc<Broadcast>, sound: Sound) -> Arc<Packaging> {
+        let key = (broadcast.path().clone(), sound);
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = running.by_path.get(broadcast.path()).filter(|p| Arc::ptr_eq(&p.broadcast, broadcast));
+        let found = running.by_path.get(&key).filter(|p| Arc::ptr_eq(&p.broadcast, broadcast));
         if let Some(packaging) = found {
             self.touch(packaging);
             return Arc::clone(packaging);
@@ -98,6 +101,7 @@ impl Packagings {
         let (sender, snapshots) = watch::channel(packager.snapshot());
         let packaging = Arc::new(Packaging {
             broadcast: Arc::clone(broadcast),
+            sound,
             snapshots,
             asked_ms: AtomicU64::new(0),
             files: Files::default(),
@@ -105,16 +109,16 @@ impl Packagings {
             config,
         });
         self.touch(&packaging);
-        running.by_path.insert(broadcast.path().clone(), Arc::clone(&packaging));
+        running.by_path.insert(key, Arc::clone(&packaging));
         while running.tasks.try_join_next().is_some() {}
         running.tasks.spawn(package(Arc::clone(self), Arc::clone(&packaging), packager, sender));
         packaging
     }
 
     /// The packaging that a path has already, also of a broadcast that is over, as long as its last segments are kept.
-    pub(crate) fn kept(&self, path: &BroadcastPath) -> Option<Arc<Packaging>> {
+    pub(crate) fn kept(&self, path: &BroadcastPath, sound: Sound) -> Option<Arc<Packaging>> {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let packaging = running.by_path.get(path)?;
+        let packaging = running.by_path.get(&(path.clone(), sound))?;
         self.touch(packaging);
         Some(Arc::clone(packaging))
     }
@@ -176,9 +180,9 @@ impl Packagings {
 
     fn forget(&self, packaging: &Arc<Packaging>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = packaging.broadcast.path();
-        if running.by_path.get(path).is_some_and(|p| Arc::ptr_eq(p, packaging)) {
-            running.by_path.remove(path);
+        let key = (packaging.broadcast.path().clone(), packaging.sound);
+        if running.by_path.get(&key).is_some_and(|p| Arc::ptr_eq(p, packaging)) {
+            running.by_path.remove(&key);
         }
     }
 }
@@ -208,7 +212,10 @@ async fn package(
 ) {
     let path = packaging.broadcast.path();
     tracing::debug!(%path, "HLS packaging begins");
-    let audible = all.transcodes.for_hls(&packaging.broadcast).await;
+    let audible = match packaging.sound {
+        Sound::Usual => all.transcodes.for_hls(&packaging.broadcast).await,
+        Sound::Opus => all.transcodes.opus(&packaging.broadcast).await,
+    };
     let mut consumer = audible.broadcast.consumer();
     let mut batch = Batch::default();
     let mut tick = tokio::time::interval(TICK);
@@ -260,7 +267,7 @@ struct Counted {
 impl Counted {
     fn set(&mut self, people: People) {
         let before = std::mem::replace(&mut self.people, people);
-        self.broadcast.set_polling_viewers(people.low_latency + people.usual);
+        self.broadcast.change_polling_viewers(before.all(), people.all());
         self.metrics.polling(true, before.low_latency, people.low_latency);
         self.metrics.polling(false, before.usual, people.usual);
     }

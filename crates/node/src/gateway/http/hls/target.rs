@@ -7,10 +7,23 @@ use hub::BroadcastPath;
 #[derive(Debug, PartialEq, Eq)]
 pub(in super::super) struct Target<'a> {
     pub(in super::super) path: BroadcastPath,
+    pub(in super::super) sound: Sound,
     /// The path below the broadcast: `index.m3u8`, `video/seg-7.m4s`.
     pub(in super::super) file: &'a str,
 }
 
+/// Which sound a player gets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(crate) enum Sound {
+    /// What the players of the broadcast's pictures know.
+    #[default]
+    Usual,
+    /// Opus, from the folder of that name: everything below it is the same once more.
+    Opus,
+}
+
+/// The folder of [`Sound::Opus`].
+const OPUS: &str = "opus";
 /// Folders below a broadcast.
 const FOLDERS: [&str; 3] = ["video", "audio", "ts"];
 
@@ -23,9 +36,16 @@ pub(in super::super) fn target(path: &str) -> Option<Target<'_>> {
         return None;
     }
     let in_folder = above.rsplit_once('/').filter(|(_, folder)| FOLDERS.contains(folder));
-    let below_folder = in_folder
-        .and_then(|(above, _)| Some(Target { path: broadcast_path(above)?, file: &path[above.len() + 1..] }));
-    below_folder.or_else(|| Some(Target { path: broadcast_path(above)?, file: name }))
+    let below_folder = in_folder.and_then(|(above, _)| with_sound(above, &path[above.len() + 1..]));
+    below_folder.or_else(|| with_sound(above, name))
+}
+
+fn with_sound<'a>(above: &str, file: &'a str) -> Option<Target<'a>> {
+    let opus = above.strip_suffix(OPUS).and_then(|above| broadcast_path(above.strip_suffix('/')?));
+    match opus {
+        Some(path) => Some(Target { path, sound: Sound::Opus, file }),
+        None => Some(Target { path: broadcast_path(above)?, sound: Sound::Usual, file }),
+    }
 }
 
 #[cfg(test)]
@@ -44,7 +64,18 @@ mod tests {
         check("/live/video/index.m3u8", Some(("live/video", "index.m3u8")));
         check("/live/%E7%9B%B4/ts/seg-1.ts", Some(("live/直", "ts/seg-1.ts")));
         check("/live/../video/index.m3u8", None);
+        check("/live/x/opus/index.m3u8", Some(("live/x", "index.m3u8")));
+        check("/live/opus/index.m3u8", Some(("live/opus", "index.m3u8")));
         check("/live/x.flv", None);
         check("/index.m3u8", None);
+    }
+
+    #[test]
+    fn opus_is_a_folder_of_its_own() {
+        let sound = |path| target(path).map(|target| (target.sound, target.file));
+        assert_eq!(sound("/live/x/opus/video/seg-7.m4s"), Some((Sound::Opus, "video/seg-7.m4s")));
+        assert_eq!(sound("/live/x/opus/index.m3u8"), Some((Sound::Opus, "index.m3u8")));
+        assert_eq!(sound("/live/opus/video/seg-7.m4s"), Some((Sound::Usual, "video/seg-7.m4s")));
+        assert_eq!(sound("/live/x/index.m3u8"), Some((Sound::Usual, "index.m3u8")));
     }
 }
