@@ -15,6 +15,9 @@ pub const RECORDED_SECONDS: u32 = 5;
 /// keyframe on, and clips have groups of up to 2 s.
 const ENOUGH_SECONDS: i64 = RECORDED_SECONDS as i64 - 3;
 
+/// What a clip has.
+pub const BOTH: [&str; 2] = ["video", "audio"];
+
 /// ffmpeg sends the clip in real time, as it is but for `more`.
 ///
 /// # Errors
@@ -53,12 +56,24 @@ pub fn track<'a>(tracks: &'a Value, kind: &str) -> Result<&'a Value> {
 /// # Errors
 /// When they don't, or can't be read.
 pub fn same_tracks(input: &str, output: &str) -> Result<()> {
+    same_kinds(input, output, &BOTH)
+}
+
+/// The same of the tracks of some kinds only, `video` or `audio`; there are no others.
+///
+/// # Errors
+/// When they don't, or can't be read.
+pub fn same_kinds(input: &str, output: &str, kinds: &[&str]) -> Result<()> {
     let (before, after) = (probe(input)?, probe(output)?);
     let facts = [
         ("video", &["codec_name", "profile", "level", "width", "height", "pix_fmt", "has_b_frames"][..]),
         ("audio", &["codec_name", "profile", "sample_rate", "channels", "channel_layout"][..]),
     ];
     for (kind, names) in facts {
+        if !kinds.contains(&kind) {
+            ensure!(track(&after, kind).is_err(), "{output} has {kind}: {after}");
+            continue;
+        }
         let (before, after) = (track(&before, kind)?, track(&after, kind)?);
         for name in names {
             ensure!(
@@ -77,9 +92,21 @@ pub fn same_tracks(input: &str, output: &str) -> Result<()> {
 /// # Errors
 /// When they aren't, or can't be read.
 pub fn same_frames(clip: &Clip, output: &str, of: Of) -> Result<()> {
-    let whole = frames::read(Tool::ffmpeg(), &clip.path.to_string_lossy(), of, None, LIMIT)?;
-    let out = frames::read(Tool::ffmpeg(), output, of, Some(RECORDED_SECONDS), LIMIT)?;
+    same_frames_of(Tool::ffmpeg, clip, output, of, &BOTH)
+}
+
+/// The same, as another ffmpeg reads it and with tracks of some kinds only; there are no others.
+///
+/// # Errors
+/// When they aren't, or can't be read.
+pub fn same_frames_of(tool: fn() -> Tool, clip: &Clip, output: &str, of: Of, kinds: &[&str]) -> Result<()> {
+    let whole = frames::read(tool(), &clip.path.to_string_lossy(), of, None, LIMIT)?;
+    let out = frames::read(tool(), output, of, Some(RECORDED_SECONDS), LIMIT)?;
     for (kind, out, whole) in [("video", &out.video, &whole.video), ("audio", &out.audio, &whole.audio)] {
+        if !kinds.contains(&kind) {
+            ensure!(out.is_empty(), "{output} has {} frames of {kind}", out.len());
+            continue;
+        }
         let start = frames::contiguous(out, whole).with_context(|| format!("{kind} of {output}"))?;
         let enough = frames_in(whole, ENOUGH_SECONDS);
         ensure!(
