@@ -88,7 +88,7 @@ function figures({ video: picture, audio: sound, groups, b_frames, reorder_ms, .
   const s = (/** @type {number | null} */ value) => (value === null ? texts.none : texts.seconds(decimal(value, 1)));
   const ms = (/** @type {number} */ value) => texts.milliseconds(decimal(value));
   const flow = (/** @type {Flow} */ of) =>
-    [words.presence[of.presence], of.kbit_s === null ? null : bitrate(of.kbit_s), of.variation === null ? null : `± ${percent(of.variation)}`]
+    [words.presence[of.presence], of.kbit_s === null ? null : bitrate(of.kbit_s), of.variation === null ? null : `±\u00a0${percent(of.variation)}`]
       .filter(Boolean).join(" · ");
   return [
     [words.video, flow(picture)],

@@ -46,6 +46,23 @@ test("a publisher with rare keyframes is told what to do, and an operator kicks 
   const advice = page.locator("[data-advice=keyframes_rare]");
   await advice.waitFor({ timeout: HEALTH_MS_MAX });
   assert.match(await advice.innerText(), /Keyframes too far apart[^]*Set the keyframe interval to 2 s \(OBS: Settings → Output/);
+  await page.getByText("Figures", { exact: true }).click();
+  const figures = page.locator("dl").and(page.getByLabel("Figures"));
+  for (const [name, like] of /** @type {[string, RegExp][]} */ ([
+    ["Picture", /^comes · [1-9][\d.]* [kM]bit\/s/],
+    ["Sound", /^comes · [1-9]/],
+    ["Frames per second", /^2[45]\.\d of 25$/],
+    ["Keyframe interval", /^(9\.9|10\.\d) s, at most (9\.9|10\.\d) s$/],
+    ["Last keyframe", /^\d\.\d s ago$|^10\.\d s ago$/],
+    ["Keyframe gaps", /^[1-9] in the last minute$/],
+    ["B-frames", /^off$/],
+    ["Latest frame", /^\d+ ms$/],
+    ["Mended timestamps", /^0, 0 in the last minute$/],
+    ["Reconnects", /^0, 0 in the last minute$/],
+  ])) {
+    const value = figures.locator("div").filter({ has: page.getByText(name, { exact: true }) }).locator("dd");
+    await value.filter({ hasText: like }).waitFor({ timeout: 15_000 }).catch(async () => assert.fail(`${name}: ${await value.textContent()}`));
+  }
   await page.goto(`${on.server.admin}/console`);
   const row = page.locator('[data-broadcast="live/bad"]');
   await row.filter({ hasText: /(Warning|Problem)[^]*Keyframes too far apart/ }).waitFor();

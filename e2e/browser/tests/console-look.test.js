@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PHONE, openPage, screenshot, violations } from "../support/browser.js";
-import { login, settled, stage, tabTo, unexpected } from "../support/console.js";
+import { login, settled, stage, tabTo, unexpected, watch } from "../support/console.js";
 import { publish } from "../support/publisher.js";
 
 const on = stage({ demo: true, bad: true });
@@ -42,14 +42,17 @@ test("the keyboard alone goes from the list to a broadcast and ends it", async (
 
 test("Chinese by the browser's wish, English by choice, for all that is read", async () => {
   const { page, context, complaints } = await openPage(on.browser, { locale: "zh-CN" });
+  const viewer = await watch(`${on.demo.url}/live/demo.flv`);
   await page.goto(`${on.demo.admin}/console`);
   await page.getByRole("heading", { name: "直播", exact: true }).waitFor();
   for (const view of ["broadcasts", "broadcast&path=live/demo", "stages", "node", "activity", "keys", "config"]) {
     await page.goto(`${on.demo.admin}/console?view=${view}`);
     await settled(page);
+    await unfolded(page);
     assert.deepEqual(await englishWords(page), [], view);
     await screenshot(page, `console-${view.split("&")[0]}-chinese`);
   }
+  await viewer.leave();
   await page.getByLabel("语言").selectOption("en");
   await page.getByRole("heading", { name: "Configuration" }).waitFor();
   await page.reload();
@@ -66,22 +69,39 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const phone = await openPage(on.browser, { ...PHONE, colorScheme });
     const desk = await openPage(on.browser, { colorScheme, viewport: { width: 1440, height: 900 } });
     for (const { page } of [phone, desk]) await login(on, page, "admin");
+    const viewer = await watch(`${on.server.url}/live/bad.flv`);
     for (const view of ["broadcasts", "broadcast&path=live/bad", "stages", "node", "activity", "keys", "config"]) {
       for (const [name, { page }] of /** @type {const} */ ([["phone", phone], ["desk", desk]])) {
         await page.goto(`${on.server.admin}/console?view=${view}`);
         await settled(page);
+        await unfolded(page);
         assert.deepEqual(await violations(page), [], `${view} on a ${name}`);
         await screenshot(page, `console-${view.split("&")[0]}-${name}-${colorScheme}`);
+      }
+      if (view === "broadcasts") {
+        for (const { page } of [phone, desk]) await page.locator("[data-broadcast] .spark polyline").waitFor();
       }
       for (const { page } of [phone, desk]) {
         const excess = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
         assert.ok(excess <= 0, `${view} is ${excess} pixels too wide`);
+        const below = await page.evaluate(() => document.documentElement.scrollHeight - Math.max(document.body.offsetHeight, innerHeight));
+        assert.ok(below <= 0, `${view} has ${below} pixels of nothing below it`);
       }
     }
+    await viewer.leave();
     assert.deepEqual(unexpected([...phone.complaints, ...desk.complaints]), []);
     await phone.context.close();
     await desk.context.close();
   });
+}
+
+/** Opens whatever is folded, so that it is looked at too. @param {import("playwright-core").Page} page */
+async function unfolded(page) {
+  await page.evaluate(() => document.querySelectorAll("details").forEach((details) => {
+    details.open = true;
+  }));
+  // Of a broadcast that is watched, whoever watches is in the picture.
+  if (await page.locator("#viewers").count() > 0) await page.locator('[aria-labelledby="viewers"] [data-row]').first().waitFor();
 }
 
 /** Shown words in Latin letters that no reader of Chinese would expect. @param {import("playwright-core").Page} page */

@@ -137,6 +137,8 @@ test("the page is accessible and fits a phone, in both languages", async () => {
   await page.getByRole("heading", { name: "用此浏览器推流" }).waitFor();
   const wide = await page.evaluate(() => document.documentElement.scrollWidth > document.documentElement.clientWidth);
   assert.ok(!wide, "it is wider than the screen");
+  const picture = await page.locator(".screen").boundingBox();
+  assert.deepEqual([picture?.x, picture?.width], [0, PHONE.viewport.width], "the picture goes from edge to edge");
   assert.deepEqual(await violations(page), []);
   await screenshot(page, "studio-phone");
   assert.deepEqual(complaints, []);

@@ -63,7 +63,7 @@ export const english = {
   },
 
   list: {
-    sum: (/** @type {string} */ broadcasts, /** @type {string} */ viewers) => `${broadcasts} live · ${viewers} viewers`,
+    sum: (/** @type {string} */ broadcasts, /** @type {string} */ viewers) => `${broadcasts} live · ${viewers}`,
     search: "Find a broadcast",
     order: "Order by",
     orders: { name: "name", viewers: "viewers", health: "worst input" },

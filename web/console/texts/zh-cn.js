@@ -63,7 +63,7 @@ export const chinese = {
   },
 
   list: {
-    sum: (broadcasts, viewers) => `${broadcasts} 路直播 · ${viewers} 位观众`,
+    sum: (broadcasts, viewers) => `${broadcasts} 路直播 · ${viewers}`,
     search: "查找直播",
     order: "排序",
     orders: { name: "名称", viewers: "观众数", health: "输入最差" },

@@ -43,7 +43,7 @@ export function Broadcasts({ go }) {
     <div class="view" data-view="broadcasts">
       <div class="head">
         <h1 tabindex="-1">${texts.views.broadcasts}</h1>
-        ${value && html`<p class="soft" data-count=${all.length}>${texts.list.sum(decimal(all.length), decimal(viewers))}</p>`}
+        ${value && html`<p class="soft" data-count=${all.length}>${texts.list.sum(decimal(all.length), texts.viewers(viewers, decimal(viewers)))}</p>`}
         ${all.length > 1 && html`
           <div class="tools">
             <label><span class="visually-hidden">${texts.list.search}</span>
