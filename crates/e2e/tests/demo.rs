@@ -75,7 +75,7 @@ fn the_command_that_the_demo_prints_publishes() -> Result<()> {
     let words = command
         .split_whitespace()
         .map(|word| if word == "FILE" { clip.path.as_os_str() } else { word.as_ref() });
-    let ffmpeg = words.fold(Tool::ffmpeg().arg("-re"), |ffmpeg, word| ffmpeg.arg(word));
+    let ffmpeg = words.fold(Tool::ffmpeg().arg("-re"), Tool::arg);
     let _publisher = ffmpeg.start()?;
     server.wait_live("live/mine")?;
     let tracks = probe(&server.http("/live/mine.flv"))?;

@@ -3,7 +3,7 @@
 use crate::tidy;
 use anyhow::{Context, Result};
 use std::path::Path;
-use std::process::{Command, ExitCode, Stdio};
+use std::process::{Child, Command, ExitCode, ExitStatus, Stdio};
 use std::time::Instant;
 
 /// How much is tested.
@@ -25,19 +25,11 @@ pub(crate) fn run(root: &Path, scope: Scope) -> Result<ExitCode> {
         println!("ci: tidy failed with {} to mend", violations.len());
         return Ok(ExitCode::FAILURE);
     }
-    for step in steps(scope, has_nextest()) {
-        let shown = step.arguments.join(" ");
-        println!("== cargo {shown}");
-        let began = Instant::now();
-        let mut command = Command::new(cargo());
-        command.args(&step.arguments).envs(step.environment.iter().copied()).current_dir(root);
-        let status =
-            command.stdin(Stdio::null()).status().with_context(|| format!("can't run cargo {shown}"))?;
-        if !status.success() {
-            println!("ci: cargo {shown} failed ({status}) after {} s", began.elapsed().as_secs());
-            return Ok(ExitCode::FAILURE);
-        }
-        println!("   {} s", began.elapsed().as_secs());
+    let Steps { first, aside, last } = steps(scope, has_nextest());
+    let aside = aside.map(|step| Aside::start(root, step)).transpose()?;
+    let held = run_each(root, &first)? && aside.map_or(Ok(true), Aside::finish)? && run_each(root, &last)?;
+    if !held {
+        return Ok(ExitCode::FAILURE);
     }
     println!("== generated files unchanged");
     if let (Some(before), Some(after)) = (before, tree_state(root)?)
@@ -50,33 +42,110 @@ pub(crate) fn run(root: &Path, scope: Scope) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether all of them hold; the first that doesn't is the last that runs.
+fn run_each(root: &Path, steps: &[Step]) -> Result<bool> {
+    for step in steps {
+        let shown = step.shown();
+        println!("== {shown}");
+        let began = Instant::now();
+        let status = step.command(root).status().with_context(|| format!("can't run {shown}"))?;
+        if !step.told(status, began) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// One cargo call.
 struct Step {
     arguments: Vec<&'static str>,
     environment: Vec<(&'static str, &'static str)>,
 }
 
-fn steps(scope: Scope, nextest: bool) -> Vec<Step> {
+/// What is run.
+struct Steps {
+    first: Vec<Step>,
+    /// Beside the first ones: neither compiler nor linker keeps two cores busy all the time.
+    aside: Option<Step>,
+    /// After both.
+    last: Vec<Step>,
+}
+
+/// A step beside others. Dropping ends it.
+struct Aside {
+    step: Step,
+    child: Child,
+    began: Instant,
+}
+
+impl Aside {
+    fn start(root: &Path, step: Step) -> Result<Aside> {
+        let shown = step.shown();
+        println!("== {shown}, beside what follows");
+        let child = step.command(root).spawn().with_context(|| format!("can't run {shown}"))?;
+        Ok(Aside { step, child, began: Instant::now() })
+    }
+
+    /// Waits for it; whether it holds.
+    fn finish(mut self) -> Result<bool> {
+        println!("== {}", self.step.shown());
+        let status = self.child.wait()?;
+        Ok(self.step.told(status, self.began))
+    }
+}
+
+impl Drop for Aside {
+    fn drop(&mut self) {
+        // An error means that it is over already.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Step {
+    fn shown(&self) -> String {
+        format!("cargo {}", self.arguments.join(" "))
+    }
+
+    fn command(&self, root: &Path) -> Command {
+        let mut command = Command::new(cargo());
+        command.args(&self.arguments).envs(self.environment.iter().copied()).current_dir(root);
+        command.stdin(Stdio::null());
+        command
+    }
+
+    /// Says how it ended; whether that is well.
+    fn told(&self, status: ExitStatus, began: Instant) -> bool {
+        let seconds = began.elapsed().as_secs();
+        match status.success() {
+            true => println!("   {seconds} s"),
+            false => println!("ci: {} failed ({status}) after {seconds} s", self.shown()),
+        }
+        status.success()
+    }
+}
+
+fn steps(scope: Scope, nextest: bool) -> Steps {
     let step = |line: &'static str| Step { arguments: line.split(' ').collect(), environment: Vec::new() };
-    let mut steps = vec![step("fmt --all -- --check")];
-    steps.push(step("clippy --workspace --all-targets -- -D warnings"));
-    steps.push(step(match nextest {
+    let mut first = vec![step("fmt --all -- --check")];
+    first.push(step("clippy --workspace --all-targets -- -D warnings"));
+    first.push(step(match nextest {
         // With every feature: without them all is built by clippy and for the release.
         true => "nextest run --workspace --exclude e2e --features node/otlp --no-fail-fast",
         false => "test --workspace --exclude e2e --features node/otlp --lib --bins --tests --no-fail-fast",
     }));
-    steps.push(step("test --workspace --exclude e2e --features node/otlp --doc"));
+    first.push(step("test --workspace --exclude e2e --features node/otlp --doc"));
     let mut docs = step("doc --workspace --no-deps --document-private-items");
     docs.environment.push(("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"));
-    steps.push(docs);
-    if scope == Scope::All {
-        steps.push(step("build --release -p floodtide"));
-        steps.push(step(match nextest {
-            true => "nextest run -p e2e --no-fail-fast",
-            false => "test -p e2e --no-fail-fast -- --test-threads 2",
-        }));
+    first.push(docs);
+    if scope == Scope::WithoutE2e {
+        return Steps { first, aside: None, last: Vec::new() };
     }
-    steps
+    let end_to_end = step(match nextest {
+        true => "nextest run -p e2e --no-fail-fast",
+        false => "test -p e2e --no-fail-fast -- --test-threads 2",
+    });
+    Steps { first, aside: Some(step("build --release --quiet -p floodtide")), last: vec![end_to_end] }
 }
 
 fn cargo() -> String {
@@ -103,32 +172,43 @@ fn tree_state(root: &Path) -> Result<Option<String>> {
 mod tests {
     use super::*;
 
-    fn lines(scope: Scope, nextest: bool) -> Vec<String> {
-        steps(scope, nextest).iter().map(|step| step.arguments.join(" ")).collect()
+    fn lines(steps: &[Step]) -> Vec<String> {
+        steps.iter().map(Step::shown).collect()
     }
 
     #[test]
     fn warnings_are_errors_in_code_and_docs() {
-        let steps = steps(Scope::WithoutE2e, true);
+        let Steps { first, .. } = steps(Scope::WithoutE2e, true);
         assert!(
-            steps.iter().any(|s| s.arguments.ends_with(&["-D", "warnings"]) && s.arguments[0] == "clippy")
+            first.iter().any(|s| s.arguments.ends_with(&["-D", "warnings"]) && s.arguments[0] == "clippy")
         );
         assert!(
-            steps.iter().any(|s| s.environment.iter().any(|(_, flags)| flags.starts_with("-D warnings")))
+            first.iter().any(|s| s.environment.iter().any(|(_, flags)| flags.starts_with("-D warnings")))
         );
     }
 
     #[test]
-    fn end_to_end_tests_run_only_when_asked_and_against_the_release_build() {
-        assert!(!lines(Scope::WithoutE2e, true).iter().any(|l| l.contains("-p e2e")));
-        let all = lines(Scope::All, true);
-        let build = all.iter().position(|l| l == "build --release -p floodtide").unwrap();
-        let test = all.iter().position(|l| l.starts_with("nextest run -p e2e")).unwrap();
-        assert!(build < test);
+    fn end_to_end_tests_run_only_when_asked_and_after_the_release_build() {
+        let without = steps(Scope::WithoutE2e, true);
+        assert!(without.aside.is_none() && without.last.is_empty());
+        assert!(!lines(&without.first).iter().any(|line| line.contains("-p e2e")));
+        let all = steps(Scope::All, true);
+        assert!(all.aside.is_some_and(|step| step.shown().starts_with("cargo build --release")));
+        assert_eq!(lines(&all.last), ["cargo nextest run -p e2e --no-fail-fast"]);
     }
 
     #[test]
     fn without_nextest_cargo_test_runs_the_same_tests() {
-        assert!(!lines(Scope::All, false).iter().any(|l| l.contains("nextest")));
+        let Steps { first, last, .. } = steps(Scope::All, false);
+        assert!(!lines(&first).iter().chain(&lines(&last)).any(|line| line.contains("nextest")));
+    }
+
+    #[test]
+    fn a_step_beside_others_says_how_it_ended_and_goes_with_its_owner() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let aside = |arguments| Aside::start(root, Step { arguments, environment: Vec::new() }).unwrap();
+        assert!(aside(vec!["--version"]).finish().unwrap());
+        assert!(!aside(vec!["no-such-command"]).finish().unwrap());
+        drop(aside(vec!["--version"]));
     }
 }

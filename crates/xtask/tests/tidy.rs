@@ -65,6 +65,8 @@ fn a_pure_crate_without_the_clock_lints_is_refused() {
     let fixture =
         Fixture::new("weak-lints").write("crates/media/clippy.toml", "too-many-lines-threshold = 90\n");
     fixture.refuses("clocks: disallowed-methods does not name std::time::Instant::now");
+    fixture.refuses("clocks: disallowed-methods does not name std::fs::read");
+    fixture.refuses("clocks: disallowed-types does not name std::net::UdpSocket");
     fixture.refuses("crates/media/clippy.toml:1: clocks: too-many-lines-threshold differs");
     let fixture = Fixture::new("allowed").append(
         "crates/media/src/lib.rs",
@@ -80,6 +82,22 @@ fn a_clock_in_a_pure_crate_is_refused_and_on_the_top_floor_it_is_not() {
         .write("crates/hub/src/a.rs", code)
         .refuses("a.rs:1: clocks: a pure crate reads a clock");
     Fixture::new("top-clock").write("crates/node/src/a.rs", code).accepts();
+}
+
+#[test]
+fn files_sockets_and_threads_in_a_pure_crate_are_refused_and_on_the_top_floor_they_are_not() {
+    for (name, code, expect) in [
+        ("fs", "use std::fs;\n", "a pure crate opens files"),
+        ("tcp", "use std::net::{SocketAddr, TcpStream};\n", "a pure crate names a socket"),
+        ("udp", "fn f(socket: &std::net::UdpSocket) {}\n", "a pure crate names a socket"),
+        ("thread", "fn f() { let _ = thread::spawn(g); }\n", "a pure crate starts a thread"),
+        ("lint", "#[allow(clippy::disallowed_types)]\n", "a pure crate switches off the lint"),
+    ] {
+        let file = |package: &str| format!("crates/{package}/src/a.rs");
+        Fixture::new(name).write(&file("srt"), code).refuses(&format!("a.rs:1: clocks: {expect}"));
+        Fixture::new(name).write(&file("node"), code).accepts();
+    }
+    Fixture::new("address").write("crates/srt/src/a.rs", "use std::net::SocketAddr;\n").accepts();
 }
 
 #[test]
@@ -152,21 +170,37 @@ fn links_to_nowhere_and_paths_of_one_machine_are_refused() {
 }
 
 #[test]
-fn clippy_refuses_a_clock_under_the_lints_of_every_pure_crate() {
-    for name in ["media", "mux", "hls", "rtmp", "hub", "testkit"] {
+fn clippy_refuses_clocks_files_sockets_and_threads_under_the_lints_of_every_pure_crate() {
+    let refused = [
+        "let _ = std::time::Instant::now();",
+        "let _ = std::time::SystemTime::now();",
+        "std::thread::sleep(std::time::Duration::ZERO);",
+        "let _ = std::fs::read(\"a\");",
+        "let _ = std::fs::read_to_string(\"a\");",
+        "let _ = std::fs::write(\"a\", \"b\");",
+        "let _ = std::fs::File::open(\"a\");",
+        "let _ = std::fs::OpenOptions::new().read(true).open(\"a\");",
+        "let _ = std::net::TcpStream::connect(\"a:1\");",
+        "let _ = std::net::TcpListener::bind(\"a:1\");",
+        "let _ = std::net::UdpSocket::bind(\"a:1\");",
+        "let _ = std::process::Command::new(\"a\").status();",
+        "let _ = std::thread::spawn(|| ());",
+        "let _ = std::thread::Builder::new().spawn(|| ());",
+    ];
+    let function = |(n, call): (usize, &&str)| format!("/// A.\npub fn f{n}() {{\n{call}\n}}\n");
+    let code: String = refused.iter().enumerate().map(function).collect();
+    let clean = "let _ = (std::time::Duration::ZERO, std::net::Ipv4Addr::LOCALHOST);";
+    for name in ["media", "mux", "hls", "rtmp", "srt", "hub", "testkit"] {
         let lints = fixture::project().join("crates").join(name).join("clippy.toml");
-        for (call, clean) in [
-            ("let _ = std::time::Instant::now();", false),
-            ("let _ = std::time::SystemTime::now();", false),
-            ("std::thread::sleep(std::time::Duration::ZERO);", false),
-            ("let _ = std::time::Duration::ZERO;", true),
-        ] {
-            let fixture =
-                Fixture::lone("clock", &lints, &format!("//! A.\n/// B.\npub fn b() {{ {call} }}\n"));
-            let (passed, said) = fixture.clippy();
-            assert_eq!(passed, clean, "{name}: {call}\n{said}");
-            assert!(clean || said.contains("disallowed method"), "{said}");
+        let (passed, said) = Fixture::lone("banned", &lints, &format!("//! A.\n{code}")).clippy();
+        assert!(!passed, "{name}");
+        // The calls are in lines 4, 8, 12 and so on.
+        for (n, call) in refused.iter().enumerate() {
+            assert!(said.contains(&format!("src/lib.rs:{}:", 4 + 4 * n)), "{name}: {call} passes\n{said}");
         }
+        let (passed, said) =
+            Fixture::lone("clean", &lints, &format!("//! A.\n{}", function((0, &clean)))).clippy();
+        assert!(passed, "{name}: {clean}\n{said}");
     }
 }
 

@@ -1,4 +1,5 @@
-//! The lints that keep clocks out of pure crates. Clippy itself finds the calls; here we see to it that it looks.
+//! The lints that keep clocks, files, sockets and threads out of pure crates. Clippy itself finds them; here we see to it that it
+//! looks.
 
 use super::floors;
 use super::source::Token;
@@ -11,8 +12,41 @@ use toml::Table;
 const RULE: &str = "clocks";
 /// Where tests get an instant to begin with.
 const VIRTUAL_CLOCK: &str = "crates/testkit/src/clock.rs";
-/// What no crate below the top floor may call.
-const BANNED: [&str; 3] = ["std::time::Instant::now", "std::time::SystemTime::now", "std::thread::sleep"];
+/// What no crate below the top floor may call, or name.
+const BANNED: [(&str, &[&str]); 2] = [
+    (
+        "disallowed-methods",
+        &[
+            "std::time::Instant::now",
+            "std::time::SystemTime::now",
+            "std::thread::sleep",
+            "std::thread::spawn",
+            "std::fs::read",
+            "std::fs::read_to_string",
+            "std::fs::write",
+            "std::fs::copy",
+            "std::fs::rename",
+            "std::fs::read_dir",
+            "std::fs::create_dir",
+            "std::fs::create_dir_all",
+            "std::fs::remove_file",
+            "std::fs::remove_dir_all",
+            "std::fs::metadata",
+        ],
+    ),
+    (
+        "disallowed-types",
+        &[
+            "std::fs::File",
+            "std::fs::OpenOptions",
+            "std::net::TcpListener",
+            "std::net::TcpStream",
+            "std::net::UdpSocket",
+            "std::process::Command",
+            "std::thread::Builder",
+        ],
+    ),
+];
 
 pub(super) fn check(tree: &Tree, found: &mut Vec<Violation>) -> Result<()> {
     let root = match tree.file(Path::new("clippy.toml")) {
@@ -27,7 +61,9 @@ pub(super) fn check(tree: &Tree, found: &mut Vec<Violation>) -> Result<()> {
             None => found.push(violation(
                 manifest,
                 1,
-                format!("{name} is pure and has no clippy.toml, so clippy lets it read clocks"),
+                format!(
+                    "{name} is pure and has no clippy.toml, so clippy lets it read clocks and open files"
+                ),
                 "copy the clippy.toml of crates/media",
             )),
         }
@@ -43,38 +79,52 @@ pub(super) fn check(tree: &Tree, found: &mut Vec<Violation>) -> Result<()> {
     Ok(())
 }
 
-/// Clippy finds a clock by its type; this finds the usual spellings, also where clippy has not looked yet.
+/// Clippy finds what is banned by its type; this finds the usual spellings, also where clippy has not looked yet.
 fn check_calls(file: &File, tokens: &[Token], found: &mut Vec<Violation>) {
     for at in 0..tokens.len() {
         let texts: Vec<&str> = tokens[at..].iter().take(4).map(|t| t.text.as_str()).collect();
-        let what = match texts[..] {
+        let (what, instead) = match texts[..] {
             ["Instant" | "SystemTime", ":", ":", "now"] | [".", "elapsed", "(", ")"] => {
-                "a pure crate reads a clock"
+                ("a pure crate reads a clock", "take `now` or the seed as an argument")
             }
-            ["disallowed_methods", ..] => "a pure crate switches off the lint that keeps clocks out",
+            ["std", ":", ":", "fs" | "process"] => {
+                ("a pure crate opens files or processes", "take the bytes as an argument")
+            }
+            [
+                "TcpStream" | "TcpListener" | "UdpSocket" | "UnixStream" | "UnixListener" | "UnixDatagram",
+                ..,
+            ] => (
+                "a pure crate names a socket",
+                "take bytes in and give bytes out; sockets belong to the top floor",
+            ),
+            ["thread", ":", ":", "spawn" | "scope" | "Builder"] => {
+                ("a pure crate starts a thread", "leave threads to the top floor")
+            }
+            ["disallowed_methods" | "disallowed_types", ..] => (
+                "a pure crate switches off the lint that keeps clocks and sockets out",
+                "take what is needed as an argument",
+            ),
             _ => continue,
         };
-        found.push(violation(
-            file,
-            tokens[at].line,
-            what.to_owned(),
-            "take `now` or the seed as an argument",
-        ));
+        found.push(violation(file, tokens[at].line, what.to_owned(), instead));
     }
 }
 
 /// Every banned path is in the file, and every other key is as at the root: clippy reads only the nearest file.
 fn check_lints(file: &File, root: &Table, found: &mut Vec<Violation>) -> Result<()> {
     let lints = table(file)?;
-    let entries =
-        lints.get("disallowed-methods").and_then(toml::Value::as_array).cloned().unwrap_or_default();
-    let paths: Vec<&str> =
-        entries.iter().filter_map(|entry| entry.as_str().or_else(|| entry.get("path")?.as_str())).collect();
-    for banned in BANNED.iter().filter(|banned| !paths.contains(*banned)) {
-        let what = format!("disallowed-methods does not name {banned}");
-        found.push(violation(file, 1, what, "list it, so that clippy refuses the call"));
+    for (list, banned) in BANNED {
+        let entries = lints.get(list).and_then(toml::Value::as_array).cloned().unwrap_or_default();
+        let named = |path: &str| {
+            entries.iter().any(|entry| entry.as_str().or_else(|| entry.get("path")?.as_str()) == Some(path))
+        };
+        for path in banned.iter().filter(|path| !named(path)) {
+            let what = format!("{list} does not name {path}");
+            found.push(violation(file, 1, what, "list it, so that clippy refuses it"));
+        }
     }
-    let keys = root.keys().chain(lints.keys()).filter(|key| *key != "disallowed-methods");
+    let is_list = |key: &str| BANNED.iter().any(|(list, _)| *list == key);
+    let keys = root.keys().chain(lints.keys()).filter(|key| !is_list(key));
     for key in keys.collect::<std::collections::BTreeSet<_>>() {
         if root.get(key) != lints.get(key) {
             let line = file.line_where(|line| line.starts_with(key.as_str()));
