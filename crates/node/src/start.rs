@@ -109,17 +109,16 @@ impl Node {
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let sound = crate::transcode::Settings::new(&config.transcode, hub_limits(config));
         let transcodes = Transcodes::start(sound, &metrics.transcodes).context("can't convert sound")?;
-        let webrtc = open_webrtc(config, reached_by, coming, &metrics)?;
         let srt = config.srt.enabled.then(|| srt::Settings::open(&config.srt, coming == Coming::TakeOver));
         let srt = srt.transpose()?;
         let (phases, life) = Phases::new();
-        let challenges = Challenges::default();
+        let (challenges, given) = (Challenges::default(), Given::default());
         let parts = parts(config, (&state, keys), inherited, (&hub, &sessions, &metrics), &challenges)?;
+        let webrtc = open_webrtc(config, reached_by, coming, (&metrics, &parts.limits))?;
         let planes = (&plane, &transcodes, webrtc.as_ref().map(|(plane, _)| plane));
         let gateways = Gateways::new(config, &parts, planes, &metrics, (challenges, addresses.rtmp.port()));
         let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
         let mut tasks = JoinSet::new();
-        let given = Given::default();
         if !layers.is_demo() {
             let giving = gateways.giving(&parts, &sockets, &given)?;
             tasks.spawn(giving.serve(handover::socket_path(&state), life.clone()));
@@ -300,7 +299,7 @@ fn open_webrtc(
     config: &Config,
     addresses: Vec<IpAddr>,
     coming: Coming,
-    metrics: &Arc<Metrics>,
+    (metrics, limits): (&Arc<Metrics>, &ClientLimits),
 ) -> Result<Option<(webrtc::Plane, webrtc::Threads)>> {
     if !config.webrtc.enabled {
         return Ok(None);
@@ -313,7 +312,7 @@ fn open_webrtc(
         // The one that is taken over from lets go of the port only then.
         shared: coming == Coming::TakeOver,
     };
-    Ok(Some(webrtc::Plane::start(&settings, metrics)?))
+    Ok(Some(webrtc::Plane::start(&settings, metrics, limits)?))
 }
 
 /// Starts SRT's thread.

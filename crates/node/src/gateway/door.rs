@@ -29,6 +29,12 @@ pub(crate) enum Shut {
     TooMuch(TcpStream, TooMuch),
 }
 
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("behind_proxy", &self.behind_proxy).finish_non_exhaustive()
+    }
+}
+
 impl Door {
     /// Without TLS.
     pub(crate) fn new(behind_proxy: bool, limits: &Limits) -> Door {

@@ -163,6 +163,11 @@ impl Rules {
 }
 
 impl Admission {
+    /// The addresses that it is counted for; none: it isn't counted for any.
+    pub(crate) fn prefix(&self) -> Option<Prefix> {
+        self.prefix
+    }
+
     /// Counts it for the client as well.
     ///
     /// # Errors
@@ -248,14 +253,21 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 const TELL_EVERY_SWEEPS: u64 = 10;
 
 #[cfg(test)]
+impl Limits {
+    /// As configured, without a server.
+    pub(crate) fn alone(config: &config::Limits) -> Limits {
+        let hub = hub::Hub::new(hub::Limits::default());
+        let metrics = Metrics::new(&hub, &crate::sessions::Sessions::new(1));
+        Limits::new(config, &Arc::new(metrics))
+    }
+}
+
+#[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sessions::Sessions;
-    use hub::Hub;
 
     fn limits(config: &config::Limits) -> Limits {
-        let metrics = Metrics::new(&Hub::new(hub::Limits::default()), &Sessions::new(1));
-        Limits::new(config, &Arc::new(metrics))
+        Limits::alone(config)
     }
 
     fn few() -> config::Limits {

@@ -13,6 +13,8 @@ pub(crate) enum Limit {
     NewConnectionsPerAddress,
     /// HTTP requests a second from one address.
     RequestsPerAddress,
+    /// Connections by WebRTC from one address that were answered, and of which nothing came yet.
+    OffersPerAddress,
     /// A connection that had to come from a proxy of ours, and didn't.
     TrustedProxies,
     /// A proxy's head that is none.
@@ -31,11 +33,12 @@ pub(crate) enum Limit {
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Limit; 11] = [
+    pub(crate) const ALL: [Limit; 12] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
         Limit::NewConnectionsPerAddress,
         Limit::RequestsPerAddress,
+        Limit::OffersPerAddress,
         Limit::TrustedProxies,
         Limit::ProxyHead,
         Limit::TlsHandshake,
@@ -52,6 +55,7 @@ impl Limit {
             Limit::ConnectionsPerAddress => "connections_per_address",
             Limit::NewConnectionsPerAddress => "new_connections_per_address",
             Limit::RequestsPerAddress => "requests_per_address",
+            Limit::OffersPerAddress => "offers_per_address",
             Limit::TrustedProxies => "trusted_proxies",
             Limit::ProxyHead => "proxy_head",
             Limit::TlsHandshake => "tls_handshake",
@@ -80,6 +84,7 @@ impl TooMuch {
             Limit::ConnectionsPerAddress => "too many connections from your address",
             Limit::NewConnectionsPerAddress => "too many new connections from your address",
             Limit::RequestsPerAddress => "too many requests from your address",
+            Limit::OffersPerAddress => "too many connections from your address wait to begin",
             Limit::TrustedProxies => "connections are taken from known proxies only",
             Limit::ProxyHead => "no head of the PROXY protocol",
             Limit::TlsHandshake

@@ -15,4 +15,5 @@ mod proxy;
 pub(crate) use admission::{Admission, Limits, sweep};
 pub(crate) use forwarded::Told;
 pub(crate) use limit::{Limit, TooMuch};
+pub(crate) use prefix::Prefix;
 pub(crate) use proxy::{Look, look};

@@ -5,11 +5,11 @@ use std::net::IpAddr;
 
 /// The first bits of an address; the rest is zero. IPv4 as in `::ffff:1.2.3.4` (RFC 4291 §2.5.5.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Prefix([u8; 16]);
+pub(crate) struct Prefix([u8; 16]);
 
 impl Prefix {
     /// So many bits of an IPv4 or IPv6 address.
-    pub(super) fn of(address: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> Prefix {
+    pub(crate) fn of(address: IpAddr, ipv4_bits: u8, ipv6_bits: u8) -> Prefix {
         let (bits, kept) = match address.to_canonical() {
             IpAddr::V4(v4) => (v4.to_ipv6_mapped().to_bits(), 96 + u32::from(ipv4_bits.min(32))),
             IpAddr::V6(v6) => (v6.to_bits(), u32::from(ipv6_bits.min(128))),

@@ -4,12 +4,13 @@ use super::capture::CaptureClocks;
 use super::engine::{self, Credentials, Engine, OfferError, Offered, Peer};
 use super::inbox::{Inbox, Restart};
 use super::member::Arriving;
-use super::registry::{Ice, Key, Registry};
+use super::registry::{Ice, Key, Overloaded, Registry};
 use super::renditions::{Rendition, Renditions};
 use super::socket::{self, Wire};
 use super::tcp;
 use super::worker::{Place, WAKE, Worker};
-use crate::gateway::random_bytes;
+use crate::gateway::{Door, random_bytes};
+use crate::limits::Limits;
 use crate::metrics::Metrics;
 use anyhow::{Context, Result};
 use hub::BroadcastPath;
@@ -49,16 +50,16 @@ pub(crate) struct Settings {
 /// A worker has its turn within milliseconds.
 const PIN_MAX: Duration = Duration::from_secs(2);
 
-/// Too many connections wait for their first datagram.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Overloaded;
-
 impl Plane {
     /// Opens the port and starts the workers.
     ///
     /// # Errors
     /// When the port is taken, or the system gives no thread.
-    pub(crate) fn start(settings: &Settings, metrics: &Arc<Metrics>) -> Result<(Plane, Threads)> {
+    pub(crate) fn start(
+        settings: &Settings,
+        metrics: &Arc<Metrics>,
+        limits: &Limits,
+    ) -> Result<(Plane, Threads)> {
         let listen = settings.listen;
         let sockets = socket::open(listen, settings.workers.max(1), settings.shared).with_context(|| {
             format!("can't listen on {listen}/udp: is another program using the port? Choose another with webrtc.listen")
@@ -85,7 +86,7 @@ impl Plane {
                 poll,
                 inboxes: Arc::clone(&inboxes),
                 registry: registry.clone(),
-                wire: Wire::new(socket, listener)?,
+                wire: Wire::new(socket, listener, Door::new(false, limits))?,
                 addresses: Arc::clone(&addresses),
                 renditions: renditions.clone(),
                 captures: captures.clone(),
@@ -147,7 +148,7 @@ impl Plane {
         arriving: Arriving,
         (url, remote_user): (&str, String),
     ) -> Result<Ice, Overloaded> {
-        self.registry.wait(url, arriving, remote_user, Instant::now()).ok_or(Overloaded)
+        self.registry.wait(url, arriving, remote_user, Instant::now())
     }
 
     /// Ends the connection with that URL. False if there is none.

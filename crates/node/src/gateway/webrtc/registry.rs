@@ -3,6 +3,7 @@
 use super::inbox::Inbox;
 use super::member::Arriving;
 use crate::gateway::random_bytes;
+use crate::limits::Prefix;
 use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -24,6 +25,24 @@ struct Places {
     ice: HashMap<Key, Ice>,
     /// The first name, by the connection's own URL.
     urls: HashMap<Arc<str>, Key>,
+    waiting: Waiting,
+}
+
+/// How many wait.
+#[derive(Debug, Default)]
+struct Waiting {
+    all: usize,
+    /// By the addresses that their offers came from; none has zero.
+    by_prefix: HashMap<Prefix, usize>,
+}
+
+/// Why one more can't wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Overloaded {
+    /// Too many do.
+    All,
+    /// Too many of the same address do.
+    Address,
 }
 
 /// The ICE session of a connection.
@@ -59,6 +78,9 @@ pub(super) enum Found {
 
 /// Connections that were answered and don't come; the oldest would be gone within [`WAIT_MAX`] anyway.
 const WAITING_MAX: usize = 4096;
+/// The same for one address, so that none takes the room of all. A crowd behind one NAT that joins within a second waits for a round trip
+/// each.
+const WAITING_PER_PREFIX_MAX: usize = 256;
 /// From the answer to the first datagram: a slow phone on a slow network needs some seconds.
 const WAIT_MAX: Duration = Duration::from_secs(30);
 
@@ -91,28 +113,25 @@ impl Borrow<str> for Key {
 }
 
 impl Registry {
-    /// One more waits, and has this URL. None if too many do.
+    /// One more waits, and has this URL.
+    ///
+    /// # Errors
+    /// When too many do.
     pub(super) fn wait(
         &self,
         url: &str,
         arriving: Arriving,
         remote_user: String,
         now: Instant,
-    ) -> Option<Ice> {
+    ) -> Result<Ice, Overloaded> {
         let mut all = self.lock();
-        let places = &mut all.places;
-        if places.len() >= WAITING_MAX {
-            let waiting = places.values().filter(|place| matches!(place, Place::Waiting(..))).count();
-            if waiting >= WAITING_MAX {
-                return None;
-            }
-        }
+        all.waiting.enter(arriving.admission.prefix())?;
         let (key, url) = (arriving.key.clone(), Arc::<str>::from(url));
-        places.insert(key.clone(), Place::Waiting(Box::new(arriving), now));
+        all.places.insert(key.clone(), Place::Waiting(Box::new(arriving), now));
         let ice = Ice { url: Arc::clone(&url), remote_user, tag: tag_of(&key), names: vec![key.clone()] };
         all.ice.insert(key.clone(), ice.clone());
         all.urls.insert(url, key);
-        Some(ice)
+        Ok(ice)
     }
 
     /// The ICE session of the connection with that URL.
@@ -137,7 +156,7 @@ impl Registry {
         tell: impl FnOnce(usize, &Key),
     ) -> Option<Ice> {
         let mut all = self.lock();
-        let Places { places, ice, urls } = &mut *all;
+        let Places { places, ice, urls, .. } = &mut *all;
         let key = urls.get(url)?;
         let ice = ice.get_mut(key).filter(|ice| ice.names.len() < NAMES_MAX)?;
         match places.get_mut(ice.names.last()?)? {
@@ -169,7 +188,10 @@ impl Registry {
         }
         let mut all = self.lock();
         match all.places.get_mut(user).map(|place| std::mem::replace(place, Place::On(worker))) {
-            Some(Place::Waiting(arriving, _)) => Found::Arrives(arriving),
+            Some(Place::Waiting(arriving, _)) => {
+                all.waiting.leave(arriving.admission.prefix());
+                Found::Arrives(arriving)
+            }
             // Another worker was quicker.
             Some(Place::On(other)) => {
                 all.places.insert(Key::named(user), Place::On(other));
@@ -185,6 +207,11 @@ impl Registry {
         let Some(ice) = all.ice.remove(key) else { return };
         all.urls.remove(&ice.url);
         let gone: Vec<_> = ice.names.iter().chain([key]).filter_map(|name| all.places.remove(name)).collect();
+        for place in &gone {
+            if let Place::Waiting(arriving, _) = place {
+                all.waiting.leave(arriving.admission.prefix());
+            }
+        }
         drop(all);
         // Dropping what waited ends its session, which takes locks of its own.
         drop(gone);
@@ -228,6 +255,34 @@ impl Registry {
     }
 }
 
+impl Waiting {
+    /// One more.
+    fn enter(&mut self, prefix: Option<Prefix>) -> Result<(), Overloaded> {
+        if self.all >= WAITING_MAX {
+            return Err(Overloaded::All);
+        }
+        if let Some(prefix) = prefix {
+            let count = self.by_prefix.entry(prefix).or_default();
+            if *count >= WAITING_PER_PREFIX_MAX {
+                return Err(Overloaded::Address);
+            }
+            *count += 1;
+        }
+        self.all += 1;
+        Ok(())
+    }
+
+    /// One less.
+    fn leave(&mut self, prefix: Option<Prefix>) {
+        self.all = self.all.saturating_sub(1);
+        let Some(prefix) = prefix else { return };
+        match self.by_prefix.get_mut(&prefix) {
+            Some(count) if *count > 1 => *count -= 1,
+            _ => drop(self.by_prefix.remove(&prefix)),
+        }
+    }
+}
+
 /// 128 random bits.
 ///
 /// # Errors
@@ -240,4 +295,44 @@ pub(super) fn secret() -> std::io::Result<String> {
 /// Another one for every name.
 fn tag_of(key: &Key) -> String {
     format!("\"{}\"", key.0.get(..8).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(number: u8) -> Option<Prefix> {
+        Some(Prefix::of([192, 0, 2, number].into(), 32, 64))
+    }
+
+    #[test]
+    fn one_address_takes_its_share_of_who_waits_and_leaves_room_for_others() {
+        let mut waiting = Waiting::default();
+        assert!((0..WAITING_PER_PREFIX_MAX).all(|_| waiting.enter(address(1)).is_ok()));
+        assert_eq!(waiting.enter(address(1)), Err(Overloaded::Address));
+        assert_eq!(waiting.enter(address(2)), Ok(()));
+        waiting.leave(address(1));
+        assert_eq!(
+            (waiting.enter(address(1)), waiting.enter(address(1))),
+            (Ok(()), Err(Overloaded::Address))
+        );
+        // Who isn't counted for an address has the room of all.
+        while waiting.all < WAITING_MAX {
+            waiting.enter(None).unwrap();
+        }
+        assert_eq!(
+            (waiting.enter(None), waiting.enter(address(3))),
+            (Err(Overloaded::All), Err(Overloaded::All))
+        );
+    }
+
+    #[test]
+    fn nothing_is_kept_of_addresses_of_which_nobody_waits() {
+        let mut waiting = Waiting::default();
+        for number in 0..200 {
+            waiting.enter(address(number)).unwrap();
+        }
+        (0..200).for_each(|number| waiting.leave(address(number)));
+        assert!(waiting.all == 0 && waiting.by_prefix.is_empty());
+    }
 }

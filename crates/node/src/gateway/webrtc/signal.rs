@@ -6,9 +6,9 @@ use super::order::{Order, Outcome};
 use super::plane::Plane;
 use super::play::sendable;
 use super::publish::Intake;
-use super::registry;
+use super::registry::{self, Overloaded};
 use crate::auth::{Action, Auth, Refusal};
-use crate::limits::{Limits, TooMuch};
+use crate::limits::{Limit, Limits, TooMuch};
 use crate::metrics::Metrics;
 use crate::sessions::Protocol;
 use crate::transcode::{Audible, Pictures, Transcodes, Unavailable};
@@ -121,6 +121,8 @@ pub(crate) enum NotCreated {
     Overloaded,
 }
 
+/// When to come again to where too many wait: they come soon, or are given up.
+const WAITING_RETRY: Duration = Duration::from_secs(5);
 /// How long a viewer waits for the tracks of a broadcast that just began.
 const TRACKS_WAIT: Duration = Duration::from_secs(3);
 
@@ -183,8 +185,7 @@ impl Gateway {
         let location = target.url_of(&name);
         let arriving = Arriving { key, peer: wire, part, session, admission, asked };
         let remote_user = engine::user(offer).unwrap_or_default();
-        let ice =
-            self.plane.expect(arriving, (&location, remote_user)).map_err(|_| NotCreated::Overloaded)?;
+        let ice = self.plane.expect(arriving, (&location, remote_user)).map_err(|full| self.full(full))?;
         Ok(Created { location, etag: ice.tag, answer, links: self.links.clone() })
     }
 
@@ -207,6 +208,13 @@ impl Gateway {
                 Order::Droppable => NotCreated::Unwanted(named.clone()),
                 Order::Shown | Order::Needed => NotCreated::Reordered(named.clone()),
             }),
+        }
+    }
+
+    fn full(&self, full: Overloaded) -> NotCreated {
+        match full {
+            Overloaded::All => NotCreated::Overloaded,
+            Overloaded::Address => self.limits.too_much(Limit::OffersPerAddress, WAITING_RETRY).into(),
         }
     }
 

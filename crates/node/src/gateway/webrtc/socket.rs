@@ -2,6 +2,7 @@
 
 use super::pins;
 use super::tcp::Pipes;
+use crate::gateway::Door;
 use quinn_udp::{BATCH_SIZE, RecvMeta, Transmit, UdpSockRef, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io::{Error, ErrorKind, IoSliceMut, Result};
@@ -92,11 +93,11 @@ pub(super) fn open(address: SocketAddr, count: usize, shared: bool) -> Result<Ve
 }
 
 impl Wire {
-    pub(super) fn new(socket: UdpSocket, listener: TcpListener) -> Result<Wire> {
+    pub(super) fn new(socket: UdpSocket, listener: TcpListener, door: Door) -> Result<Wire> {
         let state = UdpSocketState::new(UdpSockRef::from(&socket))?;
         let local = socket.local_addr()?;
         let socket = mio::net::UdpSocket::from_std(socket);
-        let (out, pipes) = (Outbox::default(), Pipes::new(listener));
+        let (out, pipes) = (Outbox::default(), Pipes::new(listener, door));
         Ok(Wire { socket, state, local, out, pipes, piped: Vec::new(), piped_to: None, lost: 0 })
     }
 
@@ -238,6 +239,8 @@ fn note(error: &Error, to: SocketAddr) {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
+    use crate::config;
+    use crate::limits::Limits;
     use std::time::{Duration, Instant};
 
     pub(in super::super) fn pair() -> (Wire, UdpSocket) {
@@ -245,7 +248,8 @@ pub(super) mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = UdpSocket::bind("127.0.0.1:0").unwrap();
         peer.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-        (Wire::new(sockets.remove(0), listener).unwrap(), peer)
+        let door = Door::new(false, &Limits::alone(&config::Limits::default()));
+        (Wire::new(sockets.remove(0), listener, door).unwrap(), peer)
     }
 
     #[test]

@@ -1,6 +1,8 @@
 //! Media by TCP, for networks that let no UDP through. RFC 6544; each datagram has its length before it (RFC 4571 §2).
 
 use super::socket::Route;
+use crate::gateway::Door;
+use crate::limits::Admission;
 use mio::net::{TcpListener, TcpStream};
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -14,6 +16,7 @@ use std::time::{Duration, Instant};
 pub(super) struct Pipes {
     /// None once another process has the port.
     listener: Option<TcpListener>,
+    door: Door,
     pipes: Vec<Option<Pipe>>,
     by_peer: HashMap<SocketAddr, usize>,
     /// Those with something to write.
@@ -33,6 +36,8 @@ pub(super) struct Pipe {
     outbound: Vec<u8>,
     /// When it came; `None` once it is known whose it is.
     stranger: Option<Instant>,
+    /// Counts it, like every other connection.
+    _admission: Admission,
     /// It ended, or its peer sends what isn't media.
     over: bool,
 }
@@ -71,9 +76,9 @@ pub(super) fn open(address: SocketAddr, count: usize, shared: bool) -> Result<Ve
 }
 
 impl Pipes {
-    pub(super) fn new(listener: std::net::TcpListener) -> Pipes {
+    pub(super) fn new(listener: std::net::TcpListener, door: Door) -> Pipes {
         let listener = Some(TcpListener::from_std(listener));
-        Pipes { listener, pipes: Vec::new(), by_peer: HashMap::new(), dirty: Vec::new(), lost: 0 }
+        Pipes { listener, door, pipes: Vec::new(), by_peer: HashMap::new(), dirty: Vec::new(), lost: 0 }
     }
 
     /// # Errors
@@ -104,16 +109,7 @@ impl Pipes {
         loop {
             let Some(listener) = &self.listener else { return };
             match listener.accept() {
-                Ok((tcp, from)) => {
-                    let strangers =
-                        self.pipes.iter().flatten().filter(|pipe| pipe.stranger.is_some()).count();
-                    let Ok(to) = tcp.local_addr() else { continue };
-                    if strangers < STRANGERS_MAX {
-                        // Without it a picture's last datagram would wait for an acknowledgement.
-                        let _ = tcp.set_nodelay(true);
-                        self.adopt(Pipe::new(tcp, from, to, now), registry);
-                    }
-                }
+                Ok((tcp, from)) => self.come_in(tcp, from, now, registry),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => {
@@ -121,6 +117,20 @@ impl Pipes {
                     return;
                 }
             }
+        }
+    }
+
+    /// Takes a connection in, unless its address or everybody has too many, or too many haven't said whose they are. Who isn't taken in
+    /// is closed.
+    fn come_in(&mut self, tcp: TcpStream, from: SocketAddr, now: Instant, registry: &Registry) {
+        let strangers = self.pipes.iter().flatten().filter(|pipe| pipe.stranger.is_some()).count();
+        if strangers >= STRANGERS_MAX {
+            return;
+        }
+        if let (Ok(admission), Ok(to)) = (self.door.admit(from), tcp.local_addr()) {
+            // Without it a picture's last datagram would wait for an acknowledgement.
+            let _ = tcp.set_nodelay(true);
+            self.adopt(Pipe::new(tcp, (from, to), admission, now), registry);
         }
     }
 
@@ -235,7 +245,7 @@ impl Pipes {
 }
 
 impl Pipe {
-    fn new(tcp: TcpStream, from: SocketAddr, to: SocketAddr, now: Instant) -> Pipe {
+    fn new(tcp: TcpStream, (from, to): (SocketAddr, SocketAddr), admission: Admission, now: Instant) -> Pipe {
         let canonical = |address: SocketAddr| SocketAddr::new(address.ip().to_canonical(), address.port());
         Pipe {
             tcp,
@@ -245,6 +255,7 @@ impl Pipe {
             read: 0,
             outbound: Vec::new(),
             stranger: Some(now),
+            _admission: admission,
             over: false,
         }
     }
@@ -300,14 +311,20 @@ impl Pipe {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config;
+    use crate::limits::Limits;
     use testkit::Random;
+
+    fn door(config: &config::Limits) -> Door {
+        Door::new(false, &Limits::alone(config))
+    }
 
     /// A pipe, its peer's end, and what watches it.
     fn pair() -> (Pipes, usize, std::net::TcpStream, mio::Poll) {
         let listener = open("127.0.0.1:0".parse().unwrap(), 1, true).unwrap().remove(0);
         let peer = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let poll = mio::Poll::new().unwrap();
-        let mut pipes = Pipes::new(listener);
+        let mut pipes = Pipes::new(listener, door(&config::Limits::default()));
         let deadline = Instant::now() + Duration::from_secs(5);
         while pipes.by_peer.is_empty() {
             assert!(Instant::now() < deadline, "nobody came");
@@ -383,6 +400,34 @@ mod tests {
         assert!(pipes.take_lost() > 0);
         assert!(pipes.pipes[number].as_ref().unwrap().outbound.len() <= OUTBOUND_BYTES_MAX + 2);
         drop(peer);
+    }
+
+    #[test]
+    fn an_address_has_so_many_and_gets_one_back_when_one_ends() {
+        let listener = open("127.0.0.1:0".parse().unwrap(), 1, true).unwrap().remove(0);
+        let (at, poll) = (listener.local_addr().unwrap(), mio::Poll::new().unwrap());
+        let few =
+            config::Limits { exempt: Vec::new(), connections_per_address: 3, ..config::Limits::default() };
+        let mut pipes = Pipes::new(listener, door(&few));
+        let knock = |pipes: &mut Pipes, closes: bool| {
+            let mut peer = std::net::TcpStream::connect(at).unwrap();
+            peer.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+            let deadline = Instant::now() + Duration::from_secs(5);
+            while Instant::now() < deadline {
+                pipes.accept(poll.registry(), Instant::now());
+                let known = pipes.by_peer.contains_key(&peer.local_addr().unwrap());
+                let closed = matches!(peer.read(&mut [0]), Ok(0));
+                if known || closed {
+                    assert_eq!(closed, closes);
+                    return peer;
+                }
+            }
+            panic!("nothing happens");
+        };
+        let peers: Vec<_> = (0..3).map(|_| knock(&mut pipes, false)).collect();
+        knock(&mut pipes, true);
+        pipes.close(peers[0].local_addr().unwrap());
+        knock(&mut pipes, false);
     }
 
     #[test]
