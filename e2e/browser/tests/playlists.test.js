@@ -3,7 +3,9 @@
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import hls from "hls-parser";
-import { startDemo } from "../support/server.js";
+import { pass } from "../support/browser.js";
+import { publish } from "../support/publisher.js";
+import { startDemo, startServer } from "../support/server.js";
 
 /** @type {Awaited<ReturnType<typeof startDemo>>} */
 let server;
@@ -98,5 +100,101 @@ test("the MPEG-TS playlist for old players is valid", async () => {
     const [variant] = /** @type {import("hls-parser").types.MasterPlaylist} */ (playlist).variants;
     const media_url = new URL(variant.uri, url).href;
     media(await text(media_url), media_url);
+  }
+});
+
+/** Long enough for another ffmpeg to begin, and soon over. */
+const GRACE_S = 4;
+const GRACE = `publish.stream_key = "secret"\npublish.grace = "${GRACE_S}s"\n`;
+
+/**
+ * The media playlists of a broadcast, once it is live: those of its multivariant playlists, for new players and for old ones.
+ * @param {string} broadcast its URL @param {RegExp} codecs
+ */
+async function listsOf(broadcast, codecs) {
+  const url = `${broadcast}/index.m3u8`;
+  for (let tries = 0; (await fetch(url)).status !== 200; tries += 1) {
+    assert.ok(tries < 200, url);
+    await pass(100);
+  }
+  const multivariant = /** @type {import("hls-parser").types.MasterPlaylist} */ (hls.parse(await text(url)));
+  const [variant] = multivariant.variants;
+  assert.match(variant.codecs ?? "", codecs);
+  const uris = [variant.uri, ...variant.audio.map(({ uri }) => uri ?? "")].filter((uri) => uri !== "");
+  const old = `${broadcast}/ts/index.m3u8`;
+  const ts = hls.parse(await text(old));
+  const plain = ts.isMasterPlaylist ? /** @type {import("hls-parser").types.MasterPlaylist} */ (ts).variants[0].uri : old;
+  return { blocking: [...new Set(uris)].map((uri) => new URL(uri, url).href), ts: new URL(plain, old).href };
+}
+
+/**
+ * Reads a media playlist, strictly, again and again until it is like this; by blocking reloads, every second one a delta, as long as
+ * it takes any.
+ * @param {string} url
+ * @param {(playlist: import("hls-parser").types.MediaPlaylist, reads: number) => boolean} like of a whole playlist, and how many were read
+ */
+async function until(url, like) {
+  const deadline = Date.now() + 45_000;
+  for (let reads = 1; Date.now() < deadline; reads += 1) {
+    const body = await text(url);
+    const playlist = media(body, url);
+    if (like(playlist, reads)) return { playlist };
+    if (url.includes("/ts/") || playlist.endlist) {
+      await pass(300);
+      continue;
+    }
+    const at = next(playlist);
+    const asked = `${url}?_HLS_msn=${at.msn}&_HLS_part=${at.part}${reads % 2 ? "&_HLS_skip=YES" : ""}`;
+    const answer = await fetch(asked);
+    // Of what never comes the server says so in time.
+    assert.ok([200, 503].includes(answer.status), `${asked}: ${answer.status}`);
+    if (answer.status === 200) media(await answer.text(), asked);
+  }
+  return assert.fail(`${url} never was like that:\n${await text(url)}`);
+}
+
+test("a publisher who is killed and comes back with another size is a discontinuity, and the end is one, in valid playlists", async () => {
+  const strict = await startServer(GRACE);
+  let publisher = publish(strict, "changes?key=secret", { keyframes: 25 });
+  try {
+    const lists = await listsOf(`${strict.url}/live/changes`, /avc1.*mp4a/);
+    assert.equal(lists.blocking.length, 2, "video and sound");
+    const all = [...lists.blocking, lists.ts];
+    const grown = (/** @type {number} */ count) => (/** @type {import("hls-parser").types.MediaPlaylist} */ { segments }) => segments.length > count;
+    await Promise.all(all.map((url) => until(url, grown(3))));
+    await publisher.vanish();
+    publisher = publish(strict, "changes?key=secret", { keyframes: 25, size: "160x90" });
+    const changed = await Promise.all(all.map((url) => until(url, ({ segments }) => {
+      const at = segments.findIndex((segment, at) => at > 0 && segment.discontinuity);
+      return at > 0 && segments.length > at + 2;
+    })));
+    const [video] = changed;
+    const maps = new Set(video.playlist.segments.map(({ map }) => map?.uri).filter(Boolean));
+    assert.ok(maps.size >= 2, `one decoder configuration: ${[...maps]}`);
+    await publisher.vanish();
+    const ended = await Promise.all(all.map((url) => until(url, ({ endlist }) => endlist)));
+    for (const { playlist } of ended) {
+      assert.ok(playlist.segments.length > 3 && playlist.segments.every(({ uri }) => uri), "an end has whole segments only");
+      assert.ok(playlist.segments.some(({ discontinuity }) => discontinuity));
+    }
+  } finally {
+    await publisher.vanish();
+    await strict.stop();
+  }
+});
+
+test("of sound alone the playlists are valid too, until its end", async () => {
+  const strict = await startServer(GRACE);
+  const publisher = publish(strict, "sound?key=secret", { pictures: false });
+  try {
+    const lists = await listsOf(`${strict.url}/live/sound`, /^mp4a/);
+    assert.equal(lists.blocking.length, 1);
+    const all = [...lists.blocking, lists.ts];
+    await Promise.all(all.map((url) => until(url, ({ segments }, reads) => reads > 10 && segments.filter(({ uri }) => uri).length >= 3)));
+    await publisher.vanish();
+    for (const url of all) await until(url, ({ endlist, segments }) => endlist && segments.length >= 3);
+  } finally {
+    await publisher.vanish();
+    await strict.stop();
   }
 });
