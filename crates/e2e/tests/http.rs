@@ -99,6 +99,15 @@ fn playlists_are_compressed_for_those_who_ask() -> Result<()> {
         ensure!(header(&zipped, "vary")?.eq_ignore_ascii_case("accept-encoding"), "{target}: {zipped:?}");
         ensure!(header(&zipped, "content-type")? == "application/vnd.apple.mpegurl", "{target}: {zipped:?}");
         ensure!(zipped.text()?.starts_with("#EXTM3U\n"), "{target}: {:?}", zipped.text());
+        // What opens its files is in it, for this viewer alone.
+        let own = format!("{target}?token=abc.def");
+        let (zipped, plain) = (
+            connection.request("GET", &own, &[("Accept-Encoding", "gzip")])?,
+            connection.request("GET", &own, &[])?,
+        );
+        ensure!(zipped.header("content-encoding") == Some("gzip"), "{own}: {zipped:?}");
+        ensure!(zipped.text()?.contains("?token=abc.def"), "{own}: {:?}", zipped.text());
+        ensure!(plain.header("content-encoding").is_none() && plain.body.len() > zipped.body.len(), "{own}");
         for plain in [None, Some("identity"), Some("gzip;q=0")] {
             let headers: Vec<_> = plain.map(|value| ("Accept-Encoding", value)).into_iter().collect();
             let plain = connection.request("GET", target, &headers)?;

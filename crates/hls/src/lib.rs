@@ -19,6 +19,7 @@ mod request;
 #[cfg(test)]
 mod show;
 mod snapshot;
+mod splice;
 mod text;
 mod ts;
 

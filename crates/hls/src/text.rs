@@ -1,10 +1,11 @@
 //! The text of a playlist, made once for everybody.
 
+use crate::splice::Splice;
 use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use std::io::Write;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// A playlist, plain and compressed.
 #[derive(Clone, Debug, Default)]
@@ -15,12 +16,14 @@ pub struct Text {
     pub gzip: Bytes,
     /// Its URLs, in their order.
     ends: Arc<[UrlEnd]>,
+    /// Made when it is first wanted.
+    splice: Arc<OnceLock<Splice>>,
 }
 
 /// Where a URL ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct UrlEnd {
-    at: usize,
+pub(crate) struct UrlEnd {
+    pub(crate) at: usize,
     /// It has a query of its own.
     has_query: bool,
 }
@@ -32,7 +35,8 @@ impl Text {
         // Writing to a vector can't fail.
         let _ = encoder.write_all(text.as_bytes());
         let gzip = encoder.finish().unwrap_or_default();
-        Text { ends: url_ends(&text).into(), plain: text.into(), gzip: gzip.into() }
+        let ends = url_ends(&text).into();
+        Text { ends, plain: text.into(), gzip: gzip.into(), splice: Arc::default() }
     }
 
     /// The playlist for one viewer, with `query` behind every URL in it: a player loads what a playlist lists without
@@ -42,12 +46,25 @@ impl Text {
         let mut done = 0;
         for end in &*self.ends {
             out.extend_from_slice(&self.plain[done..end.at]);
-            out.push(if end.has_query { b'&' } else { b'?' });
+            out.push(end.joint());
             out.extend_from_slice(query.as_bytes());
             done = end.at;
         }
         out.extend_from_slice(&self.plain[done..]);
         out.into()
+    }
+
+    /// The same compressed by gzip, for some times less than compressing it anew would take.
+    pub fn with_query_gzip(&self, query: &str) -> Bytes {
+        let splice = self.splice.get_or_init(|| Splice::new(&self.plain, &self.ends));
+        splice.gzip(&self.plain, query.as_bytes(), &self.with_query(query)).into()
+    }
+}
+
+impl UrlEnd {
+    /// What joins a query to the URL.
+    pub(crate) fn joint(self) -> u8 {
+        if self.has_query { b'&' } else { b'?' }
     }
 }
 

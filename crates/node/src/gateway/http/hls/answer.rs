@@ -63,16 +63,21 @@ pub(in super::super) async fn answer(
     };
     packaging.count(&request);
     let answer = match wait(packaging, &request).await {
-        hls::Answer::Playlist { text, .. } => match credentials(query) {
-            // For one viewer. Not compressed: the credentials differ for everybody.
-            Some(credentials) => playlist(text.with_query(&credentials), false, PRIVATE_CACHE),
-            None => {
-                let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
-                let cache =
-                    if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
-                playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
+        hls::Answer::Playlist { text, .. } => {
+            let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
+            match credentials(query) {
+                // For one viewer.
+                Some(credentials) if gzip => {
+                    playlist(text.with_query_gzip(&credentials), gzip, PRIVATE_CACHE)
+                }
+                Some(credentials) => playlist(text.with_query(&credentials), gzip, PRIVATE_CACHE),
+                None => {
+                    let cache =
+                        if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
+                    playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
+                }
             }
-        },
+        }
         hls::Answer::Media(bytes) => {
             let stored = if wishes.file { packaging.files().file(file, &bytes) } else { None };
             media(&bytes, stored, media_type(file), wishes.range)
