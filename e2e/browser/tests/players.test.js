@@ -156,11 +156,12 @@ for (const [name, path] of [
   });
 }
 
-for (const [codec, coding] of [
-  ["AV1", "-c:v libaom-av1 -usage realtime -cpu-used 8"],
-  ["VP9", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8"],
-]) {
-  test(`${codec} and Opus play in hls.js, shaka and Chromium itself`, async () => {
+for (const [codec, coding, flv] of /** @type {[string, string, boolean][]} */ ([
+  ["AV1", "-c:v libaom-av1 -usage realtime -cpu-used 8", true],
+  // mpegts.js has no VP9.
+  ["VP9", "-c:v libvpx-vp9 -deadline realtime -cpu-used 8", false],
+])) {
+  test(`${codec} and Opus play in hls.js, shaka and Chromium itself${flv ? ", and out of FLV in mpegts.js" : ""}`, async () => {
     const path = `live/${codec.toLowerCase()}`;
     const publisher = spawn(FFMPEG9, [
       ..."-v error -re -f lavfi -i testsrc2=s=160x90:r=15 -f lavfi -i sine=r=48000".split(" "),
@@ -172,6 +173,7 @@ for (const [codec, coding] of [
       await live(path);
       // shaka first: it looks for captions in segments, of which there are few yet, unless it is told that there are none.
       for (const name of ["shaka", "hls.js", "Chromium itself"]) await plays(name, `${server.url}/${path}/index.m3u8`, 15);
+      for (const url of flv ? [`${server.url}/${path}.flv`, `${server.url.replace("http:", "ws:")}/${path}.flv`] : []) await plays("mpegts.js", url, 15);
     } finally {
       publisher.kill("SIGKILL");
       await exited;
