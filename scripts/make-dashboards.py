@@ -85,6 +85,11 @@ def rate(metric, by, labels=""):
     return f"sum by ({by}) (rate({metric}{{{ON}{labels}}}[$__rate_interval]))"
 
 
+def ranges(title, metric):
+    return panel(title, "short", (f"sum by (range) (floodtide_{metric}{{{ON}}})", "{{range}}"), stack=True,
+                 note="Live broadcasts in each range.")
+
+
 def quantile(share, metric):
     return f"histogram_quantile({share}, sum by (le) (rate({metric}_bucket{{{ON}}}[$__rate_interval])))"
 
@@ -127,6 +132,11 @@ INGEST = dashboard(
     panel("Publishers' ends", "ops", (rate("floodtide_publisher_ends_total", "reason"), "{{reason}}"), stack=True),
     panel("Timestamp repairs", "ops", (rate("floodtide_timestamp_repairs_total", "instance"), "{{instance}}")),
     panel("Frames kept for viewers", "bytes", (f"floodtide_hub_bytes{{{ON}}}", "{{instance}}")),
+    ranges("Distance of keyframes", "input_keyframe_interval"),
+    ranges("Pictures a second", "input_frame_rate"),
+    ranges("Bit rate", "input_bit_rate"),
+    ranges("Variation of the bit rate", "input_bit_rate_variation"),
+    panel("Keyframe gaps", "ops", (rate("floodtide_input_keyframe_gaps_total", "instance"), "{{instance}}")),
 )
 
 NODE = dashboard(
