@@ -64,6 +64,9 @@ fn what_would_not_start_is_an_error_and_what_is_hardly_meant_a_warning() -> Resu
     let done = config(&folder, "check").arg(&torn).run(LIMIT)?;
     ensure!(done.status.code() == Some(1), "{done}");
     has(&done, &["can't read the certificate /nonexistent/c.pem"])?;
+    let told = "[publish]\nstream_key = 'long enough'\n[webhook]\nrecord = ['https://site.example/x']\n";
+    let done = config(&folder, "check").arg(&file(&folder, "record.toml", told)?).succeed(LIMIT)?;
+    has(&done, &["warning: webhook.record is told nothing: this version makes no recordings"])?;
     let open = file(&folder, "open.toml", "[publish]\nstream_key = 'long enough'\n")?;
     Tool::new("chmod").arg("644").arg(&open).succeed(LIMIT)?;
     let done = config(&folder, "check").arg(&open).succeed(LIMIT)?;
