@@ -1,9 +1,12 @@
 //! A new process takes over from a running one: nobody new is refused, and nobody is cut who can go on.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use e2e::http::{Connection, Response, fetch};
+use e2e::mp4::{decode_time, timescale};
+use e2e::playlist::{Playlist, Segment};
 use e2e::wait::{Look, until};
-use e2e::{Peer, Publisher, Server, Tool, Viewer, clips, project};
-use rtmp::ClientEvent;
+use e2e::{Answer, Peer, Ports, Publisher, Server, Tool, Viewer, clips, project};
+use rtmp::{ClientEvent, MediaKind};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,13 +16,43 @@ const LIMIT: Duration = Duration::from_secs(20);
 /// Those who are left behind have eight seconds.
 const CONFIG: &str = "[publish]\nstream_key = 'k'\n[shutdown]\nhandover = '8s'\n";
 
-/// Joins one after the other, until told to stop; each has to get media.
-fn join_again_and_again(port: u16, stop: &AtomicBool) -> Result<u32> {
+/// How everybody watches who is there, and who joins meanwhile.
+const MIX: &str = "60% flv, 20% ws, 15% rtmp, 5% hls";
+
+/// Joins `live/x` once, and gets media.
+type Join = fn(Ports) -> Result<()>;
+
+fn join_by_flv(ports: Ports) -> Result<()> {
+    ensure!(Viewer::on(ports.http, "/live/x.flv")?.one()?, "it got nothing");
+    Ok(())
+}
+
+fn join_by_rtmp(ports: Ports) -> Result<()> {
+    let (mut peer, answer) = Peer::play(ports.rtmp, "x")?;
+    ensure!(answer == Answer::Ready, "{answer:?}");
+    loop {
+        match peer.event()? {
+            Some(ClientEvent::Media { kind: MediaKind::Video, .. }) => return Ok(()),
+            Some(_) => {}
+            None => bail!("it was closed before a picture came"),
+        }
+    }
+}
+
+/// By the first playlist and one of a rendition, each over a connection of its own, so that they may come from two processes.
+fn join_by_hls(ports: Ports) -> Result<()> {
+    let multivariant = fetch(ports.http, "/live/x/index.m3u8", &[])?;
+    ensure!(multivariant.status == 200, "{multivariant:?}");
+    let video = fetch(ports.http, "/live/x/video/index.m3u8", &[])?;
+    ensure!(video.status == 200 && !Playlist::parse(&video.text()?)?.segments.is_empty(), "{video:?}");
+    Ok(())
+}
+
+/// Joins one after the other, until told to stop.
+fn join_again_and_again(join: Join, ports: Ports, stop: &AtomicBool) -> Result<u32> {
     let mut joins = 0;
     while !stop.load(Ordering::Relaxed) {
-        let mut viewer =
-            Viewer::on(port, "/live/x.flv").with_context(|| format!("join {joins} was refused"))?;
-        ensure!(viewer.one()?, "join {joins} got nothing");
+        join(ports).with_context(|| format!("join {joins}"))?;
         joins += 1;
     }
     Ok(joins)
@@ -32,28 +65,37 @@ fn a_thousand_viewers_go_on_and_nobody_new_is_refused() -> Result<()> {
     let publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clip)?;
     server.wait_live("live/x")?;
     let crowd = Tool::floodtide()
-        .words("load view --quiet -n 1000 --ramp 1000 --warmup 1s --duration 5s --json -")
-        .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --url")
+        .words("load view --quiet -n 1000 --ramp 1000 --warmup 1s --duration 6s --json -")
+        .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --mix")
+        .arg(MIX)
+        .arg("--rtmp-port")
+        .arg(server.ports.rtmp.to_string())
+        .arg("--url")
         .arg(server.http("/live/x.flv"));
     let watching = std::thread::spawn(move || crowd.run(Duration::from_secs(60)));
     until(LIMIT, "the crowd is there", || {
         let viewers = server.metric("floodtide_viewers")?;
-        Ok(if viewers >= 1000.0 { Look::Found(()) } else { Look::NotYet(viewers.to_string()) })
+        // Those by HLS are counted a second later, by what they ask for.
+        Ok(if viewers >= 950.0 { Look::Found(()) } else { Look::NotYet(viewers.to_string()) })
     })?;
-    let stop = AtomicBool::new(false);
-    let port = server.ports.http;
+    let stop = &AtomicBool::new(false);
+    let ports = server.ports;
     let (joins, mut old) = std::thread::scope(|scope| -> Result<_> {
-        let joining = scope.spawn(|| join_again_and_again(port, &stop));
+        let joining = [join_by_flv as Join, join_by_rtmp, join_by_hls]
+            .map(|join| scope.spawn(move || join_again_and_again(join, ports, stop)));
         let old = server.succeed();
         // Some more, of the new process alone.
         let late =
-            Viewer::on(port, "/live/x.flv").and_then(|mut viewer| viewer.watch(Duration::from_secs(2)));
+            Viewer::on(ports.http, "/live/x.flv").and_then(|mut viewer| viewer.watch(Duration::from_secs(2)));
         stop.store(true, Ordering::Relaxed);
-        let joins = joining.join().map_err(|_| anyhow::anyhow!("the joiner panicked"))??;
+        let mut joins = Vec::new();
+        for joiner in joining {
+            joins.push(joiner.join().map_err(|_| anyhow::anyhow!("a joiner panicked"))??);
+        }
         late?;
         Ok((joins, old?))
     })?;
-    ensure!(joins > 20, "only {joins} joins");
+    ensure!(joins.iter().all(|joins| *joins > 20), "only {joins:?} joins by FLV, RTMP and HLS");
     ensure!(old.runs()?, "the old process is gone before its viewers");
     let result = watching.join().map_err(|_| anyhow::anyhow!("the crowd panicked"))??;
     ensure!(result.status.success(), "{result}");
@@ -97,6 +139,49 @@ fn viewers_by_webrtc_go_on_with_the_old_process_and_new_ones_join_the_new_one() 
     until(LIMIT, "the old process ends", || {
         Ok(if old.runs()? { Look::NotYet("it runs".to_owned()) } else { Look::Found(()) })
     })
+}
+
+/// When a segment begins on the broadcast's timeline, in seconds.
+fn begins(fetch: &mut dyn FnMut(&str) -> Result<Response>, segment: &Segment) -> Result<f64> {
+    let init = fetch(&format!("/live/x/video/{}", segment.init.as_deref().context("no init segment")?))?;
+    let media = fetch(&format!("/live/x/video/{}", segment.uri))?;
+    ensure!(init.status == 200 && media.status == 200, "{segment:?}: {init:?} {media:?}");
+    Ok(decode_time(&media.body)? as f64 / timescale(&init.body)? as f64)
+}
+
+/// The new process packages by itself: what it lists has other numbers, and the times that it had.
+#[test]
+fn players_by_hls_come_over_with_their_next_playlist_to_numbers_that_grow_and_times_that_go_on() -> Result<()>
+{
+    const VIDEO: &str = "/live/x/video/index.m3u8";
+    let mut server = Server::serve(CONFIG)?;
+    let _publisher = Publisher::start(server.ports.rtmp, "x?key=k", &clips::long()?)?;
+    server.wait_live("live/x")?;
+    let mut player = Connection::open(server.ports.http)?;
+    let before = until(LIMIT, "three segments", || {
+        let list = Playlist::parse(&player.request("GET", VIDEO, &[])?.text()?)?;
+        Ok(if list.segments.len() >= 3 { Look::Found(list) } else { Look::NotYet(format!("{list:?}")) })
+    })?;
+    let asked = Instant::now();
+    let _old = server.succeed()?;
+    // What the last playlist lists is still there for it.
+    let last = before.segments.last().context("no segment")?;
+    let last_begins = begins(&mut |target| player.request("GET", target, &[]), last)?;
+    let next = format!("{VIDEO}?_HLS_msn={}&token=t", before.next_msn());
+    let told = player.request("GET", &next, &[])?;
+    let over = (told.status, told.header("location"), told.header("connection"));
+    ensure!(over == (307, Some("index.m3u8?token=t"), Some("close")), "{told:?}");
+    // The new one has segments already, so that nobody waits for them.
+    let wanted = Instant::now();
+    let after = Playlist::parse(&fetch(server.ports.http, VIDEO, &[])?.text()?)?;
+    ensure!(wanted.elapsed() < Duration::from_millis(500), "it took {:?}", wanted.elapsed());
+    ensure!(after.first_msn > before.next_msn(), "from {} to {}", before.next_msn(), after.first_msn);
+    let port = server.ports.http;
+    let first = after.segments.first().context("no segment")?;
+    let first_begins = begins(&mut |target| fetch(port, target, &[]), first)?;
+    let expected = last_begins..last_begins + asked.elapsed().as_secs_f64() + 4.0;
+    ensure!(expected.contains(&first_begins), "from {last_begins} s to {first_begins} s: {after:?}");
+    Ok(())
 }
 
 #[test]

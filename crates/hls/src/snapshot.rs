@@ -125,6 +125,16 @@ impl Snapshot {
         self.target
     }
 
+    /// Above the media sequence numbers of all that can be loaded; zero if nothing can.
+    pub fn numbers_end(&self) -> u64 {
+        self.renditions.iter().map(|listed| listed.next_msn() + 1).max().unwrap_or(0)
+    }
+
+    /// Whether there is something to play.
+    pub fn is_ready(&self) -> bool {
+        self.ready
+    }
+
     /// How long a request may be held.
     pub fn hold_max(&self) -> Duration {
         self.target * HOLD_TARGETS

@@ -30,8 +30,16 @@ impl Repairs {
 #[derive(Debug)]
 pub struct Timeline {
     clocks: [Option<Clock>; 2],
-    start: Timestamp,
+    start: Start,
     repairs: Repairs,
+}
+
+/// Where a timeline begins.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    At(Timestamp),
+    /// Where the publisher's clock is.
+    AsItIs,
 }
 
 /// What is known of one track's time.
@@ -101,7 +109,12 @@ const BESIDE: Duration = Duration::from_millis(500);
 impl Timeline {
     /// A timeline whose first frame has the time `start`.
     pub fn new(start: Timestamp) -> Timeline {
-        Timeline { clocks: [None; 2], start, repairs: Repairs::default() }
+        Timeline { clocks: [None; 2], start: Start::At(start), repairs: Repairs::default() }
+    }
+
+    /// One that goes on with the times of another broadcast, which the publisher has them from.
+    pub fn going_on() -> Timeline {
+        Timeline { clocks: [None; 2], start: Start::AsItIs, repairs: Repairs::default() }
     }
 
     /// What was mended so far.
@@ -165,7 +178,12 @@ impl Timeline {
 
     /// The first frame of a track: where the other track's clock puts it, if that is near.
     fn first(&mut self, beside: Option<Clock>, raw: u32, now: Instant) -> Clock {
-        let start = self.start.as_micros();
+        let start = match self.start {
+            Start::At(start) => start.as_micros(),
+            // What comes first need not be the earliest: the other track may begin before it.
+            Start::AsItIs if beside.is_some() => 0,
+            Start::AsItIs => i64::from(raw) * 1000,
+        };
         let fresh = |at: i64| Clock::new(raw, i64::from(raw), at - i64::from(raw) * 1000, at, now);
         let Some(beside) = beside else { return fresh(start) };
         // A difference within half the range, so that a wrap between the two tracks is seen.

@@ -70,6 +70,14 @@ impl Publishing {
         }
     }
 
+    /// The same with the times of what comes, if it doesn't go on with a broadcast that has some already.
+    pub(crate) fn keeping_times(mut self) -> Publishing {
+        if self.producer.resumes_at().is_none() {
+            self.demuxer = Demuxer::going_on();
+        }
+        self
+    }
+
     pub(crate) fn path(&self) -> hub::BroadcastPath {
         self.producer.broadcast().path().clone()
     }

@@ -109,16 +109,19 @@ impl Node {
             Plane::start(&egress_settings(config), &metrics).context("can't start egress")?;
         let sound = crate::transcode::Settings::new(&config.transcode, hub_limits(config));
         let transcodes = Transcodes::start(sound, &metrics.transcodes).context("can't convert sound")?;
-        let srt = config.srt.enabled.then(|| srt::Settings::open(&config.srt, coming == Coming::TakeOver));
-        let srt = srt.transpose()?;
         let (phases, life) = Phases::new();
         let (challenges, given) = (Challenges::default(), Given::default());
         let parts = parts(config, (&state, keys), inherited, (&hub, &sessions, &metrics), &challenges)?;
+        let mut tasks = JoinSet::new();
+        spawn_parts(&mut tasks, &ingest, &parts, &metrics, &life);
+        let packagings = take_up(config, &taken, &hub, &metrics, &transcodes).await;
+        // From here on, what comes to ports that are shared may come to this process.
+        let srt = open_srt(config, coming)?;
         let webrtc = open_webrtc(config, reached_by, coming, (&metrics, &parts.limits))?;
         let planes = (&plane, &transcodes, webrtc.as_ref().map(|(plane, _)| plane));
-        let gateways = Gateways::new(config, &parts, planes, &metrics, (challenges, addresses.rtmp.port()));
-        let (packagings, auth) = (Arc::clone(&gateways.http.packagings), Arc::clone(&parts.auth));
-        let mut tasks = JoinSet::new();
+        let publishing = (challenges, addresses.rtmp.port());
+        let gateways = Gateways::new(config, &parts, planes, (&metrics, &packagings), publishing);
+        let auth = Arc::clone(&parts.auth);
         if !layers.is_demo() {
             let giving = gateways.giving(&parts, &sockets, &given)?;
             tasks.spawn(giving.serve(handover::socket_path(&state), life.clone()));
@@ -126,7 +129,6 @@ impl Node {
         let (ways, doors) = ((gateways.rtmp, gateways.http), doors(config, &parts.limits));
         let admin = open.serve(&mut tasks, &ingest, ways, doors, &parts.certificates, &life)?;
         let srt = srt.map(|settings| serve_srt(settings, &parts, &metrics, &life)).transpose()?;
-        spawn_parts(&mut tasks, &ingest, &parts, &metrics, &life);
         let reloader = Reloader::new(layers.clone(), config.clone(), parts);
         let api = Arc::new(Api::new(&hub, &sessions, &metrics, &reloader, (&life, planes.1, planes.2)));
         tasks.spawn(Arc::clone(&api).watch());
@@ -232,7 +234,7 @@ impl Gateways {
         config: &Config,
         parts: &Parts,
         (plane, transcodes, webrtc): (&Plane, &Transcodes, Option<&webrtc::Plane>),
-        metrics: &Arc<Metrics>,
+        (metrics, packagings): (&Arc<Metrics>, &Arc<http::Packagings>),
         (challenges, publish_port): (Challenges, u16),
     ) -> Gateways {
         let rtmp = rtmp::Gateway {
@@ -248,7 +250,7 @@ impl Gateways {
             metrics: Arc::clone(metrics),
             plane: plane.clone(),
             transcodes: transcodes.clone(),
-            packagings: Arc::new(http::Packagings::new(http::Cutting::new(&config.hls), metrics, transcodes)),
+            packagings: Arc::clone(packagings),
             access: parts.sessions.access().clone(),
             limits: parts.limits.clone(),
             challenges,
@@ -313,6 +315,26 @@ fn open_webrtc(
         shared: coming == Coming::TakeOver,
     };
     Ok(Some(webrtc::Plane::start(&settings, metrics, limits)?))
+}
+
+/// Who packages, once it has what the process before packages.
+async fn take_up(
+    config: &Config,
+    taken: &Taken,
+    hub: &Hub,
+    metrics: &Arc<Metrics>,
+    transcodes: &Transcodes,
+) -> Arc<http::Packagings> {
+    let packagings = http::Packagings::new(http::Cutting::new(&config.hls), metrics, transcodes);
+    let packagings = Arc::new(packagings);
+    packagings.take_up(taken.packaged(), hub).await;
+    packagings
+}
+
+/// SRT's port, if it is served.
+fn open_srt(config: &Config, coming: Coming) -> Result<Option<srt::Settings>> {
+    let shared = coming == Coming::TakeOver;
+    config.srt.enabled.then(|| srt::Settings::open(&config.srt, shared)).transpose()
 }
 
 /// Starts SRT's thread.

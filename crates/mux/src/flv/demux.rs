@@ -46,8 +46,17 @@ const INFO: u8 = 5;
 impl Demuxer {
     /// A demuxer whose first frame has the time `start` on the broadcast.
     pub fn new(start: Timestamp) -> Demuxer {
+        Demuxer::with(Timeline::new(start))
+    }
+
+    /// One whose frames keep the times of their tags.
+    pub fn going_on() -> Demuxer {
+        Demuxer::with(Timeline::going_on())
+    }
+
+    fn with(timeline: Timeline) -> Demuxer {
         Demuxer {
-            timeline: Timeline::new(start),
+            timeline,
             video: None,
             normaliser: None,
             announced: Bytes::new(),

@@ -22,6 +22,16 @@ fn time_begins_at_zero_wherever_the_encoder_does() {
 }
 
 #[test]
+fn a_timeline_that_goes_on_keeps_the_times_as_they_are() {
+    let (now, mut timeline) = (testkit::epoch(), Timeline::going_on());
+    let frames = [(Kind::Audio, 90_021), (Kind::Video, 90_000), (Kind::Audio, 90_044), (Kind::Video, 90_033)];
+    for (kind, raw) in frames {
+        assert_eq!(timeline.map(kind, raw, now).as_millis(), i64::from(raw));
+    }
+    assert_eq!(timeline.repairs().total(), 0);
+}
+
+#[test]
 fn a_wrap_is_no_jump() {
     let (out, repairs) = run(&[
         (Kind::Video, u32::MAX - 10, 0),

@@ -34,6 +34,9 @@ pub struct Pull {
     /// How long it waits at most.
     #[serde(default = "retry_max")]
     pub retry_max: Span,
+    /// Of a process that this one took over from: times stay as they are there.
+    #[serde(skip)]
+    pub(crate) inherited: bool,
 }
 
 /// When a broadcast is fetched.
@@ -69,6 +72,7 @@ impl Pull {
             max: max(),
             retry_min: Span(INHERITED_RETRY),
             retry_max: Span(INHERITED_RETRY),
+            inherited: true,
         })
     }
 

@@ -145,12 +145,17 @@ fn offer(
         let sockets = sockets.0.lock().unwrap_or_else(PoisonError::into_inner);
         let listeners =
             sockets.iter().map(|s| Listener { key: s.key.to_owned(), address: s.address }).collect();
-        let offer = Offer { listeners, media, secret };
+        let segments_end = gateway.packagings.numbers_end();
+        let offer = Offer { listeners, media, secret, segments_end };
         let passed: Vec<_> = sockets.iter().map(|s| s.owned.as_fd()).collect();
         line.say_with(&serde_json::to_string(&offer)?, &passed)?;
     }
     for broadcast in gateway.hub.broadcasts() {
         line.say(broadcast.path().as_str())?;
+    }
+    line.say("")?;
+    for playlist in gateway.packagings.playlists() {
+        line.say(&playlist)?;
     }
     line.say("")?;
     line.patience(START_MAX)?;

@@ -17,6 +17,10 @@ pub(crate) struct Taken {
     sockets: Vec<(String, SocketAddr, OwnedFd)>,
     /// Broadcasts that the old process still has.
     broadcasts: Vec<BroadcastPath>,
+    /// Playlists of those that it packages for somebody.
+    playlists: Vec<String>,
+    /// Above the numbers of its HLS segments.
+    segments_end: u32,
     /// Where it plays them, and what opens them.
     media: Option<(SocketAddr, String)>,
     line: Option<Line>,
@@ -64,6 +68,19 @@ impl OldProcess {
     }
 }
 
+/// Lines until an empty one; what is beyond [`BROADCASTS_MAX`] is left out.
+fn list(line: &mut Line) -> std::io::Result<Vec<String>> {
+    let mut all = Vec::new();
+    loop {
+        let next = line.hear()?;
+        match next.as_str() {
+            "" => return Ok(all),
+            _ if all.len() < BROADCASTS_MAX => all.push(next),
+            _ => {}
+        }
+    }
+}
+
 /// The list of broadcasts is bounded as hubs are.
 const BROADCASTS_MAX: usize = 100_000;
 
@@ -76,18 +93,14 @@ impl Taken {
         line.say(HELLO)?;
         let (offer, sockets) = line.hear_with()?;
         let offer: Offer = serde_json::from_str(&offer).map_err(std::io::Error::other)?;
-        let mut broadcasts = Vec::new();
-        loop {
-            match line.hear()?.as_str() {
-                "" => break,
-                path if broadcasts.len() < BROADCASTS_MAX => broadcasts.extend(BroadcastPath::parse(path)),
-                _ => {}
-            }
-        }
+        let broadcasts = list(&mut line)?;
+        let playlists = list(&mut line)?;
         let sockets = offer.listeners.into_iter().zip(sockets).map(|(l, socket)| (l.key, l.address, socket));
         Ok(Taken {
             sockets: sockets.collect(),
-            broadcasts,
+            broadcasts: broadcasts.iter().filter_map(|path| BroadcastPath::parse(path).ok()).collect(),
+            playlists,
+            segments_end: offer.segments_end,
             media: Some((offer.media, offer.secret)),
             line: Some(line),
         })
@@ -97,6 +110,11 @@ impl Taken {
     pub(crate) fn socket(&mut self, key: &str, address: SocketAddr) -> Option<OwnedFd> {
         let at = self.sockets.iter().position(|(k, a, _)| k == key && *a == address)?;
         Some(self.sockets.swap_remove(at).2)
+    }
+
+    /// What players of HLS have from the old process: playlists, and numbers that come before what is to come.
+    pub(crate) fn packaged(&self) -> (&[String], u32) {
+        (&self.playlists, self.segments_end)
     }
 
     /// Fetches of what the old process still has.

@@ -13,7 +13,7 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 /// What the new process says first.
-pub(super) const HELLO: &str = "floodtide take-over 1";
+pub(super) const HELLO: &str = "floodtide take-over 2";
 /// What it says when it serves.
 pub(super) const READY: &str = "ready";
 /// Sockets at a time: six listeners, and room for those to come.
@@ -32,6 +32,8 @@ pub(super) struct Offer {
     pub(super) media: SocketAddr,
     /// Opens every broadcast there.
     pub(super) secret: String,
+    /// Above the numbers of all HLS segments so far.
+    pub(super) segments_end: u32,
 }
 
 /// One listening socket.
@@ -149,7 +151,9 @@ mod tests {
         for _ in 0..1000 {
             let (old, new) = UnixStream::pair().unwrap();
             let mut new = Line::new(new).unwrap();
-            let text = random.mutate(b"{\"listeners\":[],\"media\":\"127.0.0.1:1\",\"secret\":\"x\"}\n");
+            let text = random.mutate(
+                b"{\"listeners\":[],\"media\":\"127.0.0.1:1\",\"secret\":\"x\",\"segments_end\":7}\n",
+            );
             (&old).write_all(&text).unwrap();
             drop(old);
             if let Ok((line, _)) = new.hear_with() {

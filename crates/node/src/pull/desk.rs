@@ -168,7 +168,7 @@ impl Desk {
         let remote = pull.remote(path).map(|remote| remote.to_string()).unwrap_or_default();
         let Room { hub, auth, metrics, dialer, life } = self.room.clone();
         let (_stop, stop) = watch::channel(());
-        let intake = Intake::new(&auth, &metrics, path, self.board.enter(path, remote));
+        let intake = Intake::new(&auth, &metrics, (path, pull.inherited), self.board.enter(path, remote));
         let fetch = Fetch { pull: pull.clone(), path: path.clone(), hub, dialer, intake, stop, life };
         let task = self.tasks.spawn(fetch.run());
         self.running.insert(path.clone(), Running { pull: pull.clone(), _stop, task });

@@ -17,6 +17,7 @@ pub(super) struct Intake {
     auth: Arc<Auth>,
     metrics: Arc<Metrics>,
     path: BroadcastPath,
+    keeps_times: bool,
     pub(super) entry: Entry,
     publishing: Option<(Publishing, SessionGuard)>,
     /// `onMetaData`, until there is a seat.
@@ -34,12 +35,22 @@ impl Intake {
     pub(super) fn new(
         auth: &Arc<Auth>,
         metrics: &Arc<Metrics>,
-        path: &BroadcastPath,
+        (path, keeps_times): (&BroadcastPath, bool),
         entry: Entry,
     ) -> Intake {
         let (auth, metrics, path) = (Arc::clone(auth), Arc::clone(metrics), path.clone());
         let heard = Instant::now();
-        Intake { auth, metrics, path, entry, publishing: None, metadata: None, heard, live_since: None }
+        Intake {
+            auth,
+            metrics,
+            path,
+            keeps_times,
+            entry,
+            publishing: None,
+            metadata: None,
+            heard,
+            live_since: None,
+        }
     }
 
     /// The server accepted us: its silence counts from now on.
@@ -78,7 +89,9 @@ impl Intake {
         self.metrics.publishes.inc();
         // Whoever drops the pull without a word has removed it from the configuration.
         session.ends(CloseReason::Revoked);
-        self.publishing = Some((Publishing::new(producer, Arc::clone(&self.metrics)), session));
+        let publishing = Publishing::new(producer, Arc::clone(&self.metrics));
+        let publishing = if self.keeps_times { publishing.keeping_times() } else { publishing };
+        self.publishing = Some((publishing, session));
         self.live_since = Some(now);
         self.entry.live();
         Ok(())

@@ -1,5 +1,8 @@
 //! What is still answered while a server drains: files of broadcasts that are packaged already, since their players have no
 //! connection that lasts, and the ends of what came by offers. Nothing else begins.
+//!
+//! When a successor has taken over, players of such files come over to it with their next playlist. What the last one lists they
+//! still load from here, over the connection that they have.
 
 use super::listen::Gateway;
 use super::service::{Answer, Service, text};
@@ -12,12 +15,18 @@ use http::{Request, StatusCode, Version};
 use std::io::Result;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 /// Whether a connection is one of a player that polls: the last request was for a file, or there was none yet. Clones share.
-#[derive(Clone, Debug)]
-pub(super) struct Polls(Arc<AtomicBool>);
+#[derive(Clone, Debug, Default)]
+pub(super) struct Polls(Arc<AtomicU8>);
+
+/// Over such a connection, a response may ask to close it.
+const BY_HTTP_1: u8 = 0;
+/// There is one connection for all, which is told by GOAWAY.
+const BY_HTTP_2: u8 = 1;
+const NOT: u8 = 2;
 
 /// What is said to who wants more.
 pub(super) const REASON: &str = "this server is about to end; come again\n";
@@ -26,23 +35,20 @@ pub(super) const RETRY_AFTER_S: u64 = 5;
 /// How often is looked whether anybody watches by polling.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
-impl Default for Polls {
-    fn default() -> Self {
-        Polls(Arc::new(AtomicBool::new(true)))
-    }
-}
-
 impl Polls {
-    pub(super) fn note(&self, file: bool) {
-        self.0.store(file, Ordering::Relaxed);
+    /// A request came; for a file, or for something else.
+    pub(super) fn note(&self, file: bool, version: Version) {
+        let by = if version < Version::HTTP_2 { BY_HTTP_1 } else { BY_HTTP_2 };
+        self.0.store(if file { by } else { NOT }, Ordering::Relaxed);
     }
 
-    /// Waits until a connection that rests has nothing to wait for. A successor packages by itself, and players must not have
-    /// playlists of two servers in turn: all come over to it at once.
+    /// Waits until a connection that rests has nothing to wait for.
     pub(super) async fn leave(&self, life: &mut Life, gateway: &Gateway) {
         life.draining().await;
-        if self.0.load(Ordering::Relaxed) && gateway.packagings.any() {
-            life.handed_over().await;
+        match self.0.load(Ordering::Relaxed) {
+            BY_HTTP_1 if gateway.packagings.any() => life.stopping().await,
+            BY_HTTP_2 if gateway.packagings.any() => life.handed_over().await,
+            _ => {}
         }
     }
 }
@@ -77,9 +83,9 @@ impl Service {
     pub(super) fn too_late<B>(&self, request: &Request<B>) -> Option<Answer> {
         let path = request.uri().path();
         let file = hls::target(path).is_some();
-        self.polls.note(file);
+        self.polls.note(file, request.version());
         let goes_on = file || offer_target(path).is_some_and(|target| target.connection.is_some());
-        if self.life.phase() == Phase::Serving || goes_on {
+        if self.life.phase() != Phase::Draining || goes_on {
             return None;
         }
         let mut answer = text(StatusCode::SERVICE_UNAVAILABLE, REASON);

@@ -19,7 +19,7 @@ use crate::sessions::Protocol;
 use crate::tls::Challenges;
 use crate::transcode::Transcodes;
 use bytes::{Buf, Bytes, BytesMut};
-use http::StatusCode;
+use http::{StatusCode, Version};
 use hub::Hub;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
@@ -75,6 +75,9 @@ impl Gateway {
             Ok(grant) => grant,
             Err(refusal) => return hls::forbidden(&refusal.to_string()),
         };
+        if phase > Phase::Draining && hls::is_playlist(target.file) {
+            return hls::come_over(target.file, query);
+        }
         let packaging = if phase == Phase::Serving {
             match grant.look().await {
                 Ok(broadcast) => self.packagings.of(&broadcast, target.sound),
@@ -163,7 +166,7 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(
         match first {
             First::Play(play) => {
                 bytes.advance(play.head_bytes);
-                if life.phase() > Phase::Serving {
+                if life.phase() == Phase::Draining {
                     let peer = gateway.limits.client(io.peer(), &play.caller.told);
                     return gateway.refuse_player(&mut io, &format!("/{}.flv", play.path), peer).await;
                 }
@@ -171,7 +174,8 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(
             }
             First::File(mut request) if io.plain().is_some() => {
                 let phase = life.phase();
-                request.close |= phase > Phase::Draining;
+                // Its next request goes to the successor.
+                request.close |= phase > Phase::Draining && hls::is_playlist(&request.path);
                 bytes.advance(request.head_bytes);
                 let peer = gateway.limits.client(io.peer(), &request.caller.told);
                 if let Err(too_much) = gateway.limits.request(peer.ip()) {
@@ -179,7 +183,7 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(
                     return refusal::send(&mut io, &too_much).await;
                 }
                 direct::respond(&mut io, &request, (peer, phase), &gateway).await?;
-                polls.note(true);
+                polls.note(true, Version::HTTP_11);
                 if request.close {
                     return io.shutdown().await;
                 }

@@ -7,7 +7,7 @@ use super::leaving::Polls;
 use super::listen::Gateway;
 use super::{head, health, hls, pages, stage};
 use crate::gateway::offer_target;
-use crate::life::Life;
+use crate::life::{Life, Phase};
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use crate::sessions::Protocol;
@@ -15,9 +15,9 @@ use crate::tls::Challenges;
 use bytes::Bytes;
 use http::header::{
     ACCEPT_ENCODING, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS, ALLOW, CACHE_CONTROL,
-    CONTENT_TYPE, HOST, HeaderValue, RANGE, RETRY_AFTER, SERVER,
+    CONNECTION, CONTENT_TYPE, HOST, HeaderValue, RANGE, RETRY_AFTER, SERVER,
 };
-use http::{Method, Request, Response, StatusCode};
+use http::{Method, Request, Response, StatusCode, Version};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -89,7 +89,11 @@ impl Service {
                     file: false,
                 };
                 let caller = Caller::of(request);
-                let at = (self.peer, self.life.phase());
+                // Who has one connection for all is told on that connection that there is another process.
+                let one_for_all = request.version() >= Version::HTTP_2;
+                let phase = self.life.phase();
+                let phase = if one_for_all { phase.min(Phase::Draining) } else { phase };
+                let at = (self.peer, phase);
                 self.gateway.file(&target, uri.query(), &caller, at, wishes).await.map(body)
             }
             None => self.answer(request).await,
@@ -193,6 +197,10 @@ impl hyper::service::Service<Request<Incoming>> for Service {
                 Err(too_much) => refused(&too_much),
             };
             service.answered(&request, &answer, began);
+            let comes_over = answer.status() == StatusCode::TEMPORARY_REDIRECT;
+            if comes_over && service.life.phase() > Phase::Draining && request.version() < Version::HTTP_2 {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             let headers = answer.headers_mut();
             headers.insert(SERVER, HeaderValue::from_static(crate::SERVER));
             headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use hls::{BadRequest, Request};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
-    HeaderValue, RETRY_AFTER, VARY,
+    HeaderValue, LOCATION, RETRY_AFTER, VARY,
 };
 use http::{Response, StatusCode};
 use std::ops::Range;
@@ -215,6 +215,24 @@ pub(in super::super) fn about_to_end() -> FileAnswer {
     answer
 }
 
+/// Somebody else has this port now: the same once more, over another connection. Where in the playlist the player is goes
+/// unsaid, since the other numbers segments by itself.
+pub(in super::super) fn come_over(file: &str, query: Option<&str>) -> FileAnswer {
+    // Relative, whatever a proxy calls it.
+    let name = file.rsplit('/').next().unwrap_or(file);
+    let location = credentials(query).map_or_else(|| name.to_owned(), |query| format!("{name}?{query}"));
+    let mut answer = refusal(StatusCode::TEMPORARY_REDIRECT, "another process serves this now\n");
+    if let Ok(location) = HeaderValue::try_from(location) {
+        answer.headers_mut().insert(LOCATION, location);
+    }
+    answer
+}
+
+/// Whether that is a file that changes.
+pub(in super::super) fn is_playlist(file: &str) -> bool {
+    file.ends_with(".m3u8")
+}
+
 /// Not allowed.
 pub(in super::super) fn forbidden(why: &str) -> FileAnswer {
     refusal(StatusCode::FORBIDDEN, format!("{why}\n"))
@@ -271,6 +289,20 @@ mod tests {
         check("bytes=0-1,5-6", None);
         check("lines=0-1", None);
         check("bytes=0-18446744073709551615", None);
+    }
+
+    #[test]
+    fn players_who_come_over_keep_their_credentials_and_not_their_place() {
+        let check = |query, expect: &str| {
+            let answer = come_over("video/index.m3u8", query);
+            assert_eq!(
+                (answer.status().as_u16(), &answer.headers()[LOCATION]),
+                (307, &expect.parse().unwrap())
+            );
+        };
+        check(None, "index.m3u8");
+        check(Some("_HLS_msn=7&_HLS_part=1"), "index.m3u8");
+        check(Some("token=abc&_HLS_msn=7&vhost=v"), "index.m3u8?token=abc&vhost=v");
     }
 
     #[test]

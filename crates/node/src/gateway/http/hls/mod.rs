@@ -4,6 +4,7 @@
 //! - [`audience`] how many watch, told from what they ask for
 //! - [`mod@credentials`] which of a playlist's URL is written behind the URLs in it
 //! - [`packaging`] one task per broadcast that somebody watches by HLS
+//! - [`succession`] how packaging goes on in a process that takes over
 //! - [`files`] segments that a crowd loads, sent without a copy
 //! - [`mod@answer`] playlists, parts and segments as HTTP responses, held until they exist
 
@@ -12,8 +13,12 @@ mod audience;
 mod credentials;
 mod files;
 mod packaging;
+mod succession;
 mod target;
 
-pub(super) use answer::{Content, FileAnswer, Wishes, about_to_end, absent, accepts_gzip, answer, forbidden};
+pub(super) use answer::{
+    Content, FileAnswer, Wishes, about_to_end, absent, accepts_gzip, answer, come_over, forbidden,
+    is_playlist,
+};
 pub(crate) use packaging::{Cutting, Packagings};
 pub(super) use target::{Target, target};

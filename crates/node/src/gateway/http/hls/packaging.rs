@@ -11,7 +11,7 @@ use crate::transcode::Transcodes;
 use hls::{Config, Packager, Snapshot};
 use hub::{Batch, Broadcast, BroadcastPath, Item};
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
@@ -32,6 +32,8 @@ pub(crate) struct Packagings {
     transcodes: Transcodes,
     began: Instant,
     running: Mutex<Running>,
+    /// Segments of packagings that are over, here or in a process before this one, have numbers below.
+    numbers_end: AtomicU32,
     /// Whether all playlists say that it is over.
     finished: watch::Sender<bool>,
 }
@@ -83,6 +85,7 @@ impl Packagings {
             transcodes,
             began: Instant::now(),
             running: Mutex::default(),
+            numbers_end: AtomicU32::new(0),
             finished: watch::Sender::new(false),
         }
     }
@@ -158,10 +161,30 @@ impl Packagings {
     }
 
     /// Segments by the clock, as if there had always been one: whenever packaging starts anew, under the same path or
-    /// after a restart of the server, its names are above those that caches may still hold.
+    /// after a restart of the server, its names are above those that caches may still hold. Segments that are a little
+    /// shorter than the target run ahead of the clock, so what was before is kept in mind.
     fn first_number(&self) -> u32 {
         let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        u32::try_from(since.as_millis() / self.cutting.config.segment_target.as_millis().max(1)).unwrap_or(0)
+        let by_clock = since.as_millis() / self.cutting.config.segment_target.as_millis().max(1);
+        u32::try_from(by_clock).unwrap_or(0).max(self.numbers_end.load(Ordering::Relaxed))
+    }
+
+    /// Above the numbers of all segments so far.
+    pub(crate) fn numbers_end(&self) -> u32 {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        let ends = running.by_path.values().map(|packaging| packaging.numbers_end());
+        ends.max().unwrap_or(0).max(self.numbers_end.load(Ordering::Relaxed))
+    }
+
+    /// All segments from now on have numbers of at least that.
+    pub(super) fn begin_at(&self, number: u32) {
+        self.numbers_end.fetch_max(number, Ordering::Relaxed);
+    }
+
+    /// The playlist that players begin with, of everything that is packaged for somebody.
+    pub(crate) fn playlists(&self) -> Vec<String> {
+        let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+        running.by_path.keys().map(|(path, sound)| sound.playlist(path)).collect()
     }
 
     fn touch(&self, packaging: &Packaging) {
@@ -181,6 +204,7 @@ impl Packagings {
     fn forget(&self, packaging: &Arc<Packaging>) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let key = (packaging.broadcast.path().clone(), packaging.sound);
+        self.begin_at(packaging.numbers_end());
         if running.by_path.get(&key).is_some_and(|p| Arc::ptr_eq(p, packaging)) {
             running.by_path.remove(&key);
         }
@@ -196,6 +220,10 @@ impl Packaging {
     /// Its segments that a crowd loads.
     pub(super) fn files(&self) -> &Files {
         &self.files
+    }
+
+    fn numbers_end(&self) -> u32 {
+        u32::try_from(self.snapshots.borrow().numbers_end()).unwrap_or(u32::MAX)
     }
 
     /// A view of the newest snapshot that can be waited on.

@@ -22,6 +22,16 @@ pub(crate) enum Sound {
     Opus,
 }
 
+impl Sound {
+    /// The target of the playlist that players begin with.
+    pub(super) fn playlist(self, path: &BroadcastPath) -> String {
+        match self {
+            Sound::Usual => format!("/{path}/index.m3u8"),
+            Sound::Opus => format!("/{path}/{OPUS}/index.m3u8"),
+        }
+    }
+}
+
 /// The folder of [`Sound::Opus`].
 const OPUS: &str = "opus";
 /// Folders below a broadcast.
