@@ -8,7 +8,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Hls {
-    /// Target duration of a part, 200 ms to 1 s.
+    /// Target duration of a part, 200 ms to 1 s. Where whole frames don't fill it, as five pictures a second, another near it is
+    /// announced.
     pub part: Span,
     /// Shortest duration of a segment; it ends at the next keyframe.
     pub segment: Span,
