@@ -13,12 +13,10 @@ use std::time::Duration;
 /// The answer to a request.
 #[derive(Clone, Debug)]
 pub enum Answer {
-    /// A playlist. `blocked` when it was asked for by position, so that it can be cached for long.
+    /// A playlist.
     Playlist {
         /// The text.
         text: Text,
-        /// Whether the request named a position.
-        blocked: bool,
     },
     /// A segment, part or init segment; it never changes.
     Media(Bytes),
@@ -154,7 +152,7 @@ impl Snapshot {
             return if self.ended { Answer::NotFound } else { Answer::Wait };
         }
         match *request {
-            Request::Multivariant => Answer::Playlist { text: self.multivariant.clone(), blocked: false },
+            Request::Multivariant => Answer::Playlist { text: self.multivariant.clone() },
             Request::Playlist { role, block, skip } => {
                 self.listed(role).map_or(Answer::NotFound, |l| l.playlist(block, skip, self.ended))
             }
@@ -167,7 +165,7 @@ impl Snapshot {
                 self.listed(role).map_or(Answer::NotFound, |l| l.part(msn, part, self.ended))
             }
             Request::TsPlaylist => match &self.ts.listed {
-                Some(listed) => Answer::Playlist { text: listed.text.clone(), blocked: false },
+                Some(listed) => Answer::Playlist { text: listed.text.clone() },
                 None if self.ended || !self.ts.possible => Answer::NotFound,
                 None => Answer::Wait,
             },
@@ -199,7 +197,7 @@ impl Listed {
             }
         }
         let text = if skip { &self.delta } else { &self.full };
-        Answer::Playlist { text: text.clone(), blocked: block.is_some() }
+        Answer::Playlist { text: text.clone() }
     }
 
     /// Whether the playlist contains the position, or something later. A part beyond the end of its segment is

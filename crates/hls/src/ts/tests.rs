@@ -12,7 +12,7 @@ fn ask(snapshot: &Snapshot) -> Answer {
 
 fn ts_playlist(snapshot: &Snapshot) -> String {
     match ask(snapshot) {
-        Answer::Playlist { text, blocked: false } => String::from_utf8(text.plain.to_vec()).unwrap(),
+        Answer::Playlist { text } => String::from_utf8(text.plain.to_vec()).unwrap(),
         other => panic!("no playlist: {other:?}"),
     }
 }
