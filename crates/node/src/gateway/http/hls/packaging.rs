@@ -214,7 +214,10 @@ impl Packagings {
 impl Packaging {
     /// Counts a request towards the audience.
     pub(super) fn count(&self, request: &hls::Request) {
-        self.audience.count(request, &self.config);
+        // A player blocks once a part of the announced duration, which may be another than the wanted one.
+        let announced = self.snapshots.borrow().part_target();
+        let config = Config { part_target: announced.unwrap_or(self.config.part_target), ..self.config };
+        self.audience.count(request, &config);
     }
 
     /// Its segments that a crowd loads.
