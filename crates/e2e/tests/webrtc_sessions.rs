@@ -1,7 +1,10 @@
 //! The URL of a WebRTC session: who may use it, for what, and what pages of other origins see. RFC 9725 §4.
 
 use anyhow::{Context, Result, ensure};
-use e2e::{Folder, Server, Tool, project};
+use e2e::wait::{Look, until};
+use e2e::{Folder, Server, Tool, knock, project};
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddrV4, UdpSocket};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -157,4 +160,87 @@ fn pages_of_other_origins_read_where_their_session_is_and_may_do_all_with_it() -
         says(&allowed("access-control-allow-headers: "), &["authorization", "*"])?;
     }
     Ok(())
+}
+
+/// What is said to the offer of a browser that comes from this address.
+fn offer_from(source: [u8; 4], server: &Server, path: &str) -> Result<String> {
+    let offer = std::fs::read_to_string(
+        project().join("crates/node/src/gateway/webrtc/captures/chromium-publishes.sdp"),
+    )?;
+    let mut socket = knock(Ipv4Addr::from(source), server.ports.http)?;
+    let head = "Host: x\r\nConnection: close\r\nContent-Type: application/sdp";
+    write!(socket, "POST {path} HTTP/1.1\r\n{head}\r\nContent-Length: {}\r\n\r\n{offer}", offer.len())?;
+    let mut said = String::new();
+    socket.read_to_string(&mut said)?;
+    Ok(said)
+}
+
+#[test]
+fn one_address_does_not_take_the_room_of_all_who_wait_for_their_first_datagram() -> Result<()> {
+    const MOST: usize = 256;
+    let server = Server::serve("[publish]\nstream_key = 's3cret'\n[limits]\nexempt = []\n")?;
+    let path = |n: usize| format!("/live/n{n}/whip?key=s3cret");
+    for n in 0..MOST {
+        says(&offer_from([127, 9, 1, 1], &server, &path(n))?, &["201 created"])?;
+    }
+    let refused = offer_from([127, 9, 1, 1], &server, &path(MOST))?;
+    says(&refused, &["429 too many requests", "retry-after: 5", "from your address wait to begin"])?;
+    let counted = server.metric("floodtide_limited_total{limit=\"offers_per_address\"}")?;
+    ensure!(counted == 1.0, "{counted}");
+    let neighbour = offer_from([127, 9, 1, 2], &server, &path(MOST + 1))?;
+    says(&neighbour, &["201 created"])
+}
+
+/// The UDP sockets of a process by IPv4. proc(5): `/proc/net/udp` has them with the numbers of their sockets.
+fn udp_addresses(pid: u32) -> Result<Vec<SocketAddrV4>> {
+    let fds = std::fs::read_dir(format!("/proc/{pid}/fd"))?;
+    let links: Vec<String> = fds
+        .filter_map(|fd| Some(std::fs::read_link(fd.ok()?.path()).ok()?.to_string_lossy().into_owned()))
+        .collect();
+    let table = std::fs::read_to_string("/proc/net/udp")?;
+    let rows = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let own = rows.filter(|row| {
+        row.get(9).is_some_and(|inode| links.iter().any(|link| *link == format!("socket:[{inode}]")))
+    });
+    let address = |row: Vec<&str>| {
+        let (ip, port) = row.get(1)?.split_once(':')?;
+        let (ip, port) = (u32::from_str_radix(ip, 16).ok()?, u16::from_str_radix(port, 16).ok()?);
+        // As it stands in memory, which is the order of the network.
+        Some(SocketAddrV4::new(Ipv4Addr::from(ip.to_ne_bytes()), port))
+    };
+    Ok(own.filter_map(address).collect())
+}
+
+/// Begin of a DTLS record, RTP, and RTCP, none of which opens.
+const JUNK: [&[u8]; 3] = [
+    &[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 1, 2, 3, 4],
+    &[0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
+    &[0x80, 201, 0, 6, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20],
+];
+
+#[test]
+fn junk_from_the_address_of_a_viewer_that_left_keeps_no_media_flowing_there() -> Result<()> {
+    let server = Server::demo_clip()?;
+    server.wait_live("live/demo")?;
+    // It publishes too, elsewhere; what it watches goes on without it.
+    let viewer = Tool::floodtide().words("load run --quiet -n 1 --duration 60s --publish-url");
+    let viewer = viewer.arg(server.rtmp("/live/other")).words("--file").arg(project().join("demo/clip.flv"));
+    let mut viewer = viewer.words("--url").arg(server.http("/live/demo/whep")).start()?;
+    until(LIMIT, "it watches", || {
+        let sent = server.metric("floodtide_egress_bytes_total{protocol=\"whep\"}")?;
+        Ok(if sent > 100_000.0 { Look::Found(()) } else { Look::NotYet(sent.to_string()) })
+    })?;
+    let addresses = udp_addresses(viewer.pid())?;
+    ensure!(!addresses.is_empty(), "it has no UDP socket");
+    // Killed, it says nothing; from now on somebody else sends from where it was.
+    viewer.kill()?;
+    let sockets = addresses.iter().map(|at| Ok(UdpSocket::bind(at)?)).collect::<Result<Vec<_>>>()?;
+    let to = ("127.0.0.1", server.ports.webrtc);
+    until(LIMIT, "it is let go", || {
+        for (socket, junk) in sockets.iter().flat_map(|socket| JUNK.map(|junk| (socket, junk))) {
+            socket.send_to(junk, to)?;
+        }
+        let ends = server.metric("floodtide_viewer_ends_total{reason=\"stalled\"}")?;
+        Ok(if ends == 1.0 { Look::Found(()) } else { Look::NotYet(ends.to_string()) })
+    })
 }
