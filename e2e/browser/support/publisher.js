@@ -9,12 +9,12 @@ import { once } from "node:events";
 /**
  * @param {{ ports: { rtmp: number } }} server
  * @param {string} name behind the app, with its query
- * @param {{ keyframes?: number, app?: string, encoder?: string[], size?: string, pictures?: boolean }} options frames from one keyframe to
- *   the next, of 25 a second, what stands before the name, how to encode, and whether there is more than sound
+ * @param {{ keyframes?: number, rate?: number, app?: string, encoder?: string[], size?: string, pictures?: boolean }} options frames from
+ *   one keyframe to the next, and a second, what stands before the name, how to encode, and whether there is more than sound
  */
-export function publish(server, name, { keyframes = 50, app = "live", encoder = ["-preset", "ultrafast"], size = "320x180", pictures = true } = {}) {
+export function publish(server, name, { keyframes = 50, rate = 25, app = "live", encoder = ["-preset", "ultrafast"], size = "320x180", pictures = true } = {}) {
   const child = spawn("ffmpeg", [
-    "-v", "error", "-re", ...(pictures ? ["-f", "lavfi", "-i", `testsrc2=s=${size}:r=25`] : []), "-f", "lavfi", "-i", "sine",
+    "-v", "error", "-re", ...(pictures ? ["-f", "lavfi", "-i", `testsrc2=s=${size}:r=${rate}`] : []), "-f", "lavfi", "-i", "sine",
     ...(pictures ? ["-c:v", "libx264", ...encoder, "-g", String(keyframes), "-sc_threshold", "0"] : []), "-c:a", "aac",
     "-f", "flv", `rtmp://127.0.0.1:${server.ports.rtmp}/${app}/${name}`,
   ], { stdio: "ignore" });

@@ -198,3 +198,21 @@ test("of sound alone the playlists are valid too, until its end", async () => {
     await strict.stop();
   }
 });
+
+test("of pictures that come 1, 3 or 5 times a second the parts are as full as they have to be, and none is too long", async () => {
+  const strict = await startServer(GRACE);
+  const encoder = ["-preset", "ultrafast", "-tune", "zerolatency"];
+  const publishers = [1, 3, 5].map((rate) => publish(strict, `slow${rate}?key=secret`, { rate, keyframes: 2 * rate, encoder }));
+  try {
+    await Promise.all([1, 3, 5].map(async (rate) => {
+      const { blocking } = await listsOf(`${strict.url}/live/slow${rate}`, /avc1.*mp4a/);
+      const enough = (/** @type {import("hls-parser").types.MediaPlaylist} */ { segments }, /** @type {number} */ reads) => reads > 8 && segments.length > 4;
+      const read = await Promise.all(blocking.map((url) => until(url, enough)));
+      const targets = read.map(({ playlist }) => playlist.partTargetDuration);
+      assert.deepEqual(targets, Array(2).fill({ 1: 1, 3: 0.334, 5: 0.4 }[rate]));
+    }));
+  } finally {
+    await Promise.all(publishers.map((publisher) => publisher.vanish()));
+    await strict.stop();
+  }
+});
