@@ -92,7 +92,11 @@ fn fifty_reloads_under_a_thousand_viewers_cut_nobody_whose_rule_did_not_change()
     server.wait_live("live/x19")?;
     let crowd = Tool::floodtide()
         .words("load view --quiet -n 1000 --broadcasts 20 --ramp 1000 --warmup 4s --duration 70s --json -")
-        .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --url")
+        .words("--max-stall-rate 0.7% --min-playing 100% --max-disconnects 0 --mix")
+        .arg("58% flv, 20% ws, 20% rtmp, 2% hls")
+        .arg("--rtmp-port")
+        .arg(server.ports.rtmp.to_string())
+        .arg("--url")
         .arg(server.http("/live/x{i}.flv"));
     let watching = std::thread::spawn(move || crowd.run(Duration::from_secs(120)));
     let over_tls = Tool::new("curl").words("--silent --max-time 70 --output /dev/null --cacert");
