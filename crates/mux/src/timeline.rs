@@ -32,6 +32,10 @@ pub struct Timeline {
     clocks: [Option<Clock>; 2],
     start: Start,
     repairs: Repairs,
+    /// How far tracks may be apart.
+    apart_max: i64,
+    /// Which track had run ahead when tracks had drifted, and when.
+    drifted: Option<(usize, Instant)>,
 }
 
 /// Where a timeline begins.
@@ -96,8 +100,10 @@ const BACK_MAX_MS: i64 = 500;
 /// encoder's queue of pictures, or a multiplexer's, holds them back by up to two seconds while their times are right.
 /// So a healthy encoder is never touched, and viewers may see a drift of this much before it is mended.
 const APART_MAX_MICROS: i64 = 3_000_000;
-/// The same once tracks have drifted: they do it again, and no distance between them is known to be real any more.
+/// The same for tracks that drift on: no distance between them is known to be real any more.
 const APART_AGAIN_MAX_MICROS: i64 = 1_000_000;
+/// Tracks that drifted the same way twice within this time drift on. Once may have been a pause, or a long queue.
+const DRIFT_AGAIN: Duration = Duration::from_secs(600);
 /// A step of one track that leaves it this far from the other is undone at once.
 const TOGETHER_MICROS: i64 = 500_000;
 /// A track that is slowed goes at a quarter of its pace: three seconds are made up in about four, and no frame stands
@@ -109,12 +115,17 @@ const BESIDE: Duration = Duration::from_millis(500);
 impl Timeline {
     /// A timeline whose first frame has the time `start`.
     pub fn new(start: Timestamp) -> Timeline {
-        Timeline { clocks: [None; 2], start: Start::At(start), repairs: Repairs::default() }
+        Timeline::from(Start::At(start))
     }
 
     /// One that goes on with the times of another broadcast, which the publisher has them from.
     pub fn going_on() -> Timeline {
-        Timeline { clocks: [None; 2], start: Start::AsItIs, repairs: Repairs::default() }
+        Timeline::from(Start::AsItIs)
+    }
+
+    fn from(start: Start) -> Timeline {
+        let repairs = Repairs::default();
+        Timeline { clocks: [None; 2], start, repairs, apart_max: APART_MAX_MICROS, drifted: None }
     }
 
     /// What was mended so far.
@@ -138,7 +149,7 @@ impl Timeline {
             if clock.slowed {
                 slow(&mut clock, before, &mut beside);
             } else if !beside.slowed {
-                self.put_together(&mut clock, before, &mut beside);
+                self.put_together(own, &mut clock, before, &mut beside);
             }
             self.clocks[other] = Some(beside);
         }
@@ -149,10 +160,9 @@ impl Timeline {
     /// Mends tracks that are too far apart. What leads can't go back, unless it was this very frame that stepped
     /// ahead. So if the one behind lost more time than the other gained it is moved forward; if not, the one that leads is
     /// slowed. Whichever kept the pace of real time stays as it is, and so does the broadcast's pace.
-    fn put_together(&mut self, clock: &mut Clock, before: Option<Clock>, beside: &mut Clock) {
-        let apart_max = if self.repairs.drifts == 0 { APART_MAX_MICROS } else { APART_AGAIN_MAX_MICROS };
+    fn put_together(&mut self, own: usize, clock: &mut Clock, before: Option<Clock>, beside: &mut Clock) {
         let ahead = clock.at() - beside.at();
-        if ahead.abs() <= apart_max {
+        if ahead.abs() <= self.apart_max {
             return;
         }
         self.repairs.drifts += 1;
@@ -162,6 +172,7 @@ impl Timeline {
             clock.shift(undone - clock.at());
             clock.out = undone;
         } else {
+            self.drifted_on(if ahead > 0 { own } else { 1 - own }, clock.seen);
             let leader_gained_more = clock.gained() + beside.gained() > 0;
             let (leader, behind) =
                 if ahead > 0 { (&mut *clock, &mut *beside) } else { (&mut *beside, &mut *clock) };
@@ -174,6 +185,13 @@ impl Timeline {
         }
         clock.pace_anew();
         beside.pace_anew();
+    }
+
+    fn drifted_on(&mut self, leader: usize, now: Instant) {
+        let again = self.drifted.replace((leader, now)).is_some_and(|(before, then)| {
+            before == leader && now.saturating_duration_since(then) <= DRIFT_AGAIN
+        });
+        self.apart_max = if again { APART_AGAIN_MAX_MICROS } else { APART_MAX_MICROS };
     }
 
     /// The first frame of a track: where the other track's clock puts it, if that is near.
