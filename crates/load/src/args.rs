@@ -102,6 +102,9 @@ pub struct SourceArgs {
     /// The FLV file to loop; by WHIP H.264 without B-frames, and silence instead of its sound
     #[arg(long, value_name = "FLV")]
     pub file: PathBuf,
+    /// By WHIP: the same programme at a lower rate, sent beside it (simulcast); repeat it for more, the better first, four qualities at most
+    #[arg(long, value_name = "FLV")]
+    pub lower: Vec<PathBuf>,
     /// New publishers a second
     #[arg(long, default_value = "50", value_parser = rate, value_name = "PER_SECOND")]
     pub publish_ramp: f64,
@@ -225,6 +228,10 @@ Examples:
   Ten publishers by WHIP, without viewers:
     floodtide load publish --url 'http://127.0.0.1:8080/live/x{i}/whip?key=KEY' \\
       --publishers 10 --file clip.flv
+
+  A publisher by WHIP of two qualities, and viewers whose network the server measures:
+    floodtide load run --publish-url 'http://127.0.0.1:8080/live/x/whip?key=KEY' \\
+      --file clip.flv --lower clip-150k.flv --url http://127.0.0.1:8080/live/x/whep
 
   From WHIP to WHEP, ten broadcasts with five viewers each, and how old frames are:
     floodtide load run --publish-url 'http://127.0.0.1:8080/live/x{i}/whip?key=KEY' \\

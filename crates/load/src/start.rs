@@ -11,12 +11,12 @@ use crate::gates;
 use crate::machine;
 use crate::processes::{self, Again, Share, ToParent};
 use crate::profile::{Makeup, Profile, Protocol, Target, profiles, seats};
-use crate::publish::{PublishPlan, Published, WhipSource, publish};
+use crate::publish::{PublishPlan, Published, WhipSource, lower_qualities, publish};
 use crate::report::{Report, Samples, Spread};
 use crate::socket;
 use anyhow::{Context, bail, ensure};
 use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -290,12 +290,16 @@ fn publish_plan(
             "{publishers} publishers, but this process may open only {limit} files; see `ulimit -n`"
         )
     })?;
-    let clip = Clip::read(&source.file)?;
-    let by_whip = (target.protocol == Protocol::Whip).then(|| WhipSource::of(&clip)).transpose();
+    let mut clip = Clip::read(&source.file)?;
+    let lower = lower_qualities(&source.lower, &mut clip, target.protocol)?;
+    let paths = std::iter::once(&source.file).chain(&source.lower).map(PathBuf::as_path);
+    let qualities = paths.zip(std::iter::once(&clip).chain(&lower));
+    let whip = (target.protocol == Protocol::Whip).then(|| WhipSource::of(qualities)).transpose()?;
     Ok(PublishPlan {
         target,
-        whip: by_whip.with_context(|| format!("{} can't be published by WHIP", source.file.display()))?,
+        whip,
         clip,
+        lower,
         publishers,
         ramp: source.publish_ramp,
         stamp: !source.no_stamp,

@@ -1,6 +1,7 @@
 //! Publishers: one thread that feeds many of them from one clip, in real time, round and round. The URL chooses between RTMP and WHIP.
 
 mod annex_b;
+mod qualities;
 mod rtmp;
 mod whip;
 
@@ -16,6 +17,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+pub(crate) use self::qualities::lower_qualities;
 pub(crate) use self::whip::WhipSource;
 
 /// What to publish, and how.
@@ -23,6 +25,8 @@ pub(crate) use self::whip::WhipSource;
 pub(crate) struct PublishPlan {
     pub(crate) target: Target,
     pub(crate) clip: Clip,
+    /// The same at lower rates, the best first: only by WHIP.
+    pub(crate) lower: Vec<Clip>,
     /// What publishers by WHIP need beside; None: RTMP.
     pub(crate) whip: Option<WhipSource>,
     pub(crate) publishers: usize,
@@ -31,6 +35,13 @@ pub(crate) struct PublishPlan {
     pub(crate) stamp: bool,
     pub(crate) sources: usize,
     pub(crate) deadline: Option<Nanos>,
+}
+
+impl PublishPlan {
+    /// All qualities, the best first.
+    fn qualities(&self) -> impl Iterator<Item = &Clip> {
+        std::iter::once(&self.clip).chain(&self.lower)
+    }
 }
 
 /// What became of it.
@@ -58,7 +69,7 @@ enum Publisher {
 }
 
 /// Where a publisher is in its clip.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 struct Place {
     next_frame: usize,
     /// Where on its timeline this round of the clip began, in ms.

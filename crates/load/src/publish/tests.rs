@@ -4,6 +4,7 @@ use crate::flv::{self, VIDEO};
 use crate::stamp;
 use std::io::{Read, Write};
 use std::net::TcpListener;
+use std::path::Path;
 
 /// The decoder configuration that x264 writes for 640x360, Main.
 const AVCC: [u8; 40] = [
@@ -69,8 +70,9 @@ fn a_refused_offer_is_counted_with_its_reason() {
     let clip = clip(0);
     let plan = PublishPlan {
         target: Target::parse(&url).unwrap(),
-        whip: Some(WhipSource::of(&clip).unwrap()),
+        whip: Some(WhipSource::of([(Path::new("x.flv"), &clip)]).unwrap()),
         clip,
+        lower: vec![],
         publishers: 2,
         ramp: 1000.0,
         stamp: true,

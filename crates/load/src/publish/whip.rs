@@ -1,22 +1,24 @@
-//! A publisher by WHIP: the pictures of a clip, and silence.
+//! A publisher by WHIP: the pictures of a clip, in one quality or several, and silence.
 
 use super::{Place, PublishPlan, Published, TOKENS_PER_PUBLISHER, annex_b};
 use crate::clock::{self, MILLIS, Nanos};
 use crate::flv::Clip;
 use crate::socket;
-use crate::webrtc::{Client, Engine, Exchange, Media, Step, open_datagrams};
+use crate::webrtc::{Client, Due, Engine, Exchange, Media, Step, open_datagrams};
 use anyhow::Context;
 use mio::net::UdpSocket;
 use mio::{Interest, Registry, Token};
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// What all publishers share beside the clip.
+/// What all publishers share beside the clips.
 #[derive(Debug)]
 pub(crate) struct WhipSource {
     engine: Engine,
-    parameter_sets: Vec<u8>,
+    /// Of each quality.
+    parameter_sets: Vec<Vec<u8>>,
 }
 
 #[derive(Debug)]
@@ -26,9 +28,10 @@ pub(super) struct WhipPublisher {
     asking: Option<Exchange>,
     /// None: it is lost.
     wire: Option<Wire>,
-    /// When its timeline began. None: not connected yet.
-    started: Option<Nanos>,
-    place: Place,
+    /// When its timeline began, by both clocks. None: not connected yet.
+    started: Option<(Nanos, Instant)>,
+    /// Of each quality.
+    places: Vec<Place>,
     /// Pieces of silence that were sent.
     silences: u64,
 }
@@ -49,9 +52,15 @@ const DATAGRAM_BYTES: usize = 2048;
 
 impl WhipSource {
     /// # Errors
-    /// A sentence for the user, when the clip can't be sent by WebRTC.
-    pub(crate) fn of(clip: &Clip) -> anyhow::Result<WhipSource> {
-        let parameter_sets = annex_b::parameter_sets(clip)?;
+    /// A sentence for the user, when one of the qualities can't be sent by WebRTC.
+    pub(crate) fn of<'a>(
+        qualities: impl IntoIterator<Item = (&'a Path, &'a Clip)>,
+    ) -> anyhow::Result<WhipSource> {
+        let sets = |(path, clip): (&Path, &Clip)| {
+            annex_b::parameter_sets(clip)
+                .with_context(|| format!("{} can't be published by WHIP", path.display()))
+        };
+        let parameter_sets = qualities.into_iter().map(sets).collect::<anyhow::Result<Vec<_>>>()?;
         Ok(WhipSource {
             engine: Engine::new().context("the system gives no key for the handshake")?,
             parameter_sets,
@@ -73,7 +82,7 @@ impl WhipPublisher {
             asking: None,
             wire: None,
             started: None,
-            place: Place::default(),
+            places: vec![Place::default(); source.parameter_sets.len()],
             silences: 0,
         };
         if let Err(reason) = publisher.ask(plan, source, index, registry) {
@@ -95,7 +104,7 @@ impl WhipPublisher {
         let mut socket = open_datagrams(plan.target.address, from).map_err(kind)?;
         registry.register(&mut socket, Token(self.token + 1), Interest::READABLE).map_err(kind)?;
         let (address, wakes) = (socket.local_addr().map_err(kind)?, Instant::now());
-        let (client, offer) = source.engine.offer_to_send(address, wakes)?;
+        let (client, offer) = source.engine.offer_to_send(source.parameter_sets.len(), address, wakes)?;
         let mut asking = Exchange::begin(&plan.target, index, &offer, from).map_err(kind)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         registry.register(asking.stream(), Token(self.token), interest).map_err(kind)?;
@@ -151,14 +160,16 @@ impl WhipPublisher {
             wire.client.tick(instant);
             self.drain(published)?;
         }
-        let Some(started) = self.started else { return Ok(()) };
+        let Some((started, _)) = self.started else { return Ok(()) };
         let elapsed_ms = clock::now().saturating_sub(started) / MILLIS;
-        while let Some((frame, at)) = self.place.due(&plan.clip, elapsed_ms) {
-            let (tag, source) = (&plan.clip.frames[frame], plan.whip.as_ref());
-            if let Some(source) = source.filter(|_| tag.takes_stamp()) {
-                let stamp = plan.stamp.then(clock::now);
-                let picture = annex_b::picture(tag, &source.parameter_sets, stamp);
-                self.write(Media::Picture, at, &picture, published)?;
+        let sets = plan.whip.iter().flat_map(|source| &source.parameter_sets);
+        for (quality, (clip, sets)) in plan.qualities().zip(sets).enumerate() {
+            while let Some((frame, at)) = self.places[quality].due(clip, elapsed_ms) {
+                let tag = &clip.frames[frame];
+                if tag.takes_stamp() {
+                    let picture = annex_b::picture(tag, sets, plan.stamp.then(clock::now));
+                    self.write(Media::Picture(quality), at, &picture, published)?;
+                }
             }
         }
         while self.silences * SILENCE_MS <= elapsed_ms {
@@ -176,9 +187,10 @@ impl WhipPublisher {
         frame: &[u8],
         published: &mut Published,
     ) -> Result<(), String> {
-        let Some(wire) = &mut self.wire else { return Ok(()) };
+        let (Some(wire), Some((_, began))) = (&mut self.wire, self.started) else { return Ok(()) };
         published.bytes += frame.len() as u64;
-        wire.client.write(media, Duration::from_millis(at_ms), Instant::now(), frame)?;
+        let at = Duration::from_millis(at_ms);
+        wire.client.write(media, Due { at, moment: began + at }, Instant::now(), frame)?;
         self.drain(published)
     }
 
@@ -189,8 +201,8 @@ impl WhipPublisher {
                 // A full socket is a loss like any other.
                 Step::Send { to, datagram } => drop(wire.socket.send_to(&datagram, to)),
                 Step::Connected if self.started.is_none() => {
-                    let now = clock::now();
-                    self.started = Some(now);
+                    let (began, now) = (Instant::now(), clock::now());
+                    self.started = Some((now, began));
                     published.accept(self.joined, now);
                 }
                 Step::Connected | Step::Packet(_) => {}

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use str0m::change::{SdpAnswer, SdpPendingOffer};
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::{Codec, PayloadParams};
-use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid};
+use str0m::media::{Direction, Frequency, MediaKind, MediaTime, Mid, Rid, Simulcast, SimulcastLayer};
 use str0m::net::{Protocol, Receive};
 use str0m::{Candidate, Event, Input, Output, Rtc, RtcConfig};
 
@@ -24,15 +24,27 @@ pub(crate) struct Client {
     pending: Option<SdpPendingOffer>,
     video: Mid,
     audio: Mid,
+    /// What its qualities are called, the best first. Empty: there is one, which has no name.
+    rids: Vec<Rid>,
 }
 
 /// What a publisher sends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
-    /// H.264, NAL units behind start codes.
-    Picture,
+    /// H.264, NAL units behind start codes, of that quality; 0 is the best.
+    Picture(usize),
     /// A packet of Opus.
     Sound,
+}
+
+/// When a frame is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Due {
+    /// On the publisher's timeline, which is one for all that it sends.
+    pub(crate) at: Duration,
+    /// The moment that this is: not after now. Reports tell it, so that a server can put qualities and sound beside each other
+    /// (RFC 3550 §6.4.1).
+    pub(crate) moment: Instant,
 }
 
 /// What a client wants next.
@@ -53,6 +65,11 @@ pub(crate) struct RtpPacket {
     pub(crate) payload: Vec<u8>,
 }
 
+/// High, medium, low and small: what the qualities of a publisher are called (RFC 8851), the best first.
+const RIDS: [&str; QUALITIES_MAX] = ["h", "m", "l", "s"];
+/// The server takes no more.
+pub(crate) const QUALITIES_MAX: usize = 4;
+
 impl Engine {
     /// `None` when the system gives no key.
     pub(crate) fn new() -> Option<Engine> {
@@ -70,26 +87,28 @@ impl Engine {
         address: SocketAddr,
         now: Instant,
     ) -> Result<(Client, String), String> {
-        self.offer(Rtc::builder().set_rtp_mode(true), Direction::RecvOnly, address, now)
+        self.offer(Rtc::builder().set_rtp_mode(true), (Direction::RecvOnly, &[]), address, now)
     }
 
-    /// A publisher of H.264 and Opus that is reached at `address`, and its offer.
+    /// A publisher of H.264, in so many qualities (simulcast, RFC 8853), and Opus, that is reached at `address`, and its offer.
     ///
     /// # Errors
     /// When it can't be made.
     pub(crate) fn offer_to_send(
         &self,
+        qualities: usize,
         address: SocketAddr,
         now: Instant,
     ) -> Result<(Client, String), String> {
+        let rids = if qualities > 1 { RIDS.get(..qualities).ok_or("too many qualities")? } else { &[] };
         let codecs = Rtc::builder().clear_codecs().enable_h264(true).enable_opus(true, false);
-        self.offer(codecs, Direction::SendOnly, address, now)
+        self.offer(codecs, (Direction::SendOnly, rids), address, now)
     }
 
     fn offer(
         &self,
         config: RtcConfig,
-        direction: Direction,
+        (direction, rids): (Direction, &[&str]),
         address: SocketAddr,
         now: Instant,
     ) -> Result<(Client, String), String> {
@@ -98,10 +117,11 @@ impl Engine {
         let candidate = Candidate::host(address, "udp").map_err(|error| error.to_string())?;
         rtc.add_local_candidate(candidate);
         let mut api = rtc.sdp_api();
-        let video = api.add_media(MediaKind::Video, direction, None, None, None);
+        let video = api.add_media(MediaKind::Video, direction, None, None, simulcast(rids));
         let audio = api.add_media(MediaKind::Audio, direction, None, None, None);
         let (offer, pending) = api.apply().ok_or("no offer")?;
-        Ok((Client { rtc, pending: Some(pending), video, audio }, offer.to_sdp_string()))
+        let rids = rids.iter().map(|rid| Rid::from(*rid)).collect();
+        Ok((Client { rtc, pending: Some(pending), video, audio, rids }, offer.to_sdp_string()))
     }
 }
 
@@ -126,26 +146,26 @@ impl Client {
         }
     }
 
-    /// Sends a frame whose time on the publisher's timeline is `at`. What it becomes is to be taken by [`Client::step`] before the next.
+    /// Sends a frame. What it becomes is to be taken by [`Client::step`] before the next.
     ///
     /// # Errors
-    /// When the server doesn't take this kind.
-    pub(crate) fn write(
-        &mut self,
-        media: Media,
-        at: Duration,
-        now: Instant,
-        frame: &[u8],
-    ) -> Result<(), String> {
+    /// When the server doesn't take this kind, or this quality.
+    pub(crate) fn write(&mut self, media: Media, due: Due, now: Instant, frame: &[u8]) -> Result<(), String> {
         let (mid, codec, clock) = match media {
-            Media::Picture => (self.video, Codec::H264, Frequency::NINETY_KHZ),
+            Media::Picture(_) => (self.video, Codec::H264, Frequency::NINETY_KHZ),
             Media::Sound => (self.audio, Codec::Opus, Frequency::FORTY_EIGHT_KHZ),
         };
         let refused = || format!("the server takes no {codec}");
-        let writer = self.rtc.writer(mid).ok_or_else(refused)?;
+        let mut writer = self.rtc.writer(mid).ok_or_else(refused)?;
+        if let Media::Picture(quality) = media
+            && let Some(rid) = self.rids.get(quality)
+        {
+            writer = writer.rid(*rid);
+        }
         let pt = writer.payload_params().find(|params| params.spec().codec == codec).map(PayloadParams::pt);
-        let time = MediaTime::from_micros(u64::try_from(at.as_micros()).unwrap_or(u64::MAX)).rebase(clock);
-        writer.write(pt.ok_or_else(refused)?, now, time, frame).map_err(|error| error.to_string())?;
+        let time =
+            MediaTime::from_micros(u64::try_from(due.at.as_micros()).unwrap_or(u64::MAX)).rebase(clock);
+        writer.write(pt.ok_or_else(refused)?, due.moment, time, frame).map_err(|error| error.to_string())?;
         // Only now is it cut into packets.
         self.tick(now);
         Ok(())
@@ -186,8 +206,44 @@ impl Client {
     }
 }
 
+fn simulcast(rids: &[&str]) -> Option<Simulcast> {
+    let mut simulcast = Simulcast::new();
+    rids.iter().for_each(|rid| simulcast.add_send_layer(SimulcastLayer::new(rid)));
+    (!rids.is_empty()).then_some(simulcast)
+}
+
 impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Client").field("video", &self.video).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn offer_of(qualities: usize) -> Result<String, String> {
+        let address = "127.0.0.1:9".parse().unwrap();
+        let offered = Engine::new().unwrap().offer_to_send(qualities, address, Instant::now());
+        offered.map(|(_, offer)| offer)
+    }
+
+    #[test]
+    fn a_publisher_of_several_qualities_offers_them_with_the_best_first() {
+        let offer = offer_of(3).unwrap();
+        assert!(offer.contains("a=simulcast:send h;m;l\r\n"), "{offer}");
+        assert_eq!(offer.matches(" send\r\n").count(), 3, "{offer}");
+        assert!(offer.contains("a=rid:h send\r\n") && offer.contains("rtp-stream-id"), "{offer}");
+        let one = offer_of(1).unwrap();
+        assert!(!one.contains("a=rid:") && !one.contains("a=simulcast"), "{one}");
+        assert!(offer_of(QUALITIES_MAX).is_ok() && offer_of(QUALITIES_MAX + 1).is_err());
+    }
+
+    #[test]
+    fn a_viewer_offers_to_tell_when_packets_arrive() {
+        let address = "127.0.0.1:9".parse().unwrap();
+        let (_, offer) = Engine::new().unwrap().offer_to_receive(address, Instant::now()).unwrap();
+        assert!(offer.contains("transport-wide-cc-extensions-01"), "{offer}");
+        assert!(offer.contains(" transport-cc\r\n"), "{offer}");
     }
 }

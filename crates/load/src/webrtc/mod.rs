@@ -3,5 +3,5 @@
 mod engine;
 mod exchange;
 
-pub(crate) use engine::{Client, Engine, Media, RtpPacket, Step};
+pub(crate) use engine::{Client, Due, Engine, Media, QUALITIES_MAX, RtpPacket, Step};
 pub(crate) use exchange::{Exchange, open_datagrams};
