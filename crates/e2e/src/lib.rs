@@ -57,6 +57,6 @@ pub use peer::{Answer, Peer};
 pub use publisher::Publisher;
 pub use relay::{Change, Relay};
 pub use server::{Old, Ports, Server};
-pub use storm::{Blown, Storm};
+pub use storm::{Blown, Storm, dropped};
 pub use tool::{Finished, Running, Tool};
 pub use viewer::Viewer;
