@@ -9,8 +9,11 @@ fn exit(wire: &mut Wire, now: Instant) -> Exit<'_> {
     Exit::new(wire, udp("127.0.0.1:9".parse().unwrap()), [127, 0, 0, 1].into(), now)
 }
 
-/// What anybody could send who doesn't know the secrets: handshake, media, reports.
-const JUNK: [&[u8]; 4] = [
+/// What anybody could send who doesn't know the secrets: handshake, goodbyes in the clear, media, reports.
+const JUNK: [&[u8]; 6] = [
+    // Alerts that aren't encrypted: close_notify, and a fatal one (RFC 6347 §4.1.2.7).
+    &[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 9, 0, 2, 1, 0],
+    &[21, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 10, 0, 2, 2, 40],
     &[22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 1, 0, 4, 1, 2, 3, 4],
     &[23, 0xfe, 0xfd, 0, 1, 0, 0, 0, 0, 0, 9, 0, 4, 1, 2, 3, 4],
     &[0x80, 96, 0, 1, 0, 0, 0, 1, 0, 0, 0, 9, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16],
