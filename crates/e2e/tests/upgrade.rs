@@ -127,9 +127,12 @@ fn viewers_by_webrtc_go_on_with_the_old_process_and_new_ones_join_the_new_one() 
     };
     let (early, late) = (crowd(50), crowd(10));
     let watching = std::thread::spawn(move || early.run(Duration::from_secs(60)));
-    until(LIMIT, "the viewers are there", || {
-        let viewers = server.metric("floodtide_viewers")?;
-        Ok(if viewers >= 50.0 { Look::Found(()) } else { Look::NotYet(viewers.to_string()) })
+    // Until media flows, nobody has sent anything by which the old process would know its address.
+    until(LIMIT, "the viewers have media", || {
+        let sessions = fetch(server.ports.admin, "/v1/sessions?role=viewer&limit=100", &[])?.json()?;
+        let of = |s: &&serde_json::Value| s["protocol"] == "whep" && s["bytes"].as_u64() > Some(0);
+        let with_media = sessions.as_array().into_iter().flatten().filter(of).count();
+        Ok(if with_media >= 50 { Look::Found(()) } else { Look::NotYet(with_media.to_string()) })
     })?;
     let mut old = server.succeed()?;
     let joined = late.run(Duration::from_secs(60))?;
