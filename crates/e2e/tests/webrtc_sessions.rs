@@ -222,10 +222,8 @@ const JUNK: [&[u8]; 3] = [
 fn junk_from_the_address_of_a_viewer_that_left_keeps_no_media_flowing_there() -> Result<()> {
     let server = Server::demo_clip()?;
     server.wait_live("live/demo")?;
-    // It publishes too, elsewhere; what it watches goes on without it.
-    let viewer = Tool::floodtide().words("load run --quiet -n 1 --duration 60s --publish-url");
-    let viewer = viewer.arg(server.rtmp("/live/other")).words("--file").arg(project().join("demo/clip.flv"));
-    let mut viewer = viewer.words("--url").arg(server.http("/live/demo/whep")).start()?;
+    let viewer = Tool::floodtide().words("load view --quiet -n 1 --duration 60s --url");
+    let mut viewer = viewer.arg(server.http("/live/demo/whep")).start()?;
     until(LIMIT, "it watches", || {
         let sent = server.metric("floodtide_egress_bytes_total{protocol=\"whep\"}")?;
         Ok(if sent > 100_000.0 { Look::Found(()) } else { Look::NotYet(sent.to_string()) })
