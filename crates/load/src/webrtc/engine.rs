@@ -219,31 +219,4 @@ impl std::fmt::Debug for Client {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn offer_of(qualities: usize) -> Result<String, String> {
-        let address = "127.0.0.1:9".parse().unwrap();
-        let offered = Engine::new().unwrap().offer_to_send(qualities, address, Instant::now());
-        offered.map(|(_, offer)| offer)
-    }
-
-    #[test]
-    fn a_publisher_of_several_qualities_offers_them_with_the_best_first() {
-        let offer = offer_of(3).unwrap();
-        assert!(offer.contains("a=simulcast:send h;m;l\r\n"), "{offer}");
-        assert_eq!(offer.matches(" send\r\n").count(), 3, "{offer}");
-        assert!(offer.contains("a=rid:h send\r\n") && offer.contains("rtp-stream-id"), "{offer}");
-        let one = offer_of(1).unwrap();
-        assert!(!one.contains("a=rid:") && !one.contains("a=simulcast"), "{one}");
-        assert!(offer_of(QUALITIES_MAX).is_ok() && offer_of(QUALITIES_MAX + 1).is_err());
-    }
-
-    #[test]
-    fn a_viewer_offers_to_tell_when_packets_arrive() {
-        let address = "127.0.0.1:9".parse().unwrap();
-        let (_, offer) = Engine::new().unwrap().offer_to_receive(address, Instant::now()).unwrap();
-        assert!(offer.contains("transport-wide-cc-extensions-01"), "{offer}");
-        assert!(offer.contains(" transport-cc\r\n"), "{offer}");
-    }
-}
+mod tests;
