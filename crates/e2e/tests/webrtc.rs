@@ -6,7 +6,7 @@ use e2e::compare::{probe, publish, track};
 use e2e::frames::{self, Of};
 use e2e::sync::all_together;
 use e2e::wait::{Look, until};
-use e2e::{Finished, Folder, Running, Server, Tool, clips, project};
+use e2e::{Finished, Folder, Running, Server, Tool, clips, http, project};
 use std::time::Duration;
 
 const LIMIT: Duration = Duration::from_secs(40);
@@ -202,4 +202,55 @@ fn five_publishers_of_the_generator_by_whip_are_each_seen_in_time() -> Result<()
         server.wait_logged(&format!("publisher left path=live/x{number} protocol=\"whip\""))?;
     }
     Ok(())
+}
+
+/// The demo's programme, coded anew at a lower rate: 320x180, the same 12 s.
+fn lower(folder: &Folder) -> Result<Clip> {
+    let path = folder.file("lower.flv");
+    let tool = Tool::ffmpeg().words("-i").arg(project().join("demo/clip.flv"));
+    let tool = tool
+        .words("-vf scale=320:180 -c:v libx264 -preset ultrafast -tune zerolatency -g 30 -sc_threshold 0");
+    tool.words("-b:v 150k -maxrate 150k -bufsize 150k -c:a copy").arg(&path).succeed(LIMIT)?;
+    Ok(Clip { path })
+}
+
+#[test]
+fn a_publisher_of_two_qualities_by_the_generator_is_seen_with_both_and_its_viewers_lose_nothing() -> Result<()>
+{
+    let (folder, server) = (Folder::new()?, Server::serve(KEY)?);
+    let load = Tool::floodtide().words("load publish --quiet --file").arg(project().join("demo/clip.flv"));
+    let load = load.words("--lower").arg(&lower(&folder)?.path).words("--url");
+    let mut publisher = load.arg(server.http("/live/w/whip?key=s3cret")).start()?;
+    let renditions = until(LIMIT, "both qualities are measured", || {
+        let told =
+            http::fetch(server.ports.admin, "/v1/broadcasts/live%2Fw", &[])?.json()?["renditions"].take();
+        Ok(if told[1]["width"].is_number() { Look::Found(told) } else { Look::NotYet(told.to_string()) })
+    })?;
+    let [m, h] = [&renditions[0], &renditions[1]];
+    ensure!(
+        (&m["name"], &m["width"], &m["base"]) == (&"m".into(), &320.into(), &false.into()),
+        "{renditions}"
+    );
+    ensure!(
+        (&h["name"], &h["width"], &h["base"]) == (&"h".into(), &640.into(), &true.into()),
+        "{renditions}"
+    );
+    let [low, high] = [m, h].map(|rendition| rendition["kbit_s"].as_f64().unwrap_or_default());
+    ensure!((50.0..300.0).contains(&low) && (400.0..1200.0).contains(&high), "{renditions}");
+    let load = Tool::floodtide().words("load view --quiet -n 5 --ramp 50 --duration 5s --json -");
+    let load = load.words("--min-playing 100% --max-disconnects 0 --url").arg(server.http("/live/w/whep"));
+    let total = load.succeed(Duration::from_secs(60))?.json()?["total"].take();
+    ensure!(total["packets"].as_u64() > Some(1000) && total["packets_lost"] == 0, "{total}");
+    ensure!(total["frame_age_ms"]["count"].as_u64() > Some(100), "{total}");
+    ensure!(publisher.is_running()?, "the publisher went on");
+    Ok(())
+}
+
+#[test]
+fn several_qualities_by_rtmp_are_refused_with_what_to_do() -> Result<()> {
+    let clip = project().join("demo/clip.flv");
+    let load = Tool::floodtide().words("load publish --url rtmp://127.0.0.1:1/live/w --file").arg(&clip);
+    let refused = load.words("--lower").arg(&clip).run(LIMIT)?;
+    ensure!(!refused.status.success(), "{refused}");
+    says(&refused.to_string(), &["only publishers by WHIP", "/whip"])
 }
