@@ -13,8 +13,9 @@
 export async function installNetwork(page) {
   await page.evaluate(() => {
     const [width, height, bits] = [480, 272, 16];
-    const low = { rid: "l", scaleResolutionDownBy: 2, maxBitrate: 120_000 };
-    const high = { rid: "h", maxBitrate: 500_000 };
+    const low = { rid: "l", scaleResolutionDownBy: 2 };
+    const high = { rid: "h" };
+    const [low_bits, high_bits] = [120_000, 500_000];
 
     /** An answer with the candidates of one way only, a pattern. */
     const only = (/** @type {string} */ sdp, /** @type {string} */ way) =>
@@ -51,7 +52,9 @@ export async function installNetwork(page) {
       }, sdp);
 
     /** Publishes a clock in black and white blocks over something that moves. */
-    const publish = async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast, candidates = "none") => {
+    const publish = async (
+      /** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast, candidates = "none", rates = [low_bits, high_bits],
+    ) => {
       const canvas = Object.assign(document.createElement("canvas"), { width, height });
       const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
       setInterval(() => {
@@ -66,7 +69,8 @@ export async function installNetwork(page) {
         }
       }, 20);
       const peer = new RTCPeerConnection();
-      const sendEncodings = simulcast ? [low, high] : [{ maxBitrate: high.maxBitrate }];
+      const both = [{ ...low, maxBitrate: rates[0] }, { ...high, maxBitrate: rates[1] }];
+      const sendEncodings = simulcast ? both : [{ maxBitrate: rates[1] }];
       const video = peer.addTransceiver(canvas.captureStream(15).getVideoTracks()[0], { direction: "sendonly", sendEncodings });
       const known = RTCRtpSender.getCapabilities("video")?.codecs ?? [];
       video.setCodecPreferences(known.filter((one) => one.mimeType === "video/H264"));
@@ -123,8 +127,11 @@ export async function installNetwork(page) {
     let publisher;
     Object.assign(window, {
       network: {
-        publish: async (/** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast, /** @type {string | undefined} */ candidates) => {
-          publisher = await publish(path, way, simulcast, candidates);
+        publish: async (
+          /** @type {string} */ path, /** @type {string} */ way, /** @type {boolean} */ simulcast, /** @type {string | undefined} */ candidates,
+          /** @type {number[] | undefined} */ bits,
+        ) => {
+          publisher = await publish(path, way, simulcast, candidates, bits);
         },
         sent: () => publisher.sent(),
         play: async (/** @type {string} */ path, /** @type {string} */ way, /** @type {string | undefined} */ candidates) => {

@@ -20,6 +20,9 @@ username = "user"
 password = "pass"
 `;
 const FPS = 15;
+const LONG = process.env.LONG === "1";
+/** The promise is 250 ms; a machine that has other things to do besides, as one of CI, holds the browser up for as long again. */
+const GAP_MS_MAX = LONG ? 250 : 500;
 
 /** @type {Awaited<ReturnType<typeof startServer>>} */
 let server;
@@ -42,14 +45,16 @@ const sleep = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
 
 /**
  * A page whose publisher is near the server and whose viewer is behind `way`, once pictures of `width` are shown.
- * @param {string} path @param {{ simulcast?: boolean, way?: string }} options
+ * @param {string} path
+ * @param {{ simulcast?: boolean, way?: string, bits?: number[] }} options bits per second of the qualities, the lower one first
  */
-async function playing(path, { simulcast = false, way = RELAYED } = {}) {
+async function playing(path, { simulcast = false, way = RELAYED, bits } = {}) {
   relay.impair({});
   const { page, context } = await openPage(browser);
   await page.goto(server.url);
   await installNetwork(page);
-  await page.evaluate(([path, way, simulcast]) => /** @type {any} */ (window).network.publish(path, way, simulcast), /** @type {const} */ ([path, DIRECT, simulcast]));
+  await page.evaluate(([path, way, simulcast, bits]) => /** @type {any} */ (window).network.publish(path, way, simulcast, undefined, bits),
+    /** @type {const} */ ([path, DIRECT, simulcast, bits]));
   await live(path);
   await page.evaluate(([path, way]) => /** @type {any} */ (window).network.play(path, way), [path, way]);
   const viewer = {
@@ -95,25 +100,71 @@ const longestGap = (shown) => Math.max(...shown.slice(1).map((one, at) => one.at
 /** @param {Shown[]} shown @param {number} share */
 const age = (shown, share) => shown.map((one) => one.age).toSorted((a, b) => a - b)[Math.floor(shown.length * share)];
 
-test("a viewer whose network narrows gets the lower quality in time, and the higher one again when it can", async () => {
-  const viewer = await playing("live/qualities", { simulcast: true });
+/**
+ * Until the better quality has been shown for longer than a stay: one that is left sooner counts as one that the way doesn't carry, and
+ * rests for a minute.
+ * @param {Awaited<ReturnType<typeof playing>>} viewer
+ */
+async function steady(viewer) {
+  const span_ms = (STAY_S + 1) * 1000;
+  for (let began = await viewer.now(), tries = 0; ; tries += 1) {
+    const now = await viewer.now();
+    if (now - began > span_ms && (await viewer.shown(now - span_ms)).every((one) => one.width === 480)) return;
+    assert.ok(tries < 200, "the better quality is not kept where there is room for it");
+    await sleep(500);
+  }
+}
+
+/** Until the best quality has as many bits a second: a browser begins with less than it may send. @param {string} path @param {number} bits */
+async function carries(path, bits) {
+  const rates = async () => {
+    const { renditions } = await (await fetch(`${server.admin}/v1/broadcasts/${encodeURIComponent(path)}`)).json();
+    return renditions.map((/** @type {{ kbit_s: number }} */ one) => one.kbit_s);
+  };
+  for (let tries = 0; Math.max(0, ...await rates()) * 1000 < bits; tries += 1) {
+    assert.ok(tries < 60, `${await rates()} kbit/s`);
+    await sleep(500);
+  }
+}
+
+/**
+ * A viewer whose network narrows and widens again: down in time and without a stall, up as soon as it may.
+ * @param {string} path
+ * @param {{
+ *   bits?: number[], wide: import("../support/relay.js").Impairment, narrow: import("../support/relay.js").Impairment, up_s_max: number,
+ * }} how
+ */
+async function narrows(path, { bits, wide, narrow, up_s_max }) {
+  const viewer = await playing(path, { simulcast: true, bits });
+  if (bits) await carries(path, 0.9 * bits[1]);
+  relay.impair(wide);
+  await steady(viewer);
   const narrowed = await viewer.now();
-  relay.impair({ bits_per_second: 350_000, delay_ms: 10 });
+  relay.impair(narrow);
   const down = await viewer.first(narrowed, 20_000, (one) => one.width === 240);
   await sleep(STAY_S * 1000);
   const during = await viewer.shown(narrowed);
-  relay.impair({});
+  relay.impair(wide);
   const widened = await viewer.now();
-  const up = await viewer.first(widened, 30_000, (one) => one.width === 480);
+  const up = await viewer.first(widened, Math.max(30, up_s_max) * 1000, (one) => one.width === 480);
   const [down_s, up_s, gap] = [(down.at - narrowed) / 1000, (up.at - widened) / 1000, longestGap(during)];
   console.log(`down after ${down_s.toFixed(2)} s, up after ${up_s.toFixed(2)} s, longest gap ${gap.toFixed(0)} ms`);
   const widths = during.filter((one) => one.at > down.at).map((one) => one.width);
   assert.ok(widths.every((width) => width === 240), `it went up where there was no room: ${widths}`);
   assert.ok(down_s < 2, `down after ${down_s} s`);
-  assert.ok(up_s < STAY_S + 2, `up after ${up_s} s`);
-  // 250 ms where the machine has nothing else to do.
-  assert.ok(gap < 500, `${gap} ms without a picture`);
+  assert.ok(up_s < up_s_max, `up after ${up_s} s`);
+  assert.ok(gap <= GAP_MS_MAX, `${gap} ms without a picture`);
   await viewer.close();
+}
+
+test("a viewer whose network narrows gets the lower quality in time, and the higher one again when it can", async () => {
+  await narrows("live/qualities", { wide: {}, narrow: { bits_per_second: 350_000, delay_ms: 10 }, up_s_max: STAY_S + 2 });
+});
+
+test("a viewer whose bandwidth halves gets the lower quality in time", { skip: !LONG && "LONG=1 runs it" }, async () => {
+  const of = (/** @type {number} */ bits_per_second) => ({ bits_per_second, delay_ms: 10 });
+  // Where there is little room above what a quality needs, measurements swing around it, and a rise that failed rests for a minute.
+  await narrows("live/halved", { bits: [200_000, 800_000], wide: of(1_600_000), narrow: of(800_000), up_s_max: 90 });
 });
 
 test("with 5 % loss, 95 % of the pictures are shown in time", async () => {
