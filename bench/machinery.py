@@ -186,10 +186,10 @@ def nginx(kind, files=None):
 
 
 @contextmanager
-def publishing(path, count=1, per_second=50, url=f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}", lead=3.0):
-    """Stamped publishers, `lead` seconds after the last of them began."""
+def publishing(path, count=1, per_second=50, url=f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}", lead=3.0, lower=()):
+    """Stamped publishers, `lead` seconds after the last of them began; by WHIP also with lower qualities."""
     command = [binary(), "load", "publish", "-q", "--url", Guard.shown(url, f"key={Guard.KEY}"), "--file", path, "--publishers", str(count)]
-    command += ["--publish-ramp", str(per_second)]
+    command += ["--publish-ramp", str(per_second), *(word for one in lower for word in ("--lower", one))]
     with tempfile.TemporaryDirectory(prefix="bench.") as folder:
         process = Process(command, Path(folder) / "log")
         try:
@@ -202,6 +202,7 @@ def publishing(path, count=1, per_second=50, url=f"rtmp://127.0.0.1:{RTMP}/live/
 
 
 FLV = f"http://127.0.0.1:{HTTP}/live/x{{i}}.flv"
+WHIP = f"http://127.0.0.1:{HTTP}/live/x{{i}}/whip"
 WHEP = f"http://127.0.0.1:{HTTP}/live/x{{i}}/whep"
 RTMP_PLAY = f"rtmp://127.0.0.1:{RTMP}/live/x{{i}}"
 HLS = f"http://127.0.0.1:{HTTP}/live/x{{i}}/index.m3u8"

@@ -3,12 +3,15 @@
 `scale` is 1 for the real figures; the smoke run of CI takes a small fraction, to see that everything still runs."""
 
 import http.client
+import json
 import os
 import re
 import shutil
 import subprocess
+import sys
 import threading
 import time
+import urllib.request
 
 import janus as peer
 from machinery import *
@@ -293,7 +296,7 @@ def whep(scale, rounds):
             after = histogram("floodtide_frame_age_seconds")
         paid, total = result["server"], result["total"]
         packets = total["packets"] * total["bytes"] / max(total["bytes_total"], 1)
-        table.row(f"WHEP viewers per core, at {viewers}", viewers / max(paid["cpu_percent"] / 100, 1e-9), "", target=1200, at_most=False)
+        table.row(f"WHEP viewers per core, at {viewers}", per_core(viewers, paid), "", target=1200, at_most=False)
         table.row("CPU per packet of pictures", paid["cpu_seconds"] * 1e6 / max(packets, 1), "µs")
         all_memory[viewers] = paid["rss_kib_per_viewer"] * viewers
         # What a server holds whatever the crowd weighs little only in a large one.
@@ -306,6 +309,53 @@ def whep(scale, rounds):
         (few, least), (many, most) = min(all_memory.items()), max(all_memory.items())
         table.row(f"memory of each viewer more, from {few} to {many}", (most - least) / (many - few), "KiB", target=64)
     return table
+
+
+def simulcast(scale, rounds):
+    """What it costs that the network of each viewer is measured: viewers by WebRTC of a publisher with two qualities, against those of the
+    same publisher with one. It publishes by WHIP, so its sound is silence, which is nobody's work."""
+    table, seconds = Table("simulcast"), max(4, int(20 * scale))
+    for viewers in [size(count, scale) for count in ((100, 400) if scale > 0.1 else (400,))]:
+        plain, plain_added, _ = by_whip(table, viewers, seconds, [])
+        result, added, rates = by_whip(table, viewers, seconds, [clip("light")])
+        (paid, total), before = (result["server"], result["total"]), plain["server"]
+        table.row(f"measured WHEP viewers per core, at {viewers}", per_core(viewers, paid), "", per_core(viewers, before))
+        table.row("memory per viewer", paid["rss_kib_per_viewer"], "KiB", before["rss_kib_per_viewer"])
+        table.row("added by the server, P99 at most", added, "ms", plain_added)
+        table.row("packets of pictures that never came", total["packets_lost"] * 100 / max(total["packets"], 1), "%")
+        table.row("viewers that stalled", total["stalled_viewers"], "")
+        # Far below it, they had the other one.
+        table.row("what a viewer gets, P50, against the better quality", total["viewer_kbit_per_second"]["p50"], "kbit/s", max(rates))
+        table.row("the generator's own CPU", result["generator"]["cpu_percent"], "%")
+    return table
+
+
+def per_core(viewers, paid):
+    return viewers / max(paid["cpu_percent"] / 100, 1e-9)
+
+
+def by_whip(table, viewers, seconds, lower):
+    """Viewers of a publisher by WHIP: the crowd's result, P99 of what the server added in ms, and the rates of its qualities."""
+    with floodtide() as server, publishing(clip("talk"), url=WHIP, lower=lower):
+        rates = qualities("live/x0", 1 + len(lower)) if lower else []
+        before = histogram("floodtide_frame_age_seconds")
+        with profiled(server, 6 + viewers / 100, seconds):
+            what = "WHEP, measured" if lower else "WHEP"
+            result = table.whole(what, crowd(WHEP, viewers, server.pid, seconds, ramp=100, warmup=6))
+        after = histogram("floodtide_frame_age_seconds")
+    return result, quantile_bound(before, after, 0.99) * 1000, rates
+
+
+def qualities(path, count):
+    """The rates of a publisher's pictures, kbit/s, once so many qualities are measured: with fewer no viewer's network would be."""
+    url, end = f"http://127.0.0.1:{ADMIN}/v1/broadcasts/{path.replace('/', '%2F')}", time.monotonic() + 10
+    while time.monotonic() < end:
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            rates = [one["kbit_s"] for one in json.load(answer)["renditions"]]
+        if len(rates) == count:
+            return rates
+        time.sleep(0.25)
+    sys.exit(f"bench: {path} has the qualities {rates} kbit/s, which should be {count}")
 
 
 def janus(scale, rounds):
@@ -339,5 +389,6 @@ SCENARIOS = dict(
     blocking=blocking,
     churn=churn,
     whep=whep,
+    simulcast=simulcast,
     janus=janus,
 )
