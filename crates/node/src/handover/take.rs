@@ -2,6 +2,7 @@
 
 use super::wire::{HELLO, Line, Offer, READY};
 use crate::config::Pull;
+use crate::gateway::http::Inherited;
 use crate::life::Life;
 use crate::reload::Reloader;
 use hub::BroadcastPath;
@@ -112,9 +113,10 @@ impl Taken {
         Some(self.sockets.swap_remove(at).2)
     }
 
-    /// What players of HLS have from the old process: playlists, and numbers that come before what is to come.
-    pub(crate) fn packaged(&self) -> (&[String], u32) {
-        (&self.playlists, self.segments_end)
+    /// What players of HLS have from the old process.
+    pub(crate) fn packaged(&self) -> Inherited<'_> {
+        let (playlists, numbers_end) = (&self.playlists, self.segments_end);
+        Inherited { playlists, numbers_end, media: self.media.as_ref() }
     }
 
     /// Fetches of what the old process still has.

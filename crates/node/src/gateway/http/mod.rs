@@ -34,6 +34,6 @@ mod stage;
 mod websocket;
 mod whole;
 
-pub(crate) use hls::{Cutting, Packagings};
+pub(crate) use hls::{Cutting, Inherited, Packagings};
 pub(crate) use listen::{Gateway, serve};
 pub(crate) use pages::answer as page;

@@ -82,7 +82,10 @@ pub(in super::super) async fn answer(
             let stored = if wishes.file { packaging.files().file(file, &bytes) } else { None };
             media(&bytes, stored, media_type(file), wishes.range)
         }
-        hls::Answer::NotFound => return missing(),
+        hls::Answer::NotFound => match packagings.fetched_before(packaging, &request, file).await {
+            Some(bytes) => media(&bytes, None, media_type(file), wishes.range),
+            None => return missing(),
+        },
         hls::Answer::BadRequest(why) => return bad(why),
         hls::Answer::Wait => return late(),
     };

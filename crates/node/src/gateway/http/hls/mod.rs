@@ -21,4 +21,5 @@ pub(super) use answer::{
     is_playlist,
 };
 pub(crate) use packaging::{Cutting, Packagings};
+pub(crate) use succession::Inherited;
 pub(super) use target::{Target, target};

@@ -3,6 +3,7 @@
 
 use super::audience::{Audience, Estimate, People};
 use super::files::Files;
+use super::succession::Before;
 use super::target::Sound;
 use crate::config::Hls;
 use crate::metrics::Metrics;
@@ -12,7 +13,7 @@ use hls::{Config, Packager, Snapshot};
 use hub::{Batch, Broadcast, BroadcastPath, Item};
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -34,6 +35,8 @@ pub(crate) struct Packagings {
     running: Mutex<Running>,
     /// Segments of packagings that are over, here or in a process before this one, have numbers below.
     numbers_end: AtomicU32,
+    /// The process that this one took over from.
+    pub(super) before: OnceLock<Before>,
     /// Whether all playlists say that it is over.
     finished: watch::Sender<bool>,
 }
@@ -86,6 +89,7 @@ impl Packagings {
             began: Instant::now(),
             running: Mutex::default(),
             numbers_end: AtomicU32::new(0),
+            before: OnceLock::new(),
             finished: watch::Sender::new(false),
         }
     }
@@ -218,6 +222,13 @@ impl Packaging {
         let announced = self.snapshots.borrow().part_target();
         let config = Config { part_target: announced.unwrap_or(self.config.part_target), ..self.config };
         self.audience.count(request, &config);
+    }
+
+    /// The target of a file of it.
+    pub(super) fn target(&self, file: &str) -> String {
+        let playlist = self.sound.playlist(self.broadcast.path());
+        let folder = playlist.rsplit_once('/').map_or("", |(folder, _)| folder);
+        format!("{folder}/{file}")
     }
 
     /// Its segments that a crowd loads.
