@@ -145,7 +145,12 @@ impl Packager {
     /// Adds a frame that was seen at `wall`. True when something new can be loaded.
     pub fn frame(&mut self, track: TrackId, frame: &Frame, wall: SystemTime) -> bool {
         let Some(kind) = self.kind_of(track) else { return false };
-        self.anchor.get_or_insert_with(|| WallAnchor::new(wall, frame.dts));
+        // What came late says nothing, as the first frames of what is fetched from elsewhere, which come all at once. What
+        // players have seen stays.
+        let anchor = WallAnchor::new(wall, frame.dts);
+        if self.target.is_none() || self.anchor.is_none() {
+            self.anchor = Some(self.anchor.map_or(anchor, |earliest| earliest.min(anchor)));
+        }
         let leads = kind == Kind::Video || self.video.is_none();
         let cut = if leads { self.cut_lead(kind, frame) } else { self.cut_follower(frame) };
         let part_target = self.part_target;

@@ -26,6 +26,8 @@ pub(crate) struct Show {
     pub(crate) next_video: i64,
     pub(crate) next_audio: i64,
     pub(crate) snapshots: Vec<Arc<Snapshot>>,
+    /// What was before comes all at once then, in seconds; later frames come when they are made.
+    pub(crate) joined_at: i64,
 }
 
 impl Show {
@@ -37,7 +39,7 @@ impl Show {
     pub(crate) fn of(tracks: &[Track], fps: i64, group: i64) -> Show {
         let mut packager = Packager::new(Config::default());
         packager.tracks(tracks);
-        Show { packager, fps, group, next_video: 0, next_audio: 0, snapshots: Vec::new() }
+        Show { packager, fps, group, next_video: 0, next_audio: 0, snapshots: Vec::new(), joined_at: 0 }
     }
 
     /// Goes on until the video has the time `until`, in seconds; keeps every snapshot.
@@ -46,7 +48,8 @@ impl Show {
             // Times have milliseconds, as RTMP gives them.
             let video_at = Timestamp::from_millis(self.next_video * 1000 / self.fps);
             let audio_at = Timestamp::from_millis(self.next_audio * 1024 * 1000 / 48_000);
-            let wall = UNIX_EPOCH + Duration::from_secs(1_795_392_000);
+            let seen_ms = video_at.min(audio_at).as_millis().max(self.joined_at * 1000);
+            let wall = UNIX_EPOCH + Duration::from_millis(1_795_392_000_000 + seen_ms as u64);
             if video_at.as_millis() >= until * 1000 {
                 return self;
             }

@@ -255,6 +255,18 @@ fn point_5_renditions_report_each_other_and_share_numbers_and_dates() {
     assert_eq!(video.matches("#EXT-X-PROGRAM-DATE-TIME").count(), video.matches("#EXTINF").count() + 1);
 }
 
+/// A process that takes over fetches the newest group, which comes all at once.
+#[test]
+fn dates_are_right_although_the_first_frames_came_late() {
+    let date = |joined_at| {
+        let show = Show { joined_at, ..Show::new(30, 60) }.play(8);
+        let video = playlist(&show.packager.snapshot(), Role::Video, false);
+        video.lines().find(|l| l.starts_with("#EXT-X-PROGRAM-DATE-TIME")).unwrap().to_owned()
+    };
+    assert_eq!(date(0), "#EXT-X-PROGRAM-DATE-TIME:2026-11-23T00:00:00.000Z");
+    assert_eq!(date(1), date(0));
+}
+
 #[test]
 fn point_6_old_parts_leave_the_list_and_playlists_are_compressed() {
     let show = Show::new(30, 60).play(40);
