@@ -10,6 +10,7 @@ use crate::life::Phase;
 use crate::limits::TooMuch;
 use crate::logs::access::{Answered, RequestKind};
 use bytes::Buf;
+use http::StatusCode;
 use rustix::fs::sendfile;
 use rustix::net::{SendFlags, send};
 use std::fmt::Write;
@@ -26,7 +27,7 @@ const STALL_MAX: Duration = Duration::from_secs(20);
 /// Answers a request.
 pub(super) async fn respond(
     io: &mut Io,
-    request: &FileRequest,
+    request: &mut FileRequest,
     (peer, phase): (SocketAddr, Phase),
     gateway: &Gateway,
 ) -> Result<()> {
@@ -40,6 +41,8 @@ pub(super) async fn respond(
     let began = Instant::now();
     let query = request.query.as_deref();
     let answer = gateway.file(&target, query, &request.caller, (peer, phase), wishes).await;
+    // The next request goes to the successor, over another connection.
+    request.close |= answer.status() == StatusCode::TEMPORARY_REDIRECT;
     let head = head(&answer, request.close);
     gateway.answered(&Answered {
         kind: RequestKind::Hls,

@@ -75,7 +75,8 @@ impl Gateway {
             Ok(grant) => grant,
             Err(refusal) => return hls::forbidden(&refusal.to_string()),
         };
-        if phase > Phase::Draining && hls::is_playlist(target.file) {
+        let handed_over = phase > Phase::Draining;
+        if handed_over && hls::is_playlist(target.file) {
             return hls::come_over(target.file, query);
         }
         let packaging = if phase == Phase::Serving {
@@ -89,10 +90,16 @@ impl Gateway {
         } else {
             match self.packagings.kept(grant.opens(), target.sound) {
                 Some(packaging) => packaging,
+                None if handed_over => return hls::come_over(target.file, query),
                 None => return hls::about_to_end(),
             }
         };
-        hls::answer(&self.packagings, &packaging, target.file, query, wishes).await
+        let answer = hls::answer(&self.packagings, &packaging, target.file, query, wishes).await;
+        // It may be a file of the successor's: browsers use whichever connection is open.
+        if handed_over && answer.status() == StatusCode::NOT_FOUND {
+            return hls::come_over(target.file, query);
+        }
+        answer
     }
 }
 
@@ -174,15 +181,13 @@ async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(
             }
             First::File(mut request) if io.plain().is_some() => {
                 let phase = life.phase();
-                // Its next request goes to the successor.
-                request.close |= phase > Phase::Draining && hls::is_playlist(&request.path);
                 bytes.advance(request.head_bytes);
                 let peer = gateway.limits.client(io.peer(), &request.caller.told);
                 if let Err(too_much) = gateway.limits.request(peer.ip()) {
                     gateway.answered(&request.refused(&too_much, peer));
                     return refusal::send(&mut io, &too_much).await;
                 }
-                direct::respond(&mut io, &request, (peer, phase), &gateway).await?;
+                direct::respond(&mut io, &mut request, (peer, phase), &gateway).await?;
                 polls.note(true, Version::HTTP_11);
                 if request.close {
                     return io.shutdown().await;
