@@ -165,6 +165,8 @@ fn players_by_hls_come_over_with_their_next_playlist_to_numbers_that_grow_and_ti
         let list = Playlist::parse(&player.request("GET", VIDEO, &[])?.text()?)?;
         Ok(if list.segments.len() >= 3 { Look::Found(list) } else { Look::NotYet(format!("{list:?}")) })
     })?;
+    let mut idle = Connection::open(server.ports.http)?;
+    ensure!(idle.request("GET", VIDEO, &[])?.status == 200);
     let asked = Instant::now();
     let _old = server.succeed()?;
     // What the last playlist lists is still there for it.
@@ -184,6 +186,11 @@ fn players_by_hls_come_over_with_their_next_playlist_to_numbers_that_grow_and_ti
     let first_begins = begins(&mut |target| fetch(port, target, &[]), first)?;
     let expected = last_begins..last_begins + asked.elapsed().as_secs_f64() + 4.0;
     ensure!(expected.contains(&first_begins), "from {last_begins} s to {first_begins} s: {after:?}");
+    // Browsers use whichever connection is open: files of either process are found over connections to both.
+    let of_old = fetch(port, &format!("/live/x/video/{}", last.uri), &[])?;
+    ensure!(of_old.status == 200 && !of_old.body.is_empty(), "{}: {}", last.uri, of_old.status);
+    let of_new = idle.request("GET", &format!("/live/x/video/{}", first.uri), &[])?;
+    ensure!((of_new.status, of_new.header("location")) == (307, Some(&*first.uri)), "{of_new:?}");
     Ok(())
 }
 

@@ -54,6 +54,15 @@ export async function startServer(config) {
     ...server,
     /** Writes another configuration; a reload takes it. */
     write,
+    /** Another process that takes over from this one, once it serves. */
+    async succeed() {
+      const successor = await start(["serve", "--config", file, "--take-over"], at, { broadcasts: 0 });
+      // Until then the old one answers.
+      for (const deadline = Date.now() + START_MS_MAX; !successor.output().includes("floodtide is ready"); await pause()) {
+        if (Date.now() > deadline) throw new Error(`nobody took over:\n${successor.output()}`);
+      }
+      return successor;
+    },
     async stop() {
       await server.stop();
       rmSync(folder, { recursive: true, force: true });
