@@ -47,7 +47,8 @@ fn two_thousand_connections_that_send_nothing_are_closed_in_time() -> Result<()>
 
 /// Slow headers, slow bodies, slow reading: 200 connections each, which is more than an address may have.
 #[test]
-fn slowhttptest_gets_no_more_than_its_address_may_have_and_no_longer_than_a_head_or_a_body_may_take() -> Result<()> {
+fn slowhttptest_gets_no_more_than_its_address_may_have_and_no_longer_than_a_head_or_a_body_may_take()
+-> Result<()> {
     let (server, _publisher) = live(STRICT)?;
     let crowd = Crowd::watch(&server, Duration::from_secs(28))?;
     let modes = [

@@ -102,7 +102,7 @@ const age = (shown, share) => shown.map((one) => one.age).toSorted((a, b) => a -
 
 /**
  * Until the better quality has been shown for longer than a stay: one that is left sooner counts as one that the way doesn't carry, and
- * rests for a minute.
+ * rests for two stays.
  * @param {Awaited<ReturnType<typeof playing>>} viewer
  */
 async function steady(viewer) {
@@ -163,8 +163,8 @@ test("a viewer whose network narrows gets the lower quality in time, and the hig
 
 test("a viewer whose bandwidth halves gets the lower quality in time", { skip: !LONG && "LONG=1 runs it" }, async () => {
   const of = (/** @type {number} */ bits_per_second) => ({ bits_per_second, delay_ms: 10 });
-  // Where there is little room above what a quality needs, measurements swing around it, and a rise that failed rests for a minute.
-  await narrows("live/halved", { bits: [200_000, 800_000], wide: of(1_600_000), narrow: of(800_000), up_s_max: 90 });
+  // Where there is little room above what a quality needs, measurements swing around it, and a rise that failed rests for two stays.
+  await narrows("live/halved", { bits: [200_000, 800_000], wide: of(1_600_000), narrow: of(800_000), up_s_max: 30 });
 });
 
 test("with 5 % loss, 95 % of the pictures are shown in time", async () => {

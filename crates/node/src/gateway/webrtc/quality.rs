@@ -29,9 +29,9 @@ const KEEP_PERCENT: u64 = 85;
 const LOSS_FULL: f32 = 0.15;
 /// How long measurements are not believed after a burst.
 const SETTLE: Duration = Duration::from_millis(1200);
-/// How long a better quality that was left again within a stay isn't tried: so there are never more than two switches in a minute
-/// where the network swings around what it needs.
-const FAILED_REST: Duration = Duration::from_secs(60);
+/// For so many stays a better quality that was left again within one isn't tried: with a stay of 30 s there are never more than two
+/// switches in a minute, where the network swings around what it needs.
+const FAILED_STAYS: u32 = 2;
 /// What a better quality needs is measured so long before its time.
 const AHEAD: Duration = Duration::from_secs(1);
 /// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
@@ -107,7 +107,7 @@ impl Chooser {
     pub(super) fn switched(&mut self, up: bool, now: Instant) {
         let risen = std::mem::replace(&mut self.risen, up.then_some(now));
         if !up && risen.is_some_and(|at| now.saturating_duration_since(at) < self.stay) {
-            self.failed_until = Some(now + FAILED_REST);
+            self.failed_until = Some(now + self.stay * FAILED_STAYS);
         }
         (self.switched, self.losing, self.held_up) = (Some(now), false, false);
     }
@@ -204,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_better_quality_that_is_left_soon_is_not_tried_again_for_a_minute() {
+    fn a_better_quality_that_is_left_soon_is_tried_again_later_than_usual() {
         let (mut chooser, now) = at_the_best();
-        let later = now + Duration::from_secs(10);
+        let (later, rest) = (now + Duration::from_secs(10), STAY * FAILED_STAYS);
         chooser.switched(false, later);
         assert_eq!(chooser.choose(&RATES, Some(1), later + STAY), None);
-        assert!(!chooser.may_rise(later + STAY) && chooser.may_rise(later + FAILED_REST - AHEAD));
-        assert_eq!(chooser.choose(&RATES, Some(1), later + FAILED_REST), Some(2));
+        assert!(!chooser.may_rise(later + STAY) && chooser.may_rise(later + rest - AHEAD));
+        assert_eq!(chooser.choose(&RATES, Some(1), later + rest), Some(2));
     }
 
     #[test]

@@ -156,10 +156,9 @@ fn a_viewer_that_wants_a_keyframe_says_so_to_the_outlet() {
     now += Duration::from_millis(20);
     client.tick(&mut peer, now);
     let mut exit = line.exit(now);
-    let stuck =
-        |peer: &mut Peer, report: &Vec<u8>, exit: &mut Exit<'_>| {
-            peer.outlet().unwrap().hear(report, exit) == Some(true)
-        };
+    let stuck = |peer: &mut Peer, report: &Vec<u8>, exit: &mut Exit<'_>| {
+        peer.outlet().unwrap().hear(report, exit) == Some(true)
+    };
     assert!(client.reports.iter().any(|report| stuck(&mut peer, report, &mut exit)));
 }
 
