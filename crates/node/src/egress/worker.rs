@@ -113,6 +113,9 @@ impl Worker {
                 self.check(now);
             }
         }
+        // All broadcasts have ended: whoever can take the end at once is told, without waiting for a window.
+        let now = Instant::now();
+        (0..self.feeds.len()).for_each(|feed| self.flush(feed, now));
         let all: Vec<usize> = (0..self.viewers.len()).collect();
         all.into_iter().for_each(|slot| self.close(slot, CloseReason::Shutdown));
     }
