@@ -120,7 +120,7 @@ fn found<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a [u8]
 /// Who asks. A request with two hosts is hyper's to refuse: it could mean another vhost here than in a proxy.
 fn caller(request: &httparse::Request<'_, '_>) -> Option<Caller> {
     let hosts = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).count();
-    let authority = request.path?.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or(rest));
+    let authority = absolute(request.path?).map(|rest| rest.split('/').next().unwrap_or(rest));
     let lines = |name: &str| {
         joined(request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value))
     };
@@ -144,11 +144,17 @@ pub(super) fn broadcast_path(path: &str) -> Option<BroadcastPath> {
 
 /// Path and query of a request target, which may be in absolute form (RFC 9112 §3.2.2).
 fn split_target(target: &str) -> (&str, &str) {
-    let target = match target.split_once("://") {
-        Some((_, rest)) => rest.find('/').map_or("/", |slash| &rest[slash..]),
+    let target = match absolute(target) {
+        Some(rest) => rest.find('/').map_or("/", |slash| &rest[slash..]),
         None => target,
     };
     target.split_once('?').unwrap_or((target, ""))
+}
+
+/// What comes behind the scheme of a target in absolute form.
+fn absolute(target: &str) -> Option<&str> {
+    // Nearly none are, and a token is long to search.
+    if target.starts_with('/') { None } else { Some(target.split_once("://")?.1) }
 }
 
 /// Percent-decodes. RFC 3986 §2.1.
