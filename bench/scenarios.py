@@ -275,7 +275,8 @@ def cycle(count, path):
     done, group = 0, 0
     while done < count:
         now = min(200, count - done)
-        command = [binary(), "load", "publish", "-q", "--url", f"rtmp://127.0.0.1:{RTMP}/live/g{group}x{{i}}", "--file", path]
+        url = Guard.shown(f"rtmp://127.0.0.1:{RTMP}/live/g{group}x{{i}}", f"key={Guard.KEY}")
+        command = [binary(), "load", "publish", "-q", "--url", url, "--file", path]
         command += ["--publishers", str(now), "--publish-ramp", "400", "--duration", "1s"]
         subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True, timeout=60)
         done, group = done + now, group + 1
