@@ -1,13 +1,13 @@
 //! What handlers take from a request; what doesn't fit is refused with a [`Problem`].
 
 use super::problem::Problem;
+use crate::limits::BODY_TIME_MAX;
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use hub::BroadcastPath;
 use serde::de::DeserializeOwned;
-use std::time::Duration;
 
 /// The parameters of a query.
 #[derive(Debug)]
@@ -32,9 +32,6 @@ pub(super) struct NamedMember(pub(super) BroadcastPath, pub(super) String);
 /// What `{id}` names.
 #[derive(Debug)]
 pub(super) struct Id(pub(super) String);
-
-/// How long a body may take.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> {
     type Rejection = Problem;

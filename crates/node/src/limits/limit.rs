@@ -101,6 +101,9 @@ impl TooMuch {
     }
 }
 
+/// How long a body may take, whoever reads it. Offers and invitations fit a few packets; a slow phone needs a second for them.
+pub(crate) const BODY_TIME_MAX: Duration = Duration::from_secs(10);
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,6 +14,6 @@ mod proxy;
 
 pub(crate) use admission::{Admission, Limits, sweep};
 pub(crate) use forwarded::Told;
-pub(crate) use limit::{Limit, TooMuch};
+pub(crate) use limit::{BODY_TIME_MAX, Limit, TooMuch};
 pub(crate) use prefix::Prefix;
 pub(crate) use proxy::{Look, look};

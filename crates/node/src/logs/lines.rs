@@ -200,6 +200,32 @@ mod tests {
         drop(guard);
     }
 
+    /// Counts the writes that lines become.
+    #[derive(Clone, Default)]
+    struct Counting(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+    impl Write for Counting {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn lines_of_a_busy_server_go_out_many_at_once() {
+        let out = Counting::default();
+        let (mut lines, guard) = writer(out.clone());
+        for _ in 0..LINES_MAX {
+            lines.write_all(b"answered\n").unwrap();
+        }
+        drop(guard);
+        let writes = out.0.load(std::sync::atomic::Ordering::Relaxed);
+        assert!(0 < writes && writes < LINES_MAX / 20, "{writes} writes of {LINES_MAX} lines");
+    }
+
     #[test]
     fn the_filter_follows_level_and_access_and_the_environment_wins() {
         let text = |config: &Log, fixed: Option<&str>| filter(config, fixed).unwrap().to_string();

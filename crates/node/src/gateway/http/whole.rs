@@ -1,16 +1,13 @@
 //! Bodies of requests that are read before they are answered: each has a size and a time.
 
 use super::service::{Answer, Service, text};
-use crate::limits::Limit;
+use crate::limits::{BODY_TIME_MAX, Limit};
 use bytes::Bytes;
 use http::header::{CONNECTION, HeaderValue};
 use http::{Request, StatusCode, Version};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use std::time::Duration;
-
-/// How long a body may take. Offers and invitations fit a few packets; a slow phone needs a second for them.
-const BODY_TIME_MAX: Duration = Duration::from_secs(10);
 
 impl Service {
     /// The whole body of a request.

@@ -29,8 +29,8 @@ const KEEP_PERCENT: u64 = 85;
 const LOSS_FULL: f32 = 0.15;
 /// How long measurements are not believed after a burst.
 const SETTLE: Duration = Duration::from_millis(1200);
-/// For so many stays a better quality that was left again within one isn't tried: with a stay of 30 s there are never more than two
-/// switches in a minute, where the network swings around what it needs.
+/// For so many stays a better quality that was left again within one isn't tried: a network that swings around what one quality needs
+/// makes two switches in a minute at most, with a stay of 30 s.
 const FAILED_STAYS: u32 = 2;
 /// What a better quality needs is measured so long before its time.
 const AHEAD: Duration = Duration::from_secs(1);
