@@ -445,8 +445,10 @@ fn what_is_wrong_in_a_request_is_said_and_is_never_the_servers_fault() -> Result
 }
 
 #[test]
-fn a_body_that_never_comes_is_not_waited_for() -> Result<()> {
+fn a_body_that_never_comes_is_not_waited_for_and_counted() -> Result<()> {
     let server = open()?;
+    let counted = || server.metric("floodtide_limited_total{limit=\"http_body\"}");
+    ensure!(counted()? == 0.0);
     let mut socket = TcpStream::connect(("127.0.0.1", server.ports.admin))?;
     socket.set_read_timeout(Some(LIMIT))?;
     let head = "POST /v1/keys HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
@@ -457,6 +459,7 @@ fn a_body_that_never_comes_is_not_waited_for() -> Result<()> {
     let (head, body) = answer.split_once("\r\n\r\n").with_context(|| format!("no answer: {answer:?}"))?;
     let kind = head.to_lowercase().contains("content-type: application/problem+json");
     ensure!(head.starts_with("HTTP/1.1 408 ") && kind && body.contains("in time"), "{answer}");
+    ensure!(counted()? == 1.0, "{} are counted", counted()?);
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use super::access::Caller;
 use super::extract::{Parameters, in_time};
 use super::guards::Guards;
 use super::problem::Problem;
-use super::{Shared, blocking};
+use super::{Api, Shared, blocking};
 use crate::auth::jwt::Role;
 use crate::config::{Change, masked, problems};
 use axum::extract::{FromRequest, Request, State};
@@ -112,8 +112,8 @@ async fn reload(State(api): State<Shared>) -> Result<Json<ReloadedView>, Problem
 #[utoipa::path(post, path = "/v1/config/check", tag = "config",
     request_body(content = Option<String>, content_type = "application/toml"),
     responses((status = 200, description = "What is wrong", body = Verdict)))]
-async fn check(request: Request) -> Result<Json<Verdict>, Problem> {
-    let text = body(request).await?;
+async fn check(State(api): State<Shared>, request: Request) -> Result<Json<Verdict>, Problem> {
+    let text = body(&api, request).await?;
     let found = blocking(move || problems(&text)).await?;
     let mistake = |problem: crate::config::Problem| Mistake {
         line: problem.line,
@@ -131,7 +131,7 @@ async fn check(request: Request) -> Result<Json<Verdict>, Problem> {
     responses((status = 200, description = "What differs from what the server runs with", body = [ChangeView]),
         (status = 409, description = "Something is wrong in the file as it is now")))]
 async fn diff(State(api): State<Shared>, request: Request) -> Result<Json<Vec<ChangeView>>, Problem> {
-    let text = Some(body(request).await?).filter(|text| !text.trim().is_empty());
+    let text = Some(body(&api, request).await?).filter(|text| !text.trim().is_empty());
     let wrong = if text.is_some() { StatusCode::BAD_REQUEST } else { StatusCode::CONFLICT };
     let reloader = api.reloader.clone();
     let changes = blocking(move || reloader.changes(text.as_deref())).await?;
@@ -147,7 +147,7 @@ async fn diff(State(api): State<Shared>, request: Request) -> Result<Json<Vec<Ch
 }
 
 /// The text of a request's body.
-async fn body(request: Request) -> Result<String, Problem> {
-    let text = in_time(String::from_request(request, &())).await?;
+async fn body(api: &Api, request: Request) -> Result<String, Problem> {
+    let text = in_time(api, String::from_request(request, &())).await?;
     text.map_err(|error| Problem::new(error.status(), error.body_text()))
 }

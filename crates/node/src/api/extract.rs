@@ -1,7 +1,8 @@
 //! What handlers take from a request; what doesn't fit is refused with a [`Problem`].
 
 use super::problem::Problem;
-use crate::limits::BODY_TIME_MAX;
+use super::{Api, Shared};
+use crate::limits::{BODY_TIME_MAX, Limit};
 use axum::Json;
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::StatusCode;
@@ -40,22 +41,22 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Parameters<T> 
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Shared> for Body<T> {
     type Rejection = Problem;
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        Ok(Body(in_time(Json::from_request(request, state)).await??.0))
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
+        Ok(Body(in_time(api, Json::from_request(request, api)).await??.0))
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for MaybeBody<T> {
+impl<T: DeserializeOwned + Default> FromRequest<Shared> for MaybeBody<T> {
     type Rejection = Problem;
-    async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
+    async fn from_request(request: Request, api: &Shared) -> Result<Self, Problem> {
         use axum::body::HttpBody;
         if request.body().is_end_stream() {
             return Ok(MaybeBody(T::default()));
         }
         // `null` is none, too.
-        Ok(MaybeBody(Body::<Option<T>>::from_request(request, state).await?.0.unwrap_or_default()))
+        Ok(MaybeBody(Body::<Option<T>>::from_request(request, api).await?.0.unwrap_or_default()))
     }
 }
 
@@ -87,8 +88,10 @@ fn broadcast(text: &str) -> Result<BroadcastPath, Problem> {
         .map_err(|error| Problem::bad_request(format!("{error}; its slashes are written %2F here")))
 }
 
-/// What a body yields, unless it is slow.
-pub(super) async fn in_time<T>(body: impl Future<Output = T>) -> Result<T, Problem> {
-    let late = |_| Problem::new(StatusCode::REQUEST_TIMEOUT, "the body of the request didn't come in time");
-    tokio::time::timeout(BODY_TIME_MAX, body).await.map_err(late)
+/// What a body yields, unless it is slow, which is counted as on the public listener.
+pub(super) async fn in_time<T>(api: &Api, body: impl Future<Output = T>) -> Result<T, Problem> {
+    tokio::time::timeout(BODY_TIME_MAX, body).await.map_err(|_| {
+        api.metrics.limited(Limit::HttpBody);
+        Problem::new(StatusCode::REQUEST_TIMEOUT, "the body of the request didn't come in time")
+    })
 }
