@@ -45,22 +45,61 @@ fn two_thousand_connections_that_send_nothing_are_closed_in_time() -> Result<()>
     Ok(())
 }
 
-/// Slow headers, slow bodies, slow reading: 200 connections each, which is more than an address may have.
+/// slowhttptest in one of its modes; it comes from 127.0.0.1.
+fn slow(server: &Server, mode: &str, target: &str) -> Tool {
+    Tool::new("slowhttptest").words(mode).words("-r 200 -p 3 -u").arg(server.http(target))
+}
+
+/// Thirty connections each to a broadcast, to a large file and to a playlist that is asked for ten times in a row: all have windows of
+/// some bytes and are read 5 bytes a second.
+#[test]
+fn slowhttptest_that_reads_slowly_is_let_go_and_counted_while_it_still_holds_its_connections() -> Result<()> {
+    let (server, _publisher) = live(STRICT)?;
+    let crowd = Crowd::watch(&server, Duration::from_secs(14))?;
+    until(LIMIT, "the crowd is there", || {
+        let viewers = server.metric("floodtide_viewers")?;
+        Ok(if viewers == 50.0 { Look::Found(()) } else { Look::NotYet(viewers.to_string()) })
+    })?;
+    let healthy = server.metric("floodtide_connections")?;
+    let read_slowly = "-X -n 1 -w 10 -y 20 -z 5 -l 12 -c 30";
+    let attacks =
+        [("/live/x.flv", "-k 1"), ("/web/vendor/mpegts.js", "-k 10"), ("/live/x/index.m3u8", "-k 10")];
+    let mut attacks = attacks
+        .into_iter()
+        .map(|(target, requests)| slow(&server, &format!("{read_slowly} {requests}"), target).start())
+        .collect::<Result<Vec<_>>>()?;
+    until(Duration::from_secs(9), "slow readers are let go", || {
+        let stalled = server.metric("floodtide_viewer_ends_total{reason=\"stalled\"}")?;
+        let unacknowledged = limited(&server, "unacknowledged")?;
+        let open = server.metric("floodtide_connections")?;
+        let gone = stalled == 30.0 && unacknowledged >= 30.0 && open <= healthy;
+        let seen = || format!("{stalled} stalled, {unacknowledged} unacknowledged, {open} open of {healthy}");
+        Ok(if gone { Look::Found(()) } else { Look::NotYet(seen()) })
+    })?;
+    for attack in &mut attacks {
+        ensure!(attack.is_running()?, "slowhttptest let go first: {}", attack.text_so_far());
+    }
+    for attack in attacks {
+        let ended = attack.finish(LIMIT)?.text();
+        ensure!(ended.contains("Hit test time limit"), "{ended}");
+    }
+    crowd.was_calm()?;
+    Ok(())
+}
+
+/// Slow headers, slow bodies: 200 connections each, which is more than an address may have.
 #[test]
 fn slowhttptest_gets_no_more_than_its_address_may_have_and_no_longer_than_a_head_or_a_body_may_take()
 -> Result<()> {
     let (server, _publisher) = live(STRICT)?;
-    let crowd = Crowd::watch(&server, Duration::from_secs(28))?;
+    let crowd = Crowd::watch(&server, Duration::from_secs(20))?;
     let modes = [
-        // The page is asked for ten times in a row, and read 5 bytes a second.
-        ("-X -k 10 -n 1 -w 10 -y 20 -z 5 -l 5", "/live/x/index.m3u8", "Exit status"),
         ("-H -i 1 -l 5", "/", "Exit status"),
         // A byte or two a second of an offer, until all are closed: 10 s, which is what a body may take.
         ("-B -i 1 -s 8192 -t POST -f application/sdp -l 18", "/live/x/whep", "No open connections left"),
     ];
     for (mode, target, end) in modes {
-        let attack = Tool::new("slowhttptest").words(mode).words("-c 200 -r 200 -p 3 -u");
-        let ended = attack.arg(server.http(target)).run(LIMIT)?;
+        let ended = slow(&server, &format!("{mode} -c 200"), target).run(LIMIT)?;
         ensure!(ended.text().contains(end) || ended.log.contains(end), "{target}: {ended}");
     }
     crowd.was_calm()?;

@@ -9,13 +9,16 @@ use crate::metrics::Metrics;
 use arc_swap::{ArcSwap, Guard};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultKeyedRateLimiter, Quota};
+use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 use std::collections::HashMap;
+use std::error::Error;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use std::{io, iter};
 
 /// The limits of one server, and who takes how much now. Clones share.
 #[derive(Clone, Debug)]
@@ -129,6 +132,18 @@ impl Limits {
     pub(crate) fn too_much(&self, limit: Limit, retry_after: Duration) -> TooMuch {
         self.0.metrics.limited(limit);
         TooMuch { limit, retry_after }
+    }
+
+    /// Counts a peer if this is how its connection ended: it took nothing for too long, and the system, or who wrote to it, gave
+    /// it up.
+    pub(crate) fn ended_by(&self, error: &io::Error) {
+        let first: &(dyn Error + 'static) = error;
+        let causes = iter::successors(Some(first), |error| (*error).source());
+        let given_up = Some(Errno::TIMEDOUT.raw_os_error());
+        let mut codes = causes.filter_map(|cause| cause.downcast_ref()).map(io::Error::raw_os_error);
+        if codes.any(|code| code == given_up) {
+            self.0.metrics.limited(Limit::Unacknowledged);
+        }
     }
 
     fn shard(&self, prefix: Prefix) -> std::sync::MutexGuard<'_, HashMap<Prefix, u32>> {
@@ -374,6 +389,25 @@ mod tests {
         let crowd: Vec<_> = (0..1000).map(|_| admit(&limits, "9.9.9.9").unwrap()).collect();
         assert!(crowd.len() * 8 <= config.connections_per_address as usize);
         assert!((0..8000).all(|_| limits.request("9.9.9.9".parse().unwrap()).is_ok()));
+    }
+
+    /// As libraries wrap what the system says.
+    #[derive(Debug, thiserror::Error)]
+    #[error("the connection ended")]
+    struct Wrapped(#[source] io::Error);
+
+    #[test]
+    fn who_took_nothing_for_too_long_is_counted_whoever_says_so_and_nobody_else() {
+        let limits = limits(&config::Limits::default());
+        let given_up = || io::Error::from(Errno::TIMEDOUT);
+        for error in [given_up(), io::Error::other(Wrapped(given_up()))] {
+            limits.ended_by(&error);
+        }
+        // A cut connection, and a head that was late, which is counted elsewhere.
+        for error in [Errno::CONNRESET.into(), io::ErrorKind::TimedOut.into()] {
+            limits.ended_by(&error);
+        }
+        assert_eq!(limits.0.metrics.limited_all(), 2);
     }
 
     #[test]

@@ -29,11 +29,13 @@ pub(crate) enum Limit {
     HttpBody,
     /// Time without a byte on an HTTP connection.
     HttpIdle,
+    /// Time without taking anything of what was sent.
+    Unacknowledged,
 }
 
 impl Limit {
     /// All of them, in the order of their numbers.
-    pub(crate) const ALL: [Limit; 12] = [
+    pub(crate) const ALL: [Limit; 13] = [
         Limit::Connections,
         Limit::ConnectionsPerAddress,
         Limit::NewConnectionsPerAddress,
@@ -46,6 +48,7 @@ impl Limit {
         Limit::HttpHead,
         Limit::HttpBody,
         Limit::HttpIdle,
+        Limit::Unacknowledged,
     ];
 
     /// In labels.
@@ -63,6 +66,7 @@ impl Limit {
             Limit::HttpHead => "http_head",
             Limit::HttpBody => "http_body",
             Limit::HttpIdle => "http_idle",
+            Limit::Unacknowledged => "unacknowledged",
         }
     }
 }
@@ -91,7 +95,8 @@ impl TooMuch {
             | Limit::RtmpRequest
             | Limit::HttpHead
             | Limit::HttpBody
-            | Limit::HttpIdle => "that took too long",
+            | Limit::HttpIdle
+            | Limit::Unacknowledged => "that took too long",
         }
     }
 

@@ -12,6 +12,7 @@ use crate::logs::access::{Answered, RequestKind};
 use bytes::Buf;
 use http::StatusCode;
 use rustix::fs::sendfile;
+use rustix::io::Errno;
 use rustix::net::{SendFlags, send};
 use std::fmt::Write;
 use std::io::{Error, ErrorKind, IoSlice, Result};
@@ -21,7 +22,7 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
-/// A peer that takes nothing for so long is given up.
+/// A peer that takes nothing for so long is given up, as the system does at last.
 const STALL_MAX: Duration = Duration::from_secs(20);
 
 /// Answers a request.
@@ -148,6 +149,6 @@ async fn when_writable(socket: &TcpStream, mut attempt: impl FnMut() -> Result<u
         }
         tokio::time::timeout(STALL_MAX, socket.writable())
             .await
-            .map_err(|_| Error::from(ErrorKind::TimedOut))??;
+            .map_err(|_| Error::from(Errno::TIMEDOUT))??;
     }
 }

@@ -125,7 +125,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gatewa
                     }
                 };
                 let (gateway, door, life) = (Arc::clone(&gateway), door.clone(), life.clone());
-                let (refusals, mut ended) = (refusals.clone(), life.clone());
+                let (refusals, limits, mut ended) = (refusals.clone(), gateway.limits.clone(), life.clone());
                 connections.spawn(async move {
                     let work = async {
                         match door.open(socket, peer, admission).await {
@@ -141,6 +141,7 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gatewa
                     };
                     tokio::select! {
                         ended = work => if let Err(error) = ended {
+                            limits.ended_by(&error);
                             tracing::debug!(%error, "HTTP connection ended");
                         },
                         () = ended.stopping() => {}
