@@ -1,6 +1,7 @@
 //! What comes from another server goes to the hub as if a publisher sent it.
 
 use crate::auth::Auth;
+use crate::ingest;
 use crate::metrics::{CloseReason, Metrics};
 use crate::outward::{Entry, Failure};
 use crate::publishing::Publishing;
@@ -66,7 +67,7 @@ impl Intake {
         body: &Bytes,
         from: (SocketAddr, Protocol),
     ) -> Result<(), Failure> {
-        let now = Instant::now();
+        let now = ingest::arrived(Instant::now(), true);
         self.heard = now;
         self.entry.count(body.len() as u64);
         if self.publishing.is_none() {

@@ -5,6 +5,7 @@ use super::publish::tag_type;
 use crate::auth::{Action, Ask, Auth, Playing, Refusal, agent};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Door, Io, Shut, accept_each, random_bytes};
+use crate::ingest;
 use crate::life::Life;
 use crate::limits::{Limit, Limits};
 use crate::logs::AccessLog;
@@ -15,11 +16,14 @@ use crate::transcode::Transcodes;
 use bytes::{Bytes, BytesMut};
 use hub::BroadcastPath;
 use rtmp::{Connect, Event, Output, RejectCode, Request, ServerConfig, ServerSession};
+use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{Error, ErrorKind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -107,6 +111,12 @@ struct Session {
 
 /// Bytes read at a time.
 const READ_BYTES: usize = 64 << 10;
+
+thread_local! {
+    /// Sessions of a thread read one after the other, so they share what they read into.
+    static SCRATCH: RefCell<Box<[u8]>> = RefCell::new(vec![0; READ_BYTES].into());
+}
+
 /// How often a session looks at its timers.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -164,7 +174,6 @@ impl Session {
 
     /// Reads, lets the session work, sends, until the peer is a player that may begin.
     async fn drive(&mut self, mut life: Life) -> Result<Playing, End> {
-        let mut buffer = BytesMut::with_capacity(READ_BYTES);
         let mut heard = Instant::now();
         let mut tick = tokio::time::interval(TICK);
         // Kept across messages, so that waiting for it is arranged once.
@@ -175,14 +184,9 @@ impl Session {
         loop {
             tokio::select! {
                 biased;
-                read = self.io.read_buf(&mut buffer) => {
-                    if read? == 0 {
-                        return Err(End::Left);
-                    }
-                    heard = Instant::now();
-                    self.wire.handle_input(&buffer)?;
-                    buffer.clear();
-                    buffer.reserve(READ_BYTES / 4);
+                read = poll_fn(|cx| read(&mut self.io, &mut self.wire, cx)) => {
+                    read?;
+                    heard = ingest::arrived(Instant::now(), self.publishing.is_some());
                 }
                 _ = tick.tick() => {
                     let now = Instant::now();
@@ -213,7 +217,7 @@ impl Session {
     async fn act(&mut self, now: Instant) -> Result<Option<Playing>, End> {
         let mut playing = None;
         let mut refused = None;
-        while let Some(output) = self.wire.poll_output() {
+        while let Some(output) = self.next_output(now)? {
             match output {
                 Output::Send(bytes) => self.out.extend_from_slice(&bytes),
                 Output::Event(Event::Connect(connect)) => {
@@ -229,11 +233,8 @@ impl Session {
                     Ok(play) => playing = Some(play),
                     Err(reason) => refused = Some(reason),
                 },
-                Output::Event(Event::Media { kind, timestamp, body }) => {
-                    if let Some((publishing, guard)) = &mut self.publishing {
-                        guard.span().in_scope(|| publishing.tag(tag_type(kind), timestamp, &body, now))?;
-                    }
-                }
+                // Of a peer that isn't a publisher.
+                Output::Event(Event::Media { .. }) => {}
                 Output::Event(Event::PublishEnded) => {
                     self.send().await?;
                     return Err(End::Ended);
@@ -250,6 +251,21 @@ impl Session {
             }
             None => Ok(playing),
         }
+    }
+
+    /// The next output that isn't media of an accepted publisher; what is goes to the hub on the way.
+    fn next_output(&mut self, now: Instant) -> Result<Option<Output>, End> {
+        let Some((publishing, guard)) = &mut self.publishing else { return Ok(self.wire.poll_output()) };
+        // Media comes many messages at a time, so the span is entered once for all of them.
+        guard.span().in_scope(|| {
+            while let Some(output) = self.wire.poll_output() {
+                let Output::Event(Event::Media { kind, timestamp, body }) = output else {
+                    return Ok(Some(output));
+                };
+                publishing.tag(tag_type(kind), timestamp, &body, now)?;
+            }
+            Ok(None)
+        })
     }
 
     async fn send(&mut self) -> Result<(), End> {
@@ -345,6 +361,18 @@ impl Session {
             protocol: Protocol::Rtmp,
         })
     }
+}
+
+/// Reads once and gives it to the session.
+fn read(io: &mut Io, wire: &mut ServerSession, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+    SCRATCH.with_borrow_mut(|scratch| {
+        let mut buffer = ReadBuf::new(scratch);
+        ready!(Pin::new(io).poll_read(cx, &mut buffer))?;
+        if buffer.filled().is_empty() {
+            return Poll::Ready(Err(End::Left));
+        }
+        Poll::Ready(Ok(wire.handle_input(buffer.filled())?))
+    })
 }
 
 /// The host of a `tcUrl`, without user and password.
