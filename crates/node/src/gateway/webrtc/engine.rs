@@ -5,9 +5,8 @@ mod handshake;
 mod peer;
 mod settled;
 
-use super::backlog::Backlog;
 use super::capture::Captured;
-use super::outlet::{Outlet, Reports, Section, is_media, is_rtcp};
+use super::outlet::{Outlet, Section, is_media};
 use super::sdp::{as_one_stream, with_candidates_in_use};
 use super::socket::Route;
 use super::stun::is_stun;
@@ -19,14 +18,13 @@ use settled::IceSession;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
-use str0m::bwe::{Bitrate, BweKind};
 use str0m::change::SdpOffer;
 use str0m::config::{CryptoProvider, DtlsCert};
 use str0m::format::Codec as WireCodec;
 pub(super) use str0m::media::Rid;
 use str0m::media::{Direction, Mid, Pt, Rids};
 use str0m::net::{Protocol, Receive, TcpType};
-use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap, ExtensionValues, RtpWrite, SeqNo};
+use str0m::rtp::{AbsCaptureTime, Extension, ExtensionMap};
 use str0m::{Candidate, IceCreds, Input, Output, Rtc};
 
 /// What all connections share.
@@ -90,10 +88,6 @@ pub(super) enum Event {
     KeyframeWanted,
     /// The sender's clock.
     Clock(Clock),
-    /// The network to the peer carries so many bits per second.
-    Carries(u64),
-    /// The peer lost this share of the pictures' packets, told where the network is measured.
-    Loses(f32),
 }
 
 impl Event {
@@ -135,22 +129,10 @@ pub(super) struct Outgoing {
     pub(super) marker: bool,
 }
 
-/// How long packets are kept for those who lost one, and how many. Pictures later than that are of no use.
-const RESEND_AGE: Duration = Duration::from_millis(1000);
-const RESEND_PACKETS_MAX: usize = 512;
-/// Of what is sent, the most that may be sent again. More would only fill a network that is full.
-const RESEND_SHARE_MAX: f32 = 0.6;
-/// How often the losses of a measured viewer are looked at.
-const REPORT_EVERY: Duration = Duration::from_millis(300);
 /// Longer than any connection lasts.
 const NEVER: Duration = Duration::from_secs(30 * 86_400);
 /// A number that no extension has that str0m knows by itself; offers bring their own.
 const CAPTURE_TIME_ID: u8 = 12;
-/// Before anything is known of a viewer's network: most carry more, and probing finds that out within a second.
-const FIRST_ESTIMATE: Bitrate = Bitrate::kbps(1_500);
-/// A quality needs room above its rate, and the next better one has to be found reachable.
-const WISH_PERCENT: u64 = 150;
-
 impl Engine {
     pub(super) fn new() -> Result<Engine, OfferError> {
         let crypto = handshake::provider();
@@ -223,19 +205,21 @@ impl Engine {
             .enable_av1(has(Codec::Av1));
         let builder = match offered {
             // The outlet reports by itself.
-            Offered::Play { measured: false, .. } => builder
-                .set_extension_map(extensions(&[Extension::RtpMid]))
-                .set_rtcp_report_interval_audio(NEVER)
-                .set_rtcp_report_interval_video(NEVER),
-            _ => {
+            Offered::Play { measured, .. } => {
+                let numbered = measured.then_some(Extension::TransportSequenceNumber);
+                let wanted: Vec<Extension> = [Extension::RtpMid].into_iter().chain(numbered).collect();
+                builder
+                    .set_extension_map(extensions(&wanted))
+                    .set_rtcp_report_interval_audio(NEVER)
+                    .set_rtcp_report_interval_video(NEVER)
+            }
+            Offered::Publish => {
                 let standard = ExtensionMap::standard();
                 let all: Vec<Extension> = standard.iter().map(|(_, extension)| extension.clone()).collect();
                 builder.set_extension_map(extensions(&all))
             }
         };
-        let measured = matches!(offered, Offered::Play { measured: true, .. });
-        let builder = builder.set_stats_interval(measured.then_some(REPORT_EVERY));
-        builder.enable_bwe(measured.then_some(FIRST_ESTIMATE)).build(now)
+        builder.set_stats_interval(None).build(now)
     }
 }
 
@@ -256,13 +240,6 @@ fn captured(told: AbsCaptureTime) -> Option<Captured> {
     let ahead =
         told.clock_offset.and_then(|offset| i64::try_from((i128::from(offset) * 1_000_000) >> 32).ok());
     Some(Captured { micros: i64::try_from(micros).ok()?, ahead })
-}
-
-/// The same for a receiver. None of before 1970, or of a clock that is ahead by a lifetime.
-fn capture_time(captured: Captured) -> Option<AbsCaptureTime> {
-    let since = Duration::from_micros(u64::try_from(captured.micros).ok()?);
-    let ahead = captured.ahead.and_then(|micros| i64::try_from((i128::from(micros) << 32) / 1_000_000).ok());
-    Some(AbsCaptureTime { capture_time: UNIX_EPOCH.checked_add(since)?, clock_offset: ahead })
 }
 
 /// The sections of an answer. str0m has no list of them, and tells of each only when media can flow.

@@ -1,7 +1,7 @@
 //! One connection of a worker.
 
 use super::engine::{Event, Peer, Rid, Step};
-use super::outlet::is_rtcp;
+use super::outlet::{Outlet, is_rtcp};
 use super::play::{Feed, Seat, Takes};
 use super::publish::Intake;
 use super::quality::Chooser;
@@ -66,6 +66,15 @@ pub(super) struct Member {
     pub(super) broken: bool,
 }
 
+/// What a report of a viewer told.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Heard {
+    /// It is the viewer's for sure.
+    pub(super) proved: bool,
+    /// It is time to choose a quality.
+    pub(super) choose: bool,
+}
+
 /// Where datagrams of a connection come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known {
@@ -100,12 +109,9 @@ pub(super) struct Exit<'a> {
     pub(super) wire: &'a mut Wire,
     /// Where the peer is.
     to: Route,
-    nominated: Option<Route>,
     /// Which of our addresses it knows.
     local: IpAddr,
     pub(super) now: Instant,
-    /// When the library wants to be woken, if it was asked.
-    deadline: Option<Instant>,
 }
 
 /// A feed of pictures.
@@ -124,10 +130,8 @@ pub(super) struct Pictures {
 pub(super) struct Quality {
     ladder: Arc<Ladder>,
     chooser: Chooser,
-    /// The rate that the network is measured for, bits per second.
-    wished: u64,
-    /// When that grew last.
-    measured: Option<Instant>,
+    /// When it was last tried out whether the network carries a better one.
+    tried: Option<Instant>,
 }
 
 /// Where a viewer's pictures are to come from.
@@ -148,30 +152,27 @@ const CONNECT_MAX: Duration = Duration::from_secs(20);
 const ASK_AGAIN: Duration = Duration::from_millis(600);
 /// A publisher that is asked for a keyframe sends it within this time; if it doesn't, the pictures of before go on.
 pub(super) const RELIEF_MAX: Duration = Duration::from_millis(800);
-/// How often it is measured whether a network carries a better quality: each time takes some 5 kB at once.
-const MEASURE_EVERY: Duration = Duration::from_secs(2);
+/// How often it is tried out whether a network carries a better quality: each time takes some 6 kB at once.
+const TRY_EVERY: Duration = Duration::from_secs(2);
+/// More than a quality needs is tried, in percent: pictures that move need more for a while.
+const TRY_PERCENT: u64 = 130;
 /// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
 const RESEND_MIN: Duration = Duration::from_millis(400);
 
 impl<'a> Exit<'a> {
     pub(super) fn new(wire: &'a mut Wire, to: Route, local: IpAddr, now: Instant) -> Exit<'a> {
-        Exit { wire, to, nominated: None, local, now, deadline: None }
+        Exit { wire, to, local, now }
     }
 
     /// Where to append a datagram of so many bytes; end it by [`Wire::end`].
     pub(super) fn datagram(&mut self, bytes: usize) -> &mut Vec<u8> {
         self.wire.begin(self.to, self.local, bytes)
     }
-
-    /// Sends what the library has to send.
-    pub(super) fn pump(&mut self, peer: &mut Peer) {
-        self.deadline = pump(peer, self.wire, (self.nominated, self.local), self.now);
-    }
 }
 
 impl Quality {
     pub(super) fn new(ladder: Arc<Ladder>, stay: Duration) -> Quality {
-        Quality { ladder, chooser: Chooser::new(stay), wished: 0, measured: None }
+        Quality { ladder, chooser: Chooser::new(stay), tried: None }
     }
 }
 
@@ -232,29 +233,28 @@ impl Watching {
         }
     }
 
-    /// The rate that its network is to be measured for, bits per second, when there is something to tell. The library measures at once
-    /// when a wish grows, so where a better quality is due the wish is made smaller, and by the next call what it was.
-    pub(super) fn wish(&mut self, now: Instant) -> Option<u64> {
-        let current = self.rung();
+    /// The rate that its network is to be tried out for, bits per second, when it is time for that.
+    pub(super) fn worth_trying(&mut self, now: Instant) -> Option<u64> {
+        let at = self.place()?;
         let quality = self.quality.as_mut()?;
-        let rungs = quality.ladder.rungs();
-        let best = rungs.last()?.bits_per_second();
-        let here = current.and_then(|rid| rungs.iter().find(|rung| rung.rid == rid));
-        let here = here.map_or(best, |rung| rung.bits_per_second());
-        let rested = quality.measured.is_none_or(|at| now.saturating_duration_since(at) >= MEASURE_EVERY);
-        if here < best && quality.wished > here && rested && quality.chooser.may_rise(now) {
-            quality.wished = here;
-            return Some(here);
-        }
-        (best.abs_diff(quality.wished) > best / 8).then(|| {
-            (quality.wished, quality.measured) = (best, Some(now));
-            best
+        let better = quality.ladder.rungs().get(at + 1)?.bits_per_second();
+        let rested = quality.tried.is_none_or(|at| now.saturating_duration_since(at) >= TRY_EVERY);
+        (rested && quality.chooser.is_to_find_out(better, now)).then(|| {
+            quality.tried = Some(now);
+            better * TRY_PERCENT / 100
         })
     }
 
-    /// Whether what it is sent waits in its network. True when it didn't before: it is time to choose.
-    pub(super) fn held_up(&mut self, held_up: bool) -> bool {
+    /// Takes in what was found out of its network. True when it is time to choose.
+    pub(super) fn learn(&mut self, outlet: &mut Outlet) -> bool {
         let Some(quality) = &mut self.quality else { return false };
+        if let Some(rate) = outlet.carries() {
+            quality.chooser.learn(rate);
+        }
+        if let Some(share) = outlet.take_loss() {
+            quality.chooser.lost(share);
+        }
+        let held_up = outlet.is_held_up();
         quality.chooser.held_up(held_up) && held_up && self.next.is_none()
     }
 
@@ -315,16 +315,6 @@ impl Member {
             (Event::Packet(packet), Role::Publish(intake)) => intake.packet(packet, now)?,
             (Event::Clock(clock), Role::Publish(intake)) => intake.clock(&clock, SystemTime::now()),
             (Event::KeyframeWanted, Role::Play(watching)) => watching.wants_group = true,
-            (Event::Carries(rate), Role::Play(watching)) => {
-                if let Some(quality) = &mut watching.quality {
-                    quality.chooser.learn(rate);
-                }
-            }
-            (Event::Loses(share), Role::Play(watching)) => {
-                if let Some(quality) = &mut watching.quality {
-                    quality.chooser.lost(share);
-                }
-            }
             _ => {}
         }
         Ok(())
@@ -353,7 +343,6 @@ impl Member {
                 quality.chooser.burst(now);
             }
         }
-        self.deadline = exit.deadline.unwrap_or(self.deadline);
     }
 
     /// Sends the pictures that waited for their time.
@@ -374,12 +363,11 @@ impl Member {
     /// Where its media goes out; none before anything came from it.
     fn exit<'a>(&self, wire: &'a mut Wire, now: Instant) -> Option<Exit<'a>> {
         let to = self.nominated.or_else(|| self.known.last().map(|known| known.route))?;
-        Some(Exit { nominated: self.nominated, ..Exit::new(wire, to, self.local, now) })
+        Some(Exit::new(wire, to, self.local, now))
     }
 
-    /// Takes a report of a viewer in; what is to be sent again is sent. Whether it is the viewer's for sure; `None`: it is none, or one
-    /// for the library.
-    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, wire: &mut Wire) -> Option<bool> {
+    /// Takes a report of a viewer in; what is to be sent again is sent. `None`: it is none, or one for the library.
+    pub(super) fn hear(&mut self, datagram: &[u8], now: Instant, wire: &mut Wire) -> Option<Heard> {
         if !is_rtcp(datagram) {
             return None;
         }
@@ -387,7 +375,16 @@ impl Member {
         let (Role::Play(watching), Some(outlet)) = (&mut self.role, self.peer.outlet()) else { return None };
         let stuck = outlet.hear(datagram, &mut exit);
         watching.wants_group |= stuck == Some(true);
-        Some(stuck.is_some())
+        let proved = stuck.is_some();
+        Some(Heard { proved, choose: proved && watching.learn(outlet) })
+    }
+
+    /// Finds out whether its network carries that, bits per second.
+    pub(super) fn try_out(&mut self, bits_per_second: u64, now: Instant, wire: &mut Wire) {
+        let Some(mut exit) = self.exit(wire, now) else { return };
+        if let Some(outlet) = self.peer.outlet() {
+            outlet.try_out(bits_per_second, &mut exit);
+        }
     }
 
     /// Sends what is new in one of its feeds; the feed that it left for this one, if it did.
@@ -405,12 +402,13 @@ impl Member {
             if waits && feed.has_fresh_keyframe() {
                 left = watching.pictures.as_ref().map(|pictures| pictures.feed);
                 watching.go_on_in_next(now);
-                self.peer.forget_pictures();
+                if let Some(outlet) = self.peer.outlet() {
+                    outlet.begin_anew();
+                }
             }
             let takes = watching.takes(number, now);
             feed.give(takes, &mut watching.seat, &mut self.peer, &mut exit);
         }
-        self.deadline = exit.deadline.unwrap_or(self.deadline);
         self.come_back(now);
         left
     }
@@ -445,29 +443,13 @@ pub(super) fn arm(wheel: &mut Wheel, slot: usize, member: &mut Member) {
     }
 }
 
-/// Sends what a connection wants to send after one packet was given to it; when it wants to be woken. Events come only of
-/// what is received, so there are none.
-pub(super) fn pump(
-    peer: &mut Peer,
-    wire: &mut Wire,
-    (nominated, local): (Option<Route>, IpAddr),
-    now: Instant,
-) -> Option<Instant> {
-    let mut idle = false;
+/// Sends what a connection wants to send, and leaves the rest of what it wants.
+pub(super) fn pump(peer: &mut Peer, wire: &mut Wire, (nominated, local): (Option<Route>, IpAddr)) {
     loop {
         match peer.step() {
-            Step::Send { to, datagram } => {
-                wire.send(towards(to, nominated, &datagram), local, &datagram);
-                idle = false;
-            }
+            Step::Send { to, datagram } => wire.send(towards(to, nominated, &datagram), local, &datagram),
             Step::Event(_) => {}
-            // Where the network is measured, each packet is let go by a tick of its own, most of them at once.
-            Step::Wait(at) if at <= now && !idle => {
-                peer.tick(now);
-                idle = true;
-            }
-            Step::Wait(at) => return Some(at),
-            Step::Over => return None,
+            Step::Wait(_) | Step::Over => return,
         }
     }
 }

@@ -17,7 +17,7 @@
 //! - [`stun`] whose datagram it is, before anything is allocated
 //! - [`wheel`] timers
 //! - [`engine`] one connection, sans-IO; the only one that knows the library
-//! - [`outlet`] how media goes to a viewer: numbered, encrypted, sent again
+//! - [`outlet`] how media goes to a viewer: numbered, encrypted, sent again; what its network carries
 //! - [`sdp`] what answers have to say otherwise
 //! - [`publish`] packets to frames
 //! - [`play`] frames to packets
@@ -25,11 +25,9 @@
 //! - [`capture`] when pictures were taken, from publishers to viewers
 //! - [`renditions`] the qualities of one publisher
 //! - [`quality`] which of them a viewer gets
-//! - [`backlog`] what waits in a viewer's network
 //! - [`pins`] sockets for single peers, while another process takes the port over
 //! - [`inbox`] what other threads hand to a worker
 
-mod backlog;
 mod capture;
 mod engine;
 mod inbox;

@@ -10,7 +10,7 @@ use media::{Codec, Frame, Kind, Track, TrackId};
 use mux::rtp::{DropPlan, Packetizer, Verdict, clock_hz};
 use std::sync::Arc;
 use std::task::{Context, Waker};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 /// One broadcast on one worker.
 #[derive(Debug)]
@@ -72,8 +72,6 @@ pub(super) struct Seat {
     pub(super) started: bool,
     /// RTP time of the last picture that it got.
     last_ticks: Option<u32>,
-    /// When it was sent a group at once, until the room for sending that again is given back.
-    burst: Option<Instant>,
     pub(super) sent_bytes: u64,
     /// Media reached it.
     pub(super) served: bool,
@@ -82,11 +80,6 @@ pub(super) struct Seat {
 /// Payload bytes of one packet: with the headers of RTP, SRTP, UDP and IPv6 it fits into what every network carries
 /// (1,280 bytes, RFC 8200 §5).
 const PAYLOAD_BYTES: usize = 1150;
-/// Packets given to a connection before it is drained: each time it looks through all its parts, and each packet that waits for
-/// that costs memory.
-const TOGETHER_MAX: usize = 8;
-/// What of a group was lost is asked for within this time.
-const BURST_AGE: Duration = Duration::from_secs(1);
 /// Pictures kept; a longer group is not sent again.
 const GROUP_FRAMES_MAX: usize = 600;
 
@@ -220,10 +213,6 @@ impl Feed {
             };
             if wanted {
                 seat.started |= packets.kind == Kind::Video;
-                if packets.keyframe && packets.kind == Kind::Video && seat.burst_is_over(exit.now) {
-                    // Nothing before a keyframe is needed after it.
-                    peer.forget_pictures();
-                }
                 seat.send(packets, packets.ticks, peer, exit);
             }
         }
@@ -246,33 +235,18 @@ impl Feed {
             seat.send(packets, first.wrapping_add(step), peer, exit);
         }
         seat.started = true;
-        seat.burst = Some(exit.now);
     }
 }
 
 impl Seat {
-    /// Whether a group was sent at once, and that is long enough ago; true once for each.
-    fn burst_is_over(&mut self, now: Instant) -> bool {
-        self.burst.take_if(|at| now.saturating_duration_since(*at) >= BURST_AGE).is_some()
-    }
-
     fn send(&mut self, packets: &Packets, ticks: u32, peer: &mut Peer, exit: &mut Exit<'_>) {
         let ticks = match self.last_ticks.filter(|_| packets.kind == Kind::Video) {
             // Another quality's clock may be a little behind; two pictures of one time would be taken for one.
             Some(last) if ticks.wrapping_sub(last).cast_signed() <= 0 => last.wrapping_add(1),
             _ => ticks,
         };
-        let mut taken = packets.taken;
-        if let Some(outlet) = peer.outlet() {
-            outlet.send(packets.kind, &packets.payloads, (ticks, taken), exit);
-        } else {
-            for several in packets.payloads.chunks(TOGETHER_MAX) {
-                several
-                    .iter()
-                    .for_each(|packet| peer.send(packets.kind, packet, (ticks, taken.take()), exit.now));
-                exit.pump(peer);
-            }
-        }
+        let Some(outlet) = peer.outlet() else { return };
+        outlet.send(packets.kind, &packets.payloads, (ticks, packets.taken), exit);
         if packets.kind == Kind::Video {
             self.last_ticks = Some(ticks);
         }

@@ -32,8 +32,8 @@ const SETTLE: Duration = Duration::from_millis(1200);
 /// For so many stays a better quality that was left again within one isn't tried: a network that swings around what one quality needs
 /// makes two switches in a minute at most, with a stay of 30 s.
 const FAILED_STAYS: u32 = 2;
-/// What a better quality needs is measured so long before its time.
-const AHEAD: Duration = Duration::from_secs(1);
+/// Whether the network carries a better quality is found out before its time: in so long it can be tried out twice.
+const AHEAD: Duration = Duration::from_millis(2500);
 /// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
 const ROOM_PERCENT: u64 = 115;
 
@@ -98,9 +98,10 @@ impl Chooser {
             && self.failed_until.is_none_or(|until| now >= until)
     }
 
-    /// Whether it is about time for a better quality, so that it is worth to find out whether the network carries one.
-    pub(super) fn may_rise(&self, now: Instant) -> bool {
-        self.rested(now + AHEAD) && !self.losing && !self.held_up
+    /// Whether it is about time for a better quality, of which it isn't known yet that the network carries it.
+    pub(super) fn is_to_find_out(&self, better: u64, now: Instant) -> bool {
+        let known = self.estimate.is_some_and(|rate| rate >= better.saturating_mul(ROOM_PERCENT) / 100);
+        self.rested(now + AHEAD) && !self.losing && !self.held_up && !known
     }
 
     /// The quality was changed, to a better one or not.
@@ -130,12 +131,14 @@ mod tests {
     }
 
     #[test]
-    fn a_better_quality_is_measured_for_when_its_time_comes_and_nothing_is_lost() {
+    fn a_better_quality_is_tried_out_when_its_time_comes_and_nothing_is_lost() {
         let (mut chooser, now) = at_the_best();
-        assert!(!chooser.may_rise(now) && !chooser.may_rise(now + STAY / 2));
-        assert!(chooser.may_rise(now + STAY - AHEAD));
+        let (known, unknown) = (2_000_000, 4_000_000);
+        assert!(![now, now + STAY / 2].iter().any(|at| chooser.is_to_find_out(unknown, *at)));
+        assert!(chooser.is_to_find_out(unknown, now + STAY - AHEAD));
+        assert!(!chooser.is_to_find_out(known, now + STAY - AHEAD));
         chooser.lost(LOSS_FULL);
-        assert!(!chooser.may_rise(now + STAY));
+        assert!(!chooser.is_to_find_out(unknown, now + STAY));
     }
 
     #[test]
@@ -209,7 +212,9 @@ mod tests {
         let (later, rest) = (now + Duration::from_secs(10), STAY * FAILED_STAYS);
         chooser.switched(false, later);
         assert_eq!(chooser.choose(&RATES, Some(1), later + STAY), None);
-        assert!(!chooser.may_rise(later + STAY) && chooser.may_rise(later + rest - AHEAD));
+        let unknown = 4_000_000;
+        assert!(!chooser.is_to_find_out(unknown, later + STAY));
+        assert!(chooser.is_to_find_out(unknown, later + rest - AHEAD));
         assert_eq!(chooser.choose(&RATES, Some(1), later + rest), Some(2));
     }
 

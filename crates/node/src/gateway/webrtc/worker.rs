@@ -6,7 +6,7 @@ use super::capture::CaptureClocks;
 use super::engine::Step;
 use super::inbox::{Contents, Inbox, Restart};
 use super::member::{
-    Arriving, Member, Part, Pictures, Quality, RELIEF_MAX, Role, Turn, Watching, arm, pump, towards,
+    Arriving, Heard, Member, Part, Pictures, Quality, RELIEF_MAX, Role, Turn, Watching, arm, pump, towards,
 };
 use super::pins::Pins;
 use super::play::Feed;
@@ -223,20 +223,16 @@ impl Worker {
     fn take_in(&mut self, slot: usize, datagram: &Datagram<'_>, now: Instant) {
         let to = self.inside(datagram.to);
         let Some(member) = self.members[slot].as_mut() else { return };
-        let proved = match member.hear(datagram.bytes, now, &mut self.wire) {
-            Some(proved) => proved,
-            None => member.peer.receive(now, datagram.from, to, datagram.bytes),
-        };
+        let heard = member.hear(datagram.bytes, now, &mut self.wire).unwrap_or_else(|| Heard {
+            proved: member.peer.receive(now, datagram.from, to, datagram.bytes),
+            choose: false,
+        });
         // Anybody can send from an address that isn't his (RFC 7675 §5.1): what proves nothing changes nothing.
-        if proved {
+        if heard.proved {
             (member.local, member.heard) = (datagram.to.ip(), now);
         }
-        let choose = match &mut member.role {
-            Role::Play(watching) => watching.held_up(member.peer.is_held_up()),
-            Role::Publish(_) => false,
-        };
         self.drain(slot, now);
-        if choose {
+        if heard.choose {
             self.choose_quality(slot, now);
         }
     }
@@ -422,7 +418,7 @@ impl Worker {
             match intake.tick(now) {
                 Ok(rids) if rids.is_empty() => {}
                 Ok(rids) => {
-                    pump(&mut member.peer, &mut self.wire, (member.nominated, member.local), now);
+                    pump(&mut member.peer, &mut self.wire, (member.nominated, member.local));
                     member.peer.ask_for_keyframes(&rids);
                 }
                 Err(reason) => self.doomed.push((slot, reason)),
@@ -435,22 +431,15 @@ impl Worker {
     /// Takes all that a connection wants.
     fn drain(&mut self, slot: usize, now: Instant) {
         let Some(member) = self.members[slot].as_mut() else { return };
-        let mut idle = false;
         loop {
             match member.peer.step() {
                 Step::Send { to, datagram } => {
                     self.wire.send(towards(to, member.nominated, &datagram), member.local, &datagram);
-                    idle = false;
                 }
                 Step::Event(event) => {
                     if let Err(reason) = member.happened(event, now) {
                         self.doomed.push((slot, reason));
                     }
-                }
-                // See [`pump`].
-                Step::Wait(at) if at <= now && !idle => {
-                    member.peer.tick(now);
-                    idle = true;
                 }
                 Step::Wait(at) => {
                     let publishes = matches!(member.role, Role::Publish(_));
@@ -504,11 +493,10 @@ impl Worker {
     fn choose_quality(&mut self, slot: usize, now: Instant) {
         let Some(member) = self.members[slot].as_mut().filter(|member| member.connected) else { return };
         let Role::Play(watching) = &mut member.role else { return };
-        let (wish, turn, base) = (watching.wish(now), watching.turn(now), watching.base);
+        let (rate, turn, base) = (watching.worth_trying(now), watching.turn(now), watching.base);
         let next = if matches!(turn, Turn::Stay) { None } else { watching.next.take() };
-        if let Some(rate) = wish {
-            member.peer.wish(rate);
-            self.drain(slot, now);
+        if let Some(rate) = rate {
+            member.try_out(rate, now, &mut self.wire);
         }
         if let Some(next) = next {
             self.leave_feed(slot, next.feed);
@@ -548,7 +536,7 @@ impl Worker {
         // The peer is told, so that it needn't wait for silence.
         if !member.broken {
             member.peer.close();
-            pump(&mut member.peer, &mut self.wire, (member.nominated, member.local), Instant::now());
+            pump(&mut member.peer, &mut self.wire, (member.nominated, member.local));
         }
         self.wire.flush();
         member.known.iter().for_each(|known| self.forget(*known));

@@ -10,7 +10,6 @@ pub(in crate::gateway::webrtc) struct Peer {
     link: Link,
     lines: Vec<Line>,
     way: Way,
-    measured: bool,
     /// What of it goes on when the library's state is gone.
     handshake: Handshake,
     pub(super) ice: IceSession,
@@ -30,20 +29,11 @@ enum Link {
 
 /// How media goes out.
 enum Way {
-    /// By the library, which measures the network or sends nothing.
-    Library,
-    /// The same, and what waits in the network is watched.
-    Watched(Box<Watch>),
-    /// By an outlet of our own, as soon as the handshake has given its secrets.
+    /// None does.
+    Nothing,
+    /// By an outlet, as soon as the handshake has given its secrets.
     Waits,
     Outlet(Box<Outlet>),
-}
-
-/// What is watched of a network that is measured.
-struct Watch {
-    reports: Reports,
-    /// None when the peer doesn't tell when packets arrive.
-    backlog: Option<Backlog>,
 }
 
 /// One media section.
@@ -52,7 +42,7 @@ struct Line {
     mid: Mid,
     kind: Kind,
     /// What is sent in it.
-    sends: Option<(Pt, SeqNo)>,
+    sends: Option<Pt>,
 }
 
 impl Peer {
@@ -64,13 +54,12 @@ impl Peer {
         now: Instant,
     ) -> Peer {
         let way = match offered {
-            Offered::Play { measured: false, .. } => Way::Waits,
-            _ => Way::Library,
+            Offered::Play { .. } => Way::Waits,
+            Offered::Publish => Way::Nothing,
         };
         let mut rtc = Box::new(rtc);
         let lines = lines(&mut rtc, answer, offered);
-        let measured = matches!(offered, Offered::Play { measured: true, .. });
-        Peer { link: Link::Library(rtc), lines, way, measured, handshake, ice, heard: None, now }
+        Peer { link: Link::Library(rtc), lines, way, handshake, ice, heard: None, now }
     }
 
     /// The library's state, as long as there is any.
@@ -122,15 +111,6 @@ impl Peer {
         if proved {
             self.heard = Some(from);
         }
-        if let Way::Watched(watch) = &mut self.way
-            && is_rtcp(datagram)
-            && let Some(compound) = watch.reports.open(&mut datagram.to_vec())
-        {
-            proved = true;
-            if let Some(backlog) = &mut watch.backlog {
-                backlog.told(compound, now);
-            }
-        }
         match &mut self.link {
             Link::Library(rtc) => {
                 if let Ok(receive) = Receive::new(protocol(from), from.at, to, datagram)
@@ -145,7 +125,7 @@ impl Peer {
         proved
     }
 
-    /// The way of its media, when that is not the library's.
+    /// The way of its media, once there is one.
     pub(in crate::gateway::webrtc) fn outlet(&mut self) -> Option<&mut Outlet> {
         match &mut self.way {
             Way::Outlet(outlet) => Some(outlet),
@@ -155,30 +135,12 @@ impl Peer {
 
     /// Media can flow. `None` when it can't, since the handshake agreed on something unknown.
     fn begin_media(&mut self) -> Option<()> {
-        if self.measured {
-            // Without it there is what the library tells.
-            self.way = self.watch().map_or(Way::Library, |watch| Way::Watched(Box::new(watch)));
-        }
         let (Way::Waits, Link::Library(rtc)) = (&self.way, &mut self.link) else { return Some(()) };
         let secret = self.handshake.secret()?;
         let sections: Vec<Section> = self.lines.iter().filter_map(|line| line.section(rtc)).collect();
         let first = self.lines.first().and_then(|line| rtc.media(line.mid))?;
-        self.way = Way::Outlet(Box::new(Outlet::new(&secret, sections, first.cname())?));
+        self.way = Way::Outlet(Box::new(Outlet::new(&secret, sections, first.cname(), self.now)?));
         Some(())
-    }
-
-    fn watch(&self) -> Option<Watch> {
-        let Link::Library(rtc) = &self.link else { return None };
-        let number =
-            |line: &Line| rtc.media(line.mid)?.remote_extmap().id_of(Extension::TransportSequenceNumber);
-        let extension = self.lines.iter().find_map(number);
-        let reports = Reports::new(&self.handshake.secret()?)?;
-        Some(Watch { reports, backlog: extension.map(|extension| Backlog::new(extension, self.now)) })
-    }
-
-    /// Whether what it is sent waits in its network, told where that is measured.
-    pub(in crate::gateway::webrtc) fn is_held_up(&self) -> bool {
-        matches!(&self.way, Way::Watched(watch) if watch.backlog.as_ref().is_some_and(Backlog::is_standing))
     }
 
     /// Its time has come.
@@ -194,29 +156,6 @@ impl Peer {
             Link::Settled(settled) => settled.tick(now),
             Link::Over => {}
         }
-    }
-
-    /// Sends one packet of a section; `ticks` is its RTP time, `taken` when the picture was that begins with it.
-    pub(in crate::gateway::webrtc) fn send(
-        &mut self,
-        kind: Kind,
-        packet: &Outgoing,
-        (ticks, taken): (u32, Option<Captured>),
-        now: Instant,
-    ) {
-        self.now = now;
-        let Some(line) = self.lines.iter_mut().find(|line| line.kind == kind) else { return };
-        let Some((pt, sequence)) = line.sends.as_mut() else { return };
-        let Link::Library(rtc) = &mut self.link else { return };
-        let mut direct = rtc.direct_api();
-        let Some(stream) = direct.stream_tx_by_mid(line.mid, None) else { return };
-        let mut write = RtpWrite::new(*pt, *sequence, ticks, now, Arc::clone(&packet.payload));
-        if let Some(abs_capture_time) = taken.and_then(capture_time) {
-            write = write
-                .ext_vals(ExtensionValues { abs_capture_time: Some(abs_capture_time), ..Default::default() });
-        }
-        stream.write_rtp(write.marker(packet.marker).nackable(kind == Kind::Video));
-        sequence.inc();
     }
 
     /// Asks the sender of pictures for one to start with, in these qualities.
@@ -244,32 +183,6 @@ impl Peer {
             rtc.media(mid).is_some_and(|m| matches!(m.rids_rx(), Rids::Specific(rids) if rids.len() > 1))
         };
         self.lines.iter().any(|line| several(line.mid))
-    }
-
-    /// What was sent of pictures isn't sent again by the library. The room for it is given back: it grows with the largest burst.
-    pub(in crate::gateway::webrtc) fn forget_pictures(&mut self) {
-        if self.has_own_way() {
-            return;
-        }
-        let mids = self.pictures();
-        if let Way::Watched(watch) = &mut self.way
-            && let Some(backlog) = &mut watch.backlog
-        {
-            backlog.begin_anew();
-        }
-        let Some(rtc) = self.library() else { return };
-        for mid in mids {
-            if let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None) {
-                stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
-            }
-        }
-    }
-
-    /// The rate that would be sent if the network carried it, bits per second: measuring goes that far.
-    pub(in crate::gateway::webrtc) fn wish(&mut self, bits_per_second: u64) {
-        if let Some(rtc) = self.library() {
-            rtc.bwe().set_bitrate(Bitrate::ZERO, Bitrate::bps(bits_per_second * WISH_PERCENT / 100));
-        }
     }
 
     /// Takes new secrets of both sides; media goes on meanwhile. RFC 8445 §9.
@@ -307,12 +220,6 @@ impl Peer {
                 // What is encrypted with the secrets of the outlet goes out by it alone: no number may be used twice.
                 Ok(Output::Transmit(sent)) if self.has_own_way() && is_media(&sent.contents) => {}
                 Ok(Output::Transmit(sent)) => {
-                    if let Way::Watched(watch) = &mut self.way
-                        && let Some(backlog) = &mut watch.backlog
-                        && is_media(&sent.contents)
-                    {
-                        backlog.sent(&sent.contents, self.now);
-                    }
                     let to = Route { at: sent.destination, tcp: sent.proto == Protocol::Tcp };
                     return Step::Send { to, datagram: sent.contents.into() };
                 }
@@ -343,7 +250,7 @@ impl Peer {
     }
 
     fn has_own_way(&self) -> bool {
-        matches!(self.way, Way::Waits | Way::Outlet(_))
+        !matches!(self.way, Way::Nothing)
     }
 
     fn event(&mut self, event: str0m::Event) -> Option<Event> {
@@ -361,10 +268,6 @@ impl Peer {
                     hz: info.rtp_time.denom(),
                     wallclock: info.ntp_time,
                 }))
-            }
-            str0m::Event::MediaEgressStats(stats) => stats.loss.map(Event::Loses),
-            str0m::Event::EgressBitrateEstimate(BweKind::Twcc { estimate, can_probe: true }) => {
-                Some(Event::Carries(estimate.as_u64()))
             }
             _ => None,
         }
@@ -401,17 +304,7 @@ fn lines(rtc: &mut Rtc, answer: &str, offered: Offered) -> Vec<Line> {
         let Some(pt) = pt.filter(|_| !disabled) else { continue };
         let sends = matches!(offered, Offered::Play { .. })
             && matches!(direction, Direction::SendOnly | Direction::SendRecv);
-        // Where the network isn't measured an outlet sends.
-        let by_library = !matches!(offered, Offered::Play { measured: false, .. });
-        if sends
-            && by_library
-            && let Some(stream) = rtc.direct_api().stream_tx_by_mid(mid, None)
-        {
-            stream.set_rtx_cache(RESEND_PACKETS_MAX, RESEND_AGE, Some(RESEND_SHARE_MAX));
-            // Pictures that come late one after the other teach a player to wait as long ever after.
-            stream.set_unpaced(true);
-        }
-        lines.push(Line { mid, kind, sends: sends.then(|| (pt, SeqNo::default())) });
+        lines.push(Line { mid, kind, sends: sends.then_some(pt) });
     }
     lines
 }
@@ -431,12 +324,13 @@ fn negotiated(rtc: &Rtc, mid: Mid) -> (Option<Pt>, bool, Direction) {
 impl Line {
     /// What was agreed of it, if it is sent.
     fn section(&self, rtc: &mut Rtc) -> Option<Section> {
-        let (pt, _) = self.sends?;
+        let pt = self.sends?;
         let known = rtc.codec_config().params().iter().find(|params| params.pt() == pt)?;
         let (again, hz) = (known.resend(), known.spec().clock_rate.get());
         let known = rtc.media(self.mid)?.remote_extmap();
         let name = known.id_of(Extension::RtpMid);
         let capture = known.id_of(Extension::AbsoluteCaptureTime);
+        let transport = known.id_of(Extension::TransportSequenceNumber);
         let mut direct = rtc.direct_api();
         let stream = direct.stream_tx_by_mid(self.mid, None)?;
         Some(Section {
@@ -446,6 +340,7 @@ impl Line {
             resend: stream.rtx().zip(again).map(|(ssrc, pt)| (*ssrc, *pt)),
             name: name.map(|number| (number, self.mid.to_string())),
             capture,
+            transport,
             hz,
         })
     }

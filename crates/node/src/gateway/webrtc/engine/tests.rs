@@ -1,5 +1,6 @@
 //! Offers of real browsers, damaged ones, and a client of the same library against the server, without sockets.
 
+mod networks;
 mod outlets;
 mod proofs;
 
@@ -8,6 +9,7 @@ use super::*;
 use std::collections::VecDeque;
 use str0m::IceConnectionState;
 use str0m::media::KeyframeRequestKind;
+use str0m::rtp::{ExtensionValues, RtpWrite, SeqNo};
 use testkit::{Impairment, Link, Random};
 
 const PLAYS: &str = include_str!("../captures/chromium-plays.sdp");
@@ -234,19 +236,6 @@ fn between(map: ExtensionMap, direction: Direction, offered: Offered) -> (Client
     (client, peer, now)
 }
 
-#[test]
-fn a_client_connects_and_gets_what_is_sent_with_its_times_and_markers() {
-    let (mut client, mut peer, mut now) = connected(MEASURED);
-    for (ticks, length, marker) in [(1000, 900, false), (1000, 333, true), (4000, 50, true)] {
-        let packet = Outgoing { payload: vec![7; length].into(), marker };
-        peer.send(Kind::Video, &packet, (ticks, None), now);
-        talk(&mut client, &mut peer, &mut now, |client, _| {
-            client.received.last().is_some_and(|last| last.1 == length)
-        });
-    }
-    assert_eq!(client.received, [(1000, 900, false), (1000, 333, true), (4000, 50, true)]);
-}
-
 /// Times of extensions are in units of 2⁻³² s, by way of a float.
 fn near(found: Option<Captured>, expect: Captured) -> bool {
     found.is_some_and(|found| {
@@ -265,38 +254,16 @@ fn with_capture() -> ExtensionMap {
 }
 
 #[test]
-fn a_viewer_who_asks_for_it_is_told_when_a_picture_was_taken() {
-    let (mut client, mut peer, mut now) = connected_with(with_capture(), Direction::RecvOnly, MEASURED);
-    let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(-1_234_567) };
-    let sent = [
-        Some(known),
-        None,
-        Some(Captured { ahead: None, ..known }),
-        Some(Captured { micros: -1, ahead: None }),
-    ];
-    for (n, taken) in sent.into_iter().enumerate() {
-        let packet = Outgoing { payload: vec![7; 100 + n].into(), marker: true };
-        peer.send(Kind::Video, &packet, (3000 * n as u32, taken), now);
-        talk(&mut client, &mut peer, &mut now, |client, _| client.received.len() > n);
-    }
-    assert!(near(client.taken[0], known), "{:?}", client.taken);
-    assert!(near(client.taken[2], Captured { ahead: None, ..known }), "{:?}", client.taken);
-    assert_eq!((client.taken[1], client.taken[3]), (None, None));
-    let (mut other, mut peer, mut now) = connected(MEASURED);
-    let packet = Outgoing { payload: vec![7; 100].into(), marker: true };
-    peer.send(Kind::Video, &packet, (0, Some(known)), now);
-    talk(&mut other, &mut peer, &mut now, |client, _| !client.received.is_empty());
-    assert_eq!(other.taken, [None], "who doesn't ask isn't told");
-}
-
-#[test]
 fn a_publisher_tells_when_a_picture_was_taken() {
     let (mut client, mut peer, mut now) =
         connected_with(with_capture(), Direction::SendOnly, Offered::Publish);
     let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(250_000) };
     let (mid, pt) = peer.sections_known().remove(0);
-    let values =
-        ExtensionValues { abs_capture_time: capture_time(known), mid: Some(mid), ..Default::default() };
+    let time = AbsCaptureTime {
+        capture_time: UNIX_EPOCH + Duration::from_micros(known.micros as u64),
+        clock_offset: known.ahead.map(|micros| (micros << 32) / 1_000_000),
+    };
+    let values = ExtensionValues { abs_capture_time: Some(time), mid: Some(mid), ..Default::default() };
     let write = RtpWrite::new(pt, SeqNo::default(), 9000, now, vec![7; 50]).ext_vals(values);
     client.rtc.direct_api().stream_tx_by_mid(mid, None).unwrap().write_rtp(write);
     let is_packet = |event: &Event| matches!(event, Event::Packet(_));
@@ -321,14 +288,15 @@ fn a_request_with_a_wrong_password_is_not_accepted() {
 
 #[test]
 fn fuzz_damaged_datagrams_never_panic_a_connection() {
-    let (mut client, mut peer, mut now) = connected(MEASURED);
-    let packet = Outgoing { payload: vec![7; 300].into(), marker: true };
-    peer.send(Kind::Video, &packet, (90, None), now);
-    talk(&mut client, &mut peer, &mut now, |client, _| !client.received.is_empty());
+    let (client, mut peer, now) =
+        connected_with(ExtensionMap::standard(), Direction::SendOnly, Offered::Publish);
+    assert!(!peer.is_settled());
     damaged(&client, &mut peer, now);
-    let (client, mut peer, now) = connected(BOTH);
-    assert!(peer.is_settled());
-    damaged(&client, &mut peer, now);
+    for offered in [BOTH, MEASURED] {
+        let (client, mut peer, now) = connected(offered);
+        assert!(peer.is_settled());
+        damaged(&client, &mut peer, now);
+    }
 }
 
 fn damaged(client: &Client, peer: &mut Peer, now: Instant) {
@@ -409,52 +377,6 @@ fn a_goodbye_is_heard_and_said_without_the_librarys_state() {
         client.hears(&mut peer, &[datagram], now);
     }
     assert!(matches!(peer.step(), Step::Over) && client.closed);
-}
-
-/// Sends pictures of 500 kbit/s through a link for so many seconds; how long after its beginning something was held up, in ms.
-fn held_up(link: Impairment, seconds: u32) -> Option<u64> {
-    let (mut client, mut peer, mut now) = connected(MEASURED);
-    let (mut way, mut on_the_way) = (Link::new(3), VecDeque::new());
-    let (mut narrowed, mut held_up) = (None, None);
-    for millis in 0..(seconds + 1) * 1000 {
-        now += Duration::from_millis(1);
-        if millis == 1000 {
-            way.set(link);
-            narrowed = Some(now);
-        }
-        if millis % 66 == 0 {
-            let packets = [(1000, false), (1000, false), (1000, false), (1000, true)];
-            for (length, marker) in packets {
-                let packet = Outgoing { payload: vec![7; length].into(), marker };
-                peer.send(Kind::Video, &packet, (millis * 90, None), now);
-            }
-        }
-        peer.tick(now);
-        while let Some(datagram) = next_datagram(&mut peer) {
-            on_the_way.extend(way.send(now, datagram.len()).map(|at| (at, datagram)));
-        }
-        while let Some((_, datagram)) = on_the_way.pop_front_if(|(at, _): &mut (Instant, Vec<u8>)| *at <= now)
-        {
-            client.hears(&mut peer, &[datagram], now);
-        }
-        client.tick(&mut peer, now);
-        if peer.is_held_up() && held_up.is_none() {
-            held_up = narrowed.map(|since| now.saturating_duration_since(since).as_millis() as u64);
-        }
-    }
-    held_up
-}
-
-#[test]
-fn what_waits_in_a_network_that_narrowed_is_noticed_before_any_is_lost() {
-    let delay = Duration::from_millis(10);
-    let narrow = Impairment { bits_per_second: 350_000, delay, ..Impairment::default() };
-    let noticed = held_up(narrow, 2).expect("it isn't noticed");
-    // A queue of 300 ms is full after 0.7 s.
-    assert!(noticed < 500, "{noticed} ms");
-    let shaken =
-        Impairment { jitter: Duration::from_millis(60), loss_permille: 20, delay, ..Impairment::default() };
-    assert_eq!(held_up(shaken, 10), None, "a network that shakes isn't narrow");
 }
 
 #[test]

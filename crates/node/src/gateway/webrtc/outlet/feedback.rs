@@ -1,16 +1,17 @@
 //! What a viewer reports of the packets that it was sent. RFC 3550 §6, RFC 4585 §6.
 
 /// One thing that a report says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Feedback {
-    /// It has something of this sender.
-    Heard(u32),
+    /// It has something of this sender, and lost that share since the report before.
+    Heard { ssrc: u32, loses: f32 },
     /// It lacks the packet with this sequence number.
     Lost { ssrc: u32, sequence: u16 },
     /// It can't show pictures without a keyframe.
     KeyframeWanted(u32),
 }
 
+const SENDER_REPORT: u8 = 200;
 const RECEIVER_REPORT: u8 = 201;
 const TRANSPORT_FEEDBACK: u8 = 205;
 const PAYLOAD_FEEDBACK: u8 = 206;
@@ -36,11 +37,9 @@ pub(super) fn read(mut compound: &[u8], out: &mut Vec<Feedback>) {
     while let Some((packet, rest)) = split(compound) {
         let (format, kind, body) = (packet[0] & 31, packet[1], &packet[4..]);
         match kind {
-            RECEIVER_REPORT => {
-                // The reporter, then a block of 24 bytes for each sender.
-                let blocks = body.get(4..).unwrap_or_default().as_chunks::<24>().0;
-                take(out, blocks.iter().take(usize::from(format)).map(|block| Feedback::Heard(word(block))));
-            }
+            // The reporter, of a sender what it sent, then a block of 24 bytes for each whom it heard.
+            SENDER_REPORT => blocks(body.get(24..), format, out),
+            RECEIVER_REPORT => blocks(body.get(4..), format, out),
             TRANSPORT_FEEDBACK if format == NACK => lost(body, out),
             PAYLOAD_FEEDBACK if format == PLI => {
                 take(out, body.get(4..8).into_iter().map(|media| Feedback::KeyframeWanted(word(media))));
@@ -56,11 +55,22 @@ pub(super) fn read(mut compound: &[u8], out: &mut Vec<Feedback>) {
 }
 
 /// The first packet of a compound one, and the rest. RFC 3550 §6.1.
-pub(in super::super) fn split(compound: &[u8]) -> Option<(&[u8], &[u8])> {
+pub(super) fn split(compound: &[u8]) -> Option<(&[u8], &[u8])> {
     let head: &[u8; 4] = compound.first_chunk()?;
     let words = usize::from(u16::from_be_bytes([head[2], head[3]]));
     (head[0] >> 6 == 2).then_some(())?;
     compound.split_at_checked(4 * (words + 1))
+}
+
+/// So many blocks of a report. RFC 3550 §6.4.
+fn blocks(bytes: Option<&[u8]>, count: u8, out: &mut Vec<Feedback>) {
+    let all = bytes.unwrap_or_default().as_chunks::<24>().0;
+    take(out, all.iter().take(usize::from(count)).map(heard));
+}
+
+/// The share that was lost is told in 256ths. RFC 3550 §6.4.1.
+fn heard(block: &[u8; 24]) -> Feedback {
+    Feedback::Heard { ssrc: word(block), loses: f32::from(block[4]) / 256.0 }
 }
 
 /// Each entry names a packet, and by bits which of the 16 behind it. RFC 4585 §6.2.1.
@@ -102,7 +112,7 @@ mod tests {
 
     #[test]
     fn reports_losses_and_wishes_are_read_from_one_datagram() {
-        let report = packet(1, RECEIVER_REPORT, &[9, 77, 0, 0, 0, 0, 0]);
+        let report = packet(1, RECEIVER_REPORT, &[9, 77, 64 << 24 | 5, 0, 0, 0, 0]);
         let losses = packet(NACK, TRANSPORT_FEEDBACK, &[9, 77, 0xfffe_0005]);
         let (pli, fir) = (
             packet(PLI, PAYLOAD_FEEDBACK, &[9, 77]),
@@ -113,7 +123,7 @@ mod tests {
         check(
             &[report, bandwidth, losses, pli, fir].concat(),
             &[
-                Feedback::Heard(77),
+                Feedback::Heard { ssrc: 77, loses: 0.25 },
                 lost(0xfffe),
                 lost(0xffff),
                 lost(1),
@@ -121,6 +131,13 @@ mod tests {
                 Feedback::KeyframeWanted(78),
             ],
         );
+    }
+
+    #[test]
+    fn who_sends_too_tells_what_it_heard_behind_what_it_sent() {
+        let report = packet(1, SENDER_REPORT, &[9, 1, 2, 3, 4, 5, 77, 128 << 24, 0, 0, 0, 0]);
+        check(&report, &[Feedback::Heard { ssrc: 77, loses: 0.5 }]);
+        check(&packet(1, SENDER_REPORT, &[9, 1, 2, 3, 4, 5]), &[]);
     }
 
     #[test]
@@ -144,6 +161,7 @@ mod tests {
     fn fuzz_damaged_reports_never_panic() {
         let mut random = testkit::Random::seeded(3);
         let good = [
+            packet(1, SENDER_REPORT, &[9, 1, 2, 3, 4, 5, 77, 0, 0, 0, 0, 0]),
             packet(1, RECEIVER_REPORT, &[9, 77, 0, 0, 0, 0, 0]),
             packet(NACK, TRANSPORT_FEEDBACK, &[9, 77, 5]),
             packet(FIR, PAYLOAD_FEEDBACK, &[9, 0, 78, 0]),

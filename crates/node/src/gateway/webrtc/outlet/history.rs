@@ -41,6 +41,8 @@ const PICTURES_MAX: usize = 192;
 const AGAIN_PERCENT_MAX: usize = 60;
 /// That much may always be sent again.
 const AGAIN_BYTES_MIN: usize = 32 << 10;
+/// Of small packets, so many at once are enough to find something out.
+const NEWEST_PACKETS_MAX: usize = 48;
 const SECOND: Duration = Duration::from_secs(1);
 
 impl History {
@@ -64,6 +66,31 @@ impl History {
         })?;
         let fresh = now.saturating_duration_since(picture.at) <= AGE_MAX;
         (fresh && self.budget.allows(packet.payload.len(), now)).then(|| (packet.clone(), picture.ticks))
+    }
+}
+
+impl History {
+    /// What was sent last, so many bytes of it, and packets, at least: sequence numbers, packets and RTP times. Where that was less, it
+    /// comes more than once.
+    pub(super) fn newest(&self, bytes: usize, packets: usize) -> Vec<(u16, Outgoing, u32)> {
+        let all = self.pictures.iter().rev().flat_map(|picture| {
+            let numbers = (0..).map(|at| picture.first.wrapping_add(at));
+            numbers.zip(picture.packets.iter()).map(|(number, packet)| (number, packet, picture.ticks))
+        });
+        let (mut found, mut left) = (Vec::new(), bytes);
+        for (number, packet, ticks) in all.cycle().take(NEWEST_PACKETS_MAX) {
+            if left == 0 && found.len() >= packets {
+                break;
+            }
+            left = left.saturating_sub(packet.payload.len());
+            found.push((number, packet.clone(), ticks));
+        }
+        found
+    }
+
+    /// Nothing of before is sent again.
+    pub(super) fn forget(&mut self) {
+        self.pictures.clear();
     }
 }
 
@@ -120,6 +147,23 @@ mod tests {
             history.note(number + 2, 100, &picture(1, 10), now);
         }
         assert_eq!(history.pictures.len(), PICTURES_MAX);
+    }
+
+    #[test]
+    fn what_is_newest_is_as_much_as_is_wanted() {
+        let (mut history, now) = (History::default(), testkit::epoch());
+        assert_eq!(history.newest(5000, 6).len(), 0);
+        history.note(10, 100, &picture(2, 1000), now);
+        history.note(12, 200, &picture(2, 1000), now);
+        let numbers = |history: &History, bytes, packets| -> Vec<(u16, u32)> {
+            history.newest(bytes, packets).iter().map(|(number, _, ticks)| (*number, *ticks)).collect()
+        };
+        assert_eq!(numbers(&history, 2500, 1), [(12, 200), (13, 200), (10, 100)]);
+        assert_eq!(numbers(&history, 1, 5).len(), 5, "some of it twice");
+        assert_eq!(numbers(&history, usize::MAX, 1).len(), NEWEST_PACKETS_MAX);
+        history.forget();
+        assert_eq!(history.newest(5000, 6).len(), 0);
+        assert!(history.again(12, now).is_none());
     }
 
     #[test]

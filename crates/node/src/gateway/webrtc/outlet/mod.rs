@@ -1,16 +1,18 @@
-//! How media goes to one viewer whose network isn't measured: numbered, encrypted, and sent again when it is lost. The payloads are
-//! those that all viewers share; what is a viewer's own is a header, a key and 40 bytes for each picture of the last second.
+//! How media goes to one viewer: numbered, encrypted, and sent again when it is lost. The payloads are those that all viewers
+//! share; what is a viewer's own is a header, a key and 40 bytes for each picture of the last second.
 //!
-//! The library that makes connections could do this too, and does where networks are measured. It copies each packet three times and
-//! keeps 600 bytes of state beside it, which is most of what a viewer cost.
+//! The library that makes connections could do this too. It copies each packet three times, keeps 600 bytes of state beside it, and
+//! takes 3 MiB and five times the time where it measures networks, which is most of what a viewer cost.
 //!
 //! - [`seal`] SRTP and SRTCP
 //! - [`history`] what was sent lately
 //! - [`feedback`] what the viewer reports
+//! - [`network`] what its network carries, where there is a choice
 //! - [`pace`] how fast pictures leave
 
 mod feedback;
 mod history;
+mod network;
 mod pace;
 mod seal;
 
@@ -18,9 +20,10 @@ use super::capture::{self, Captured};
 use super::engine::Outgoing;
 use super::member::Exit;
 use feedback::Feedback;
-pub(super) use feedback::{is_media, is_rtcp, split};
+pub(super) use feedback::{is_media, is_rtcp};
 use history::History;
 use media::{Kind, Timestamp};
+use network::Network;
 use pace::Pace;
 pub(super) use seal::Profile;
 use seal::{MasterKey, Opener, Sealer};
@@ -38,6 +41,10 @@ pub(super) struct Outlet {
     /// Pictures that may not go yet, in their order. Their payloads are shared, and [`pace`] bounds how long they wait.
     waiting: VecDeque<Sending>,
     waiting_bytes: usize,
+    /// None where nothing is to be found out of it, or the viewer doesn't tell when packets come.
+    network: Option<Box<Network>>,
+    /// The share that was lost, as reports tell who don't tell when packets come.
+    loses: Option<f32>,
     /// Says which lines are of one source, so that a player shows them in time with each other. RFC 3550 §6.5.1.
     cname: Box<str>,
     report_due: Option<Instant>,
@@ -53,22 +60,6 @@ pub(super) struct Secret {
     pub(super) client: bool,
 }
 
-/// Reads what a viewer reports, beside the library.
-pub(super) struct Reports(Opener);
-
-impl Reports {
-    /// `None` when the secrets don't fit the profile.
-    pub(super) fn new(secret: &Secret) -> Option<Reports> {
-        let (client, server) = MasterKey::both(secret.profile, &secret.material)?;
-        Some(Reports(Opener::new(if secret.client { &server } else { &client })?))
-    }
-
-    /// Opens a report in place: a compound packet. `None` for what is damaged, forged or old.
-    pub(super) fn open<'a>(&mut self, datagram: &'a mut [u8]) -> Option<&'a [u8]> {
-        self.0.rtcp(datagram)
-    }
-}
-
 /// What was agreed of a media section that is sent.
 #[derive(Clone, Debug)]
 pub(super) struct Section {
@@ -81,6 +72,8 @@ pub(super) struct Section {
     pub(super) name: Option<(u8, String)>,
     /// The number of the header extension that tells when a picture was taken.
     pub(super) capture: Option<u8>,
+    /// The number of the header extension that numbers the packets of all sections, where the network is to be measured.
+    pub(super) transport: Option<u8>,
     pub(super) hz: u32,
 }
 
@@ -124,6 +117,13 @@ struct Head {
 }
 
 const HEAD_BYTES: usize = 12;
+/// Header extensions are seldom longer.
+const EXTENSION_BYTES: usize = 32;
+/// A network is tried out for so long, and by no more than that at once.
+const TRY_MS: u64 = 40;
+const TRY_BYTES_MAX: usize = 32 << 10;
+/// One of them may be lost.
+const TRY_PACKETS_MIN: usize = network::PACKETS_MIN as usize + 1;
 /// How often a viewer is told which picture and which sound belong together. RFC 3550 §6.2 wants 5 s at most; a new viewer needs it soon.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
 const FIRST_REPORT_AFTER: Duration = Duration::from_millis(100);
@@ -133,9 +133,10 @@ const CNAME: u8 = 1;
 
 impl Outlet {
     /// `None` when the secrets don't fit the profile.
-    pub(super) fn new(secret: &Secret, sections: Vec<Section>, cname: &str) -> Option<Outlet> {
+    pub(super) fn new(secret: &Secret, sections: Vec<Section>, cname: &str, now: Instant) -> Option<Outlet> {
         let (client, server) = MasterKey::both(secret.profile, &secret.material)?;
         let (ours, theirs) = if secret.client { (client, server) } else { (server, client) };
+        let measured = sections.iter().any(|section| section.transport.is_some());
         Some(Outlet {
             sealer: Sealer::new(&ours)?,
             opener: Opener::new(&theirs)?,
@@ -144,6 +145,8 @@ impl Outlet {
             pace: Pace::default(),
             waiting: VecDeque::new(),
             waiting_bytes: 0,
+            network: measured.then(|| Box::new(Network::new(now))),
+            loses: None,
             cname: cname.into(),
             report_due: None,
         })
@@ -194,7 +197,7 @@ impl Outlet {
     /// Writes the packets of a frame; false when some of them have to wait.
     fn write(&mut self, kind: Kind, sending: &mut Sending, exit: &mut Exit<'_>) -> bool {
         let Some(line) = self.lines.iter_mut().find(|line| line.section.kind == kind) else { return true };
-        let mut first = if sending.at == 0 { line.with_capture(sending.taken) } else { None };
+        let mut taken = sending.taken.filter(|_| sending.at == 0);
         while let Some(packet) = sending.packets.get(sending.at) {
             if kind == Kind::Video && !self.pace.take(packet.payload.len()) {
                 return false;
@@ -213,11 +216,47 @@ impl Outlet {
             line.next += 1;
             line.packets = line.packets.wrapping_add(1);
             line.octets = line.octets.wrapping_add(packet.payload.len() as u32);
-            let first = first.take();
-            let extension = first.as_deref().or(line.extension.as_deref());
-            write(&self.sealer, &head, extension, [&[], &packet.payload], exit);
+            let payload = [&[], &packet.payload[..]];
+            line.write(&self.sealer, self.network.as_deref_mut(), &head, taken.take(), payload, exit);
         }
         true
+    }
+
+    /// Finds out whether the network carries that, in bits per second: sends what was sent just now again, all at once, for as long as
+    /// it would take by that rate. A viewer drops what it has.
+    pub(super) fn try_out(&mut self, bits_per_second: u64, exit: &mut Exit<'_>) {
+        let Some(line) = self.lines.iter_mut().find(|line| line.section.kind == Kind::Video) else { return };
+        let (Some(network), Some(again)) = (self.network.as_deref_mut(), line.section.resend) else { return };
+        let bytes = usize::try_from(bits_per_second * TRY_MS / 8000).unwrap_or(usize::MAX);
+        for (sequence, packet, ticks) in self.history.newest(bytes.min(TRY_BYTES_MAX), TRY_PACKETS_MIN) {
+            line.write_again(&self.sealer, Some(network), again, (sequence, &packet, ticks), exit);
+        }
+    }
+
+    /// Whether all that it was sent lately waited in its network.
+    pub(super) fn is_held_up(&self) -> bool {
+        self.network.as_ref().is_some_and(|network| network.is_full())
+    }
+
+    /// What its network carries, bits per second, as far as that is found out.
+    pub(super) fn carries(&self) -> Option<u64> {
+        self.network.as_ref().map(|network| network.carries())
+    }
+
+    /// The share of packets that was lost, once for each time that it was told.
+    pub(super) fn take_loss(&mut self) -> Option<f32> {
+        match &mut self.network {
+            Some(network) => network.take_loss(),
+            None => self.loses.take(),
+        }
+    }
+
+    /// Pictures of another quality are sent from now on; those of before aren't needed any more.
+    pub(super) fn begin_anew(&mut self) {
+        self.history.forget();
+        if let Some(network) = &mut self.network {
+            network.begin_anew();
+        }
     }
 
     /// Takes a report in, and sends again what it lacks. True when the viewer can't go on without a keyframe. `None` for what is
@@ -226,11 +265,19 @@ impl Outlet {
         let (mut bytes, mut said, mut stuck) = (datagram.to_vec(), Vec::new(), false);
         let compound = self.opener.rtcp(&mut bytes)?;
         feedback::read(compound, &mut said);
+        if let Some(network) = &mut self.network {
+            network.told(compound, exit.now);
+        }
         for one in said {
             match one {
-                Feedback::Heard(ssrc) => {
-                    let line = self.lines.iter_mut().find(|line| line.section.ssrc == ssrc);
-                    line.into_iter().for_each(|line| line.extension = None);
+                Feedback::Heard { ssrc, loses } => {
+                    let Some(line) = self.lines.iter_mut().find(|line| line.section.ssrc == ssrc) else {
+                        continue;
+                    };
+                    line.extension = None;
+                    if line.section.kind == Kind::Video {
+                        self.loses = Some(loses);
+                    }
                 }
                 Feedback::Lost { ssrc, sequence } => stuck |= self.again(ssrc, sequence, exit),
                 Feedback::KeyframeWanted(ssrc) => {
@@ -246,13 +293,10 @@ impl Outlet {
     fn again(&mut self, ssrc: u32, sequence: u16, exit: &mut Exit<'_>) -> bool {
         let wanted = |line: &&mut Line| line.section.kind == Kind::Video && line.section.ssrc == ssrc;
         let Some(line) = self.lines.iter_mut().find(wanted) else { return false };
-        let Some((ssrc, payload_type)) = line.section.resend else { return true };
+        let Some(resend) = line.section.resend else { return true };
         if let Some((packet, ticks)) = self.history.again(sequence, exit.now) {
-            let head = Head { ssrc, payload_type, number: line.next_again, ticks, marker: packet.marker };
-            line.next_again += 1;
-            // The number that it had comes first. RFC 4588 §4.
-            let payload = [&sequence.to_be_bytes()[..], &packet.payload];
-            write(&self.sealer, &head, line.extension.as_deref(), payload, exit);
+            let network = self.network.as_deref_mut();
+            line.write_again(&self.sealer, network, resend, (sequence, &packet, ticks), exit);
         }
         false
     }
@@ -293,17 +337,56 @@ impl Sending {
 impl Line {
     fn new(section: Section) -> Line {
         let name = section.name.as_ref().map(|(number, name)| (*number, name.as_bytes()));
-        let extension = extension(name.as_slice());
+        let extension = extension(name.into_iter());
         Line { section, extension, next: 0, next_again: 0, packets: 0, octets: 0 }
     }
 
-    /// The header extensions of a picture's first packet, when it is known when it was taken.
-    fn with_capture(&self, taken: Option<Captured>) -> Option<Box<[u8]>> {
-        let (number, time) = (self.section.capture?, capture::told(taken?)?);
+    /// Writes a packet of its own, or of the one that sends again; `taken`: when the picture was that begins with it.
+    fn write(
+        &self,
+        sealer: &Sealer,
+        network: Option<&mut Network>,
+        head: &Head,
+        taken: Option<Captured>,
+        payload: [&[u8]; 2],
+        exit: &mut Exit<'_>,
+    ) {
+        let bytes = HEAD_BYTES + payload[0].len() + payload[1].len();
+        let number =
+            network.zip(self.section.transport).map(|(network, id)| (id, network.number(bytes, exit.now)));
+        let own = self.own_extension(taken, number);
+        let extension = own.as_deref().or(self.extension.as_deref());
+        write(sealer, head, extension, payload, exit);
+    }
+
+    /// Writes a packet that was sent before: which one, and its RTP time.
+    fn write_again(
+        &mut self,
+        sealer: &Sealer,
+        network: Option<&mut Network>,
+        (ssrc, payload_type): (u32, u8),
+        (sequence, packet, ticks): (u16, &Outgoing, u32),
+        exit: &mut Exit<'_>,
+    ) {
+        let head = Head { ssrc, payload_type, number: self.next_again, ticks, marker: packet.marker };
+        self.next_again += 1;
+        // The number that it had comes first. RFC 4588 §4.
+        let payload = [&sequence.to_be_bytes()[..], &packet.payload];
+        self.write(sealer, network, &head, None, payload, exit);
+    }
+
+    /// The header extensions of one packet, if they are others than those of most: when its picture was taken, and its number.
+    fn own_extension(&self, taken: Option<Captured>, number: Option<(u8, u16)>) -> Option<Box<[u8]>> {
+        let time = self.section.capture.zip(taken.and_then(capture::told));
+        if time.is_none() && number.is_none() {
+            return None;
+        }
+        let number = number.map(|(id, number)| (id, number.to_be_bytes()));
         let name = self.section.name.as_ref().filter(|_| self.extension.is_some());
-        let name = name.map(|(number, name)| (*number, name.as_bytes()));
-        let all: Vec<(u8, &[u8])> = name.into_iter().chain([(number, &time[..])]).collect();
-        extension(&all)
+        let name = name.map(|(id, name)| (*id, name.as_bytes()));
+        let time = time.as_ref().map(|(id, time)| (*id, &time[..]));
+        let number = number.as_ref().map(|(id, number)| (*id, &number[..]));
+        extension([name, time, number].into_iter().flatten())
     }
 
     /// RFC 3550 §6.4.1.
@@ -319,10 +402,11 @@ impl Line {
 }
 
 /// Header extensions in the form with one byte for each; what doesn't fit that is left out. RFC 8285 §4.2.
-fn extension(elements: &[(u8, &[u8])]) -> Option<Box<[u8]>> {
-    let mut bytes = vec![0xbe, 0xde, 0, 0];
+fn extension<'a>(elements: impl Iterator<Item = (u8, &'a [u8])>) -> Option<Box<[u8]>> {
+    let mut bytes = Vec::with_capacity(EXTENSION_BYTES);
+    bytes.extend_from_slice(&[0xbe, 0xde, 0, 0]);
     for (number, value) in elements {
-        if (1..=14).contains(number) && (1..=16).contains(&value.len()) {
+        if (1..=14).contains(&number) && (1..=16).contains(&value.len()) {
             bytes.push(number << 4 | (value.len() - 1) as u8);
             bytes.extend_from_slice(value);
         }

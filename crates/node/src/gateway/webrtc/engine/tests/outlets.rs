@@ -8,31 +8,31 @@ use media::Timestamp;
 use std::net::UdpSocket;
 
 /// The way out of an outlet, and its end.
-struct Line {
+pub(super) struct Line {
     wire: Wire,
     end: UdpSocket,
 }
 
 impl Line {
-    fn new() -> Line {
+    pub(super) fn new() -> Line {
         let (wire, end) = socket::tests::pair();
         end.set_nonblocking(true).unwrap();
         Line { wire, end }
     }
 
-    fn exit(&mut self, now: Instant) -> Exit<'_> {
+    pub(super) fn exit(&mut self, now: Instant) -> Exit<'_> {
         Exit::new(&mut self.wire, udp(self.end.local_addr().unwrap()), [127, 0, 0, 1].into(), now)
     }
 
     /// The datagrams that came to the end; over loopback they are there at once.
-    fn take(&mut self) -> Vec<Vec<u8>> {
+    pub(super) fn take(&mut self) -> Vec<Vec<u8>> {
         self.wire.flush();
         let mut buffer = [0; 2000];
         std::iter::from_fn(|| self.end.recv(&mut buffer).ok().map(|count| buffer[..count].to_vec())).collect()
     }
 }
 
-fn picture(lengths: &[usize]) -> Arc<[Outgoing]> {
+pub(super) fn picture(lengths: &[usize]) -> Arc<[Outgoing]> {
     let last = lengths.len() - 1;
     let packet =
         |(at, length): (usize, &usize)| Outgoing { payload: vec![7; *length].into(), marker: at == last };
@@ -41,15 +41,21 @@ fn picture(lengths: &[usize]) -> Arc<[Outgoing]> {
 
 #[test]
 fn an_outlet_sends_what_the_clients_library_understands() {
-    let (mut client, mut peer, now) = connected(BOTH);
-    let mut line = Line::new();
-    let outlet = peer.outlet().expect("the handshake told its secrets");
-    outlet.send(Kind::Video, &picture(&[900, 333]), (1000, None), &mut line.exit(now));
-    outlet.send(Kind::Audio, &picture(&[80]), (960, None), &mut line.exit(now));
-    outlet.send(Kind::Video, &picture(&[50]), (4000, None), &mut line.exit(now));
-    let datagrams = line.take();
-    client.hears(&mut peer, &datagrams, now);
-    assert_eq!(client.received, [(1000, 900, false), (1000, 333, true), (960, 80, true), (4000, 50, true)]);
+    for offered in [BOTH, MEASURED] {
+        let (mut client, mut peer, now) = connected(offered);
+        let mut line = Line::new();
+        let outlet = peer.outlet().expect("the handshake told its secrets");
+        outlet.send(Kind::Video, &picture(&[900, 333]), (1000, None), &mut line.exit(now));
+        outlet.send(Kind::Audio, &picture(&[80]), (960, None), &mut line.exit(now));
+        outlet.send(Kind::Video, &picture(&[50]), (4000, None), &mut line.exit(now));
+        let datagrams = line.take();
+        client.hears(&mut peer, &datagrams, now);
+        assert_eq!(
+            client.received,
+            [(1000, 900, false), (1000, 333, true), (960, 80, true), (4000, 50, true)],
+            "{offered:?}"
+        );
+    }
 }
 
 #[test]
@@ -166,8 +172,12 @@ fn a_viewer_that_wants_a_keyframe_says_so_to_the_outlet() {
 fn an_outlet_tells_who_asks_when_a_picture_was_taken() {
     let known = Captured { micros: 1_790_000_000_123_456, ahead: Some(-1_234_567) };
     let unsure = Captured { ahead: None, ..known };
-    for (map, asked) in [(with_capture(), true), (ExtensionMap::standard(), false)] {
-        let (mut client, mut peer, now) = connected_with(map, Direction::RecvOnly, BOTH);
+    for (map, asked, offered) in [
+        (with_capture(), true, BOTH),
+        (with_capture(), true, MEASURED),
+        (ExtensionMap::standard(), false, BOTH),
+    ] {
+        let (mut client, mut peer, now) = connected_with(map, Direction::RecvOnly, offered);
         let mut line = Line::new();
         for (number, taken) in (0..).zip([Some(known), None, Some(unsure)]) {
             let frame = (number * 3000, taken);
