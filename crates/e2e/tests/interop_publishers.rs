@@ -66,8 +66,12 @@ fn obs_publishes_is_watched_stops_and_publishes_again() -> Result<()> {
 fn obs_is_refused_with_a_wrong_key_and_says_so() -> Result<()> {
     let server = Server::serve(KEYED)?;
     let mut obs = Obs::start(&server, "x?key=wrong", &clips::long()?)?;
-    ensure!(obs.publish().is_err() && obs.log().contains("the stream key is wrong"), "{}", obs.log());
-    Ok(())
+    ensure!(obs.publish().is_err(), "it publishes: {}", obs.log());
+    // It says so by its socket first, and then in its log.
+    until(LIMIT, "its log says why", || {
+        let log = obs.log();
+        Ok(if log.contains("the stream key is wrong") { Look::Found(()) } else { Look::NotYet(log) })
+    })
 }
 
 /// First its connection is cut on both sides, then the server is killed and another one is there.

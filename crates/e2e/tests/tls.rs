@@ -8,7 +8,7 @@ use e2e::websocket::Payload;
 use e2e::{Certificate, Flood, Folder, Publisher, Running, Server, Tool, clips, flv};
 use rtmp::MediaKind;
 use std::io::Read;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -157,6 +157,7 @@ fn a_viewer_over_tls_that_stops_for_a_while_skips_and_goes_on_in_the_same_sessio
 #[test]
 fn connections_that_never_shake_hands_are_closed_in_time_and_counted() -> Result<()> {
     const EACH: usize = 50;
+    const TIME: Duration = Duration::from_secs(2);
     let folder = Folder::new()?;
     let certificate = Certificate::make(folder.path(), "cert", "localhost")?;
     let limits = "[publish]\nstream_key = 'k'\n[limits]\ntls_handshake = '2s'\n[tls]\n";
@@ -165,9 +166,11 @@ fn connections_that_never_shake_hands_are_closed_in_time_and_counted() -> Result
         let before = server.metric("floodtide_limited_total{limit=\"tls_handshake\"}")?;
         // Nothing at all, and the head of a record (RFC 8446 §5.1) whose rest never comes.
         for hello in [&b""[..], b"\x16\x03\x01\x02\x00\x01"] {
+            let began = Instant::now();
             let mut silent = Flood::open(EACH, port, hello)?;
             let early = silent.closed_within(Duration::from_millis(500))?;
-            ensure!(early == 0, "{door}: {early} were closed before their time");
+            // On a busy machine it may be the time of the first ones before all have been looked at.
+            ensure!(early == 0 || began.elapsed() > TIME, "{door}: {early} were closed before their time");
             let closed = silent.closed_within(Duration::from_secs(10))?;
             ensure!(closed == EACH, "{door}: {closed} of {EACH} were closed");
         }

@@ -112,20 +112,22 @@ fn a_thousand_viewers_go_on_and_nobody_new_is_refused() -> Result<()> {
 
 #[test]
 fn viewers_by_webrtc_go_on_with_the_old_process_and_new_ones_join_the_new_one() -> Result<()> {
-    let mut server = Server::serve(CONFIG)?;
+    // Longer than both crowds stay, also on a busy machine.
+    let mut server = Server::serve(&CONFIG.replace("'8s'", "'12s'"))?;
     let publisher =
         Tool::ffmpeg().words("-v error -re -stream_loop -1 -i").arg(project().join("demo/clip.flv"));
     let _publisher = publisher.words("-c copy -f flv").arg(server.rtmp("/live/x?key=k")).start()?;
     server.wait_live("live/x")?;
-    let crowd = |count: u32| {
+    let crowd = |count: u32, seconds: u32| {
         Tool::floodtide()
-            .words("load view --quiet --ramp 100 --warmup 1s --duration 5s --json -")
+            .words("load view --quiet --ramp 100 --warmup 1s --json - --duration")
+            .arg(format!("{seconds}s"))
             .words("--max-stall-rate 0% --min-playing 100% --max-disconnects 0 -n")
             .arg(count.to_string())
             .arg("--url")
             .arg(server.http("/live/x/whep"))
     };
-    let (early, late) = (crowd(50), crowd(10));
+    let (early, late) = (crowd(50, 6), crowd(10, 3));
     let watching = std::thread::spawn(move || early.run(Duration::from_secs(60)));
     // Until media flows, nobody has sent anything by which the old process would know its address.
     until(LIMIT, "the viewers have media", || {
