@@ -21,8 +21,8 @@ pub(crate) struct Ingest(Option<Runtime>, Handle);
 const REST_MAX: Duration = Duration::from_millis(55);
 /// The same when nobody watches but by files.
 const UNWATCHED_REST_MAX: Duration = Duration::from_millis(20);
-/// What gathering may add to the merge window: half of what the server may add at all, since writing takes time too.
-const REST_BEYOND_WINDOW: Duration = Duration::from_millis(5);
+/// The same when somebody is to get every frame at once: half of what the server may add at all, since writing takes time too.
+const REST_MIN: Duration = Duration::from_millis(5);
 /// Tasks that run until sockets are looked at again. Above the publishers that one rest finds, so that those who send meanwhile
 /// aren't read twice.
 const TASKS_PER_LOOK: u32 = 1024;
@@ -113,8 +113,8 @@ fn rest(metrics: &Metrics) {
 fn rest_max(workers: &[WorkerLoad], opening: bool) -> Duration {
     let windows = workers.iter().filter(|worker| worker.viewers > 0).map(|worker| worker.window_s);
     match windows.reduce(f64::min) {
-        _ if opening => REST_BEYOND_WINDOW,
-        Some(shortest) => (Duration::from_secs_f64(shortest) + REST_BEYOND_WINDOW).min(REST_MAX),
+        _ if opening => REST_MIN,
+        Some(shortest) => Duration::from_secs_f64(shortest).clamp(REST_MIN, REST_MAX),
         None => UNWATCHED_REST_MAX,
     }
 }
@@ -129,7 +129,7 @@ mod tests {
         let rest_ms = |workers: &[WorkerLoad]| rest_max(workers, false).as_millis();
         assert_eq!(rest_ms(&[worker(0, 0.0), worker(0, 0.008)]), 20, "nobody watches");
         assert_eq!(rest_ms(&[worker(0, 0.008), worker(200, 0.058)]), 55);
-        assert_eq!(rest_ms(&[worker(10, 0.0105), worker(200, 0.058)]), 15);
+        assert_eq!(rest_ms(&[worker(10, 0.0105), worker(200, 0.058)]), 10);
         assert_eq!(rest_ms(&[worker(10, 0.35)]), 55);
         assert_eq!(rest_ms(&[worker(200, 0.058), worker(1, 0.0)]), 5, "one by WebRTC");
         assert_eq!(rest_max(&[worker(200, 0.058)], true).as_millis(), 5, "somebody is about to");
