@@ -25,6 +25,7 @@ pub(crate) struct Feed {
     /// When the frames that are kept came in.
     pub(crate) arrivals: Arrivals,
     pub(crate) ended: bool,
+    turn: Turn,
     consumer: Consumer,
     waker: Waker,
     muxer: Box<dyn Muxer>,
@@ -52,6 +53,7 @@ impl Feed {
             due: None,
             arrivals: Arrivals::default(),
             ended: false,
+            turn: Turn::default(),
             consumer: broadcast.consumer(),
             waker: Waker::from(Arc::new(FeedWaker { inbox: Arc::clone(inbox), feed: number })),
             muxer: format.muxer(),
@@ -63,6 +65,11 @@ impl Feed {
     /// Whether viewers can join: the tracks are known.
     pub(crate) fn is_ready(&self) -> bool {
         self.catalog.is_some()
+    }
+
+    /// The place of the viewer that this walk begins with.
+    pub(crate) fn next_turn(&mut self) -> usize {
+        self.turn.next(self.members.len())
     }
 
     /// What a joining viewer gets before the newest group.
@@ -120,5 +127,39 @@ impl Feed {
                 }
             }
         }
+    }
+}
+
+/// Who is the first: a keyframe to a thousand viewers takes some milliseconds, and whoever came last shouldn't wait for all others each
+/// time. A sequence that repeats after 2^32 walks, in which those of keyframes are as mixed as all others.
+#[derive(Debug, Default)]
+struct Turn(u32);
+
+impl Turn {
+    fn next(&mut self, viewers: usize) -> usize {
+        // A linear congruential generator of full period, of which the high bits count.
+        self.0 = self.0.wrapping_mul(747_796_405).wrapping_add(2_891_336_453);
+        ((u64::from(self.0) * viewers as u64) >> 32) as usize
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn everybody_is_among_the_first_as_often_whatever_the_distance_of_keyframes() {
+        for distance in [1, 50, 60, 100, 107, 144, 233, 500, 1000] {
+            let mut turn = Turn::default();
+            let mut tenths = [0; 10];
+            for walk in 0..1000 * distance {
+                let first = turn.next(1000);
+                if walk % distance == 0 {
+                    tenths[first / 100] += 1;
+                }
+            }
+            assert!(tenths.iter().all(|count| (70..=130).contains(count)), "{distance}: {tenths:?}");
+        }
+        assert_eq!(Turn::default().next(0), 0);
     }
 }

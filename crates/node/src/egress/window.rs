@@ -74,14 +74,6 @@ impl Pace {
         self.window
     }
 
-    /// How long the setting lets a frame wait.
-    pub(crate) fn window_max(&self) -> Duration {
-        match self.setting {
-            MergeWindow::Adaptive => ADAPTIVE_MAX,
-            MergeWindow::Fixed(d) => d,
-        }
-    }
-
     /// Takes in how busy the worker was lately, 0 to 1, and how many broadcasts it serves, and adapts.
     pub(crate) fn observe(&mut self, busy: f64, broadcasts: usize) {
         if self.setting != MergeWindow::Adaptive {

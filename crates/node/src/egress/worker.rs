@@ -46,8 +46,8 @@ const CHECK_EVERY: Duration = Duration::from_millis(200);
 const REPORT_EVERY: Duration = Duration::from_secs(1);
 /// Events taken from the system at a time.
 const EVENTS_MAX: usize = 1024;
-/// How long frames of many small broadcasts may gather, within what the merge window allows: a thread that wakes for
-/// each of thousands of frames a second spends most of its time waking.
+/// How long frames and news of sockets may gather, within the merge window, in which nothing would be written anyway: a thread that
+/// wakes for each of thousands of them a second spends most of its time waking.
 const REST_MAX: Duration = Duration::from_millis(20);
 /// With fewer broadcasts nothing settles.
 const SETTLING_FEEDS_MIN: usize = 16;
@@ -88,7 +88,7 @@ impl Worker {
         while !contents.shutdown {
             let now = Instant::now();
             if let Some(rest) = gather.rest(now, 1) {
-                std::thread::sleep(rest.min(self.pace.window_max()));
+                std::thread::sleep(rest.min(self.pace.window()));
             }
             let timeout = self.timeout(now);
             if let Err(error) = self.poll.poll(&mut events, Some(timeout))
@@ -178,11 +178,12 @@ impl Worker {
         let late = feed.log.end_before(now, self.settings.lag_max);
         let over = first_end.saturating_sub(self.settings.feed_bytes_max as u64);
         let (mut needed, mut sent, mut tally) = (u64::MAX, 0, Tally::default());
-        for place in 0..feed.members.len() {
-            if place > 0 && place % REFRESH_VIEWERS == 0 {
+        let first = feed.next_turn();
+        for step in 0..feed.members.len() {
+            if step > 0 && step % REFRESH_VIEWERS == 0 {
                 feed.drain(&mut self.batch, Instant::now());
             }
-            let slot = feed.members[place];
+            let slot = feed.members[(first + step) % feed.members.len()];
             let Some(viewer) = self.viewers[slot].as_mut() else { continue };
             if viewer.waiting && feed.is_ready() {
                 join_log(viewer, feed);
