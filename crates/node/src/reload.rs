@@ -84,6 +84,9 @@ impl Reloader {
     /// Gives it the logs of the process, whose level it changes from then on.
     pub fn set_logs(&self, logs: LogControl) {
         self.0.parts.metrics.set_logs(logs.clone());
+        if let Some(requests) = logs.requests() {
+            self.0.parts.sessions.access().write_requests(requests.clone());
+        }
         // Only the first are taken: a process has one.
         let _ = self.0.logs.set(logs);
     }

@@ -1,16 +1,26 @@
 //! One line per session or request that is over. Without queries, tokens and, unless they are asked for, addresses.
 
+use super::requests::RequestLines;
 use crate::config::ShownAddresses;
 use crate::sessions::{Ended, Role};
+use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tracing::field::display;
 
 /// Writes the lines. Clones share.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct AccessLog(Arc<AtomicU8>);
+pub(crate) struct AccessLog(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    /// How addresses are shown.
+    addresses: AtomicU8,
+    /// Where lines of requests go, if the process has logs of ours.
+    requests: OnceLock<RequestLines>,
+}
 
 /// A request that was answered.
 #[derive(Debug)]
@@ -59,7 +69,13 @@ const PATH_CHARS_MAX: usize = 256;
 impl AccessLog {
     /// Sets how addresses are shown.
     pub(crate) fn show(&self, addresses: ShownAddresses) {
-        self.0.store(addresses as u8, Ordering::Relaxed);
+        self.0.addresses.store(addresses as u8, Ordering::Relaxed);
+    }
+
+    /// From now on lines of requests are written there.
+    pub(crate) fn write_requests(&self, lines: RequestLines) {
+        // Only the first are taken: a process has one.
+        let _ = self.0.requests.set(lines);
     }
 
     /// A session is over.
@@ -80,14 +96,12 @@ impl AccessLog {
 
     /// A request was answered.
     pub(crate) fn request(&self, answered: &Answered<'_>) {
-        if !tracing::enabled!(target: REQUESTS, tracing::Level::INFO) {
-            return;
+        let written = || {
+            self.0.requests.get().is_some_and(|lines| lines.write(answered, self.shown(answered.peer.ip())))
+        };
+        if !written() && tracing::enabled!(target: REQUESTS, tracing::Level::INFO) {
+            tell(answered, self.shown(answered.peer.ip()));
         }
-        let Answered { kind: _, method, path, status, bytes, after, peer } = answered;
-        let path = shown_path(path);
-        let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
-        let peer = self.shown(peer.ip()).map(display);
-        tracing::info!(target: REQUESTS, method, path, status, bytes, ms, peer, "answered");
     }
 
     /// A connection is over that carries one session at most.
@@ -99,7 +113,7 @@ impl AccessLog {
 
     /// An address as it may be shown.
     pub(crate) fn shown(&self, address: IpAddr) -> Option<IpAddr> {
-        match self.0.load(Ordering::Relaxed) {
+        match self.0.addresses.load(Ordering::Relaxed) {
             0 => None,
             1 => Some(truncated(address)),
             _ => Some(address),
@@ -107,14 +121,30 @@ impl AccessLog {
     }
 }
 
+/// Tells whoever collects events of a request.
+pub(super) fn tell(answered: &Answered<'_>, peer: Option<IpAddr>) {
+    let Answered { kind: _, method, path, status, bytes, after, peer: _ } = answered;
+    let path = &*shown_path(path);
+    let ms = u64::try_from(after.as_millis()).unwrap_or(u64::MAX);
+    let peer = peer.map(display);
+    tracing::info!(target: REQUESTS, method, path, status, bytes, ms, peer, "answered");
+}
+
 /// A path as it may be shown. What follows an endpoint for offers is the secret name of somebody's connection.
-fn shown_path(path: &str) -> String {
-    let secret_at =
-        ["/whip/", "/whep/"].iter().filter_map(|endpoint| Some(path.find(endpoint)? + endpoint.len()));
-    let (open, rest) = path.split_at(secret_at.min().unwrap_or(path.len()));
+pub(super) fn shown_path(path: &str) -> Cow<'_, str> {
+    let mut windows = path.as_bytes().windows(ENDPOINT_BYTES);
+    let secret_at = windows.position(|part| matches!(part, b"/whip/" | b"/whep/"));
+    let (open, rest) = path.split_at(secret_at.map_or(path.len(), |at| at + ENDPOINT_BYTES));
+    let is_short = rest.is_empty() && open.len() <= PATH_CHARS_MAX;
+    if is_short && open.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return open.into();
+    }
     let open = open.chars().filter(|c| !c.is_control()).take(PATH_CHARS_MAX);
     open.chain((!rest.is_empty()).then_some('…')).collect()
 }
+
+/// `/whip/` and `/whep/`.
+const ENDPOINT_BYTES: usize = 6;
 
 /// The network that an address is in: /24, or /48 of IPv6.
 fn truncated(address: IpAddr) -> IpAddr {

@@ -1,5 +1,6 @@
 //! What is written, and how that changes at run time.
 
+use super::requests::{RequestLines, Wanted};
 use super::ring::{Keep, LINES_MAX as KEPT_MAX, LogRing};
 use crate::config::{AccessLines, Log, LogFormat};
 use std::io::{BufWriter, IsTerminal, Write};
@@ -27,6 +28,8 @@ pub struct LogControl {
     fixed: Option<String>,
     ring: LogRing,
     lost: ErrorCounter,
+    /// None where a person watches, for whom the library colours them.
+    requests: Option<RequestLines>,
 }
 
 /// Why there are no logs.
@@ -57,11 +60,15 @@ impl Logs {
     /// When there are logs already, `fixed` is no filter, or traces can't be had.
     pub fn start(config: &Log, fixed: Option<String>) -> Result<Logs, LogError> {
         let (writer, guard) = writer(std::io::stderr());
-        let (filter, handle) = reload::Layer::new(filter(config, fixed.as_deref())?);
+        let text = filters(config, fixed.as_deref());
+        let (filter, handle) = reload::Layer::new(EnvFilter::try_new(&text)?);
         let ring = LogRing::new(KEPT_MAX, 0);
         let lost = writer.error_counter();
-        let control = LogControl { filter: handle, fixed, ring: ring.clone(), lost };
-        let lines = lines(config.format, writer).and_then(Keep(ring)).with_filter(filter);
+        let coloured = config.format == LogFormat::Text && is_coloured();
+        let requests =
+            (!coloured).then(|| RequestLines::new(writer.clone(), config.format, Wanted::by(&text)));
+        let control = LogControl { filter: handle, fixed, ring: ring.clone(), lost, requests };
+        let lines = lines(config.format, coloured, writer).and_then(Keep(ring)).with_filter(filter);
         let subscriber = tracing_subscriber::registry().with(lines);
         #[cfg(feature = "otlp")]
         {
@@ -100,6 +107,11 @@ impl LogControl {
         &self.ring
     }
 
+    /// Where lines of requests go.
+    pub(crate) fn requests(&self) -> Option<&RequestLines> {
+        self.requests.as_ref()
+    }
+
     /// Lines that were lost, since the standard error was too slow.
     pub(crate) fn lost(&self) -> u64 {
         self.lost.dropped_lines() as u64
@@ -107,23 +119,29 @@ impl LogControl {
 
     /// Takes new settings in. The format stays.
     pub(crate) fn apply(&self, config: &Log) {
-        match filter(config, self.fixed.as_deref()) {
-            // It is gone when the process ends; then nothing is logged.
-            Ok(filter) => drop(self.filter.reload(filter)),
+        let text = filters(config, self.fixed.as_deref());
+        match EnvFilter::try_new(&text) {
+            Ok(filter) => {
+                // It is gone when the process ends; then nothing is logged.
+                drop(self.filter.reload(filter));
+                if let Some(requests) = &self.requests {
+                    requests.want(Wanted::by(&text));
+                }
+            }
             Err(error) => tracing::error!(%error, "the log's level stays"),
         }
     }
 }
 
 /// The level, and which access lines pass.
-fn filter(config: &Log, fixed: Option<&str>) -> Result<EnvFilter, LogError> {
+fn filters(config: &Log, fixed: Option<&str>) -> String {
     let level = fixed.unwrap_or(config.level.as_str());
     let access = match config.access {
         AccessLines::Off => "access=off",
         AccessLines::Sessions => "access::request=off",
         AccessLines::Requests => "access=info",
     };
-    Ok(EnvFilter::try_new(format!("{level},{access}"))?)
+    format!("{level},{access}")
 }
 
 /// Writes from a thread of its own, until the guard is dropped.
@@ -151,13 +169,15 @@ impl<W: Write> Write for Gathering<W> {
 
 type Lines = Box<dyn Layer<Registry> + Send + Sync>;
 
-fn lines(format: LogFormat, writer: NonBlocking) -> Lines {
+/// Whether a person watches, who likes colours.
+fn is_coloured() -> bool {
+    std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none()
+}
+
+fn lines(format: LogFormat, coloured: bool, writer: NonBlocking) -> Lines {
     let lines = tracing_subscriber::fmt::layer().with_writer(writer).with_target(false);
     match format {
-        LogFormat::Text => {
-            let colours = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-            lines.with_ansi(colours).boxed()
-        }
+        LogFormat::Text => lines.with_ansi(coloured).boxed(),
         LogFormat::Json => lines.json().flatten_event(true).with_span_list(false).boxed(),
     }
 }
@@ -228,12 +248,14 @@ mod tests {
 
     #[test]
     fn the_filter_follows_level_and_access_and_the_environment_wins() {
-        let text = |config: &Log, fixed: Option<&str>| filter(config, fixed).unwrap().to_string();
+        let text = |config: &Log, fixed: Option<&str>| {
+            EnvFilter::try_new(filters(config, fixed)).unwrap().to_string()
+        };
         let mut config = Log::default();
         assert_eq!(text(&config, None), "access::request=off,info");
         (config.level, config.access) = (Level::Debug, AccessLines::Off);
         assert_eq!(text(&config, None), "access=off,debug");
         assert_eq!(text(&config, Some("warn,node=trace")), "access=off,node=trace,warn");
-        assert!(filter(&config, Some("a=b=c")).is_err());
+        assert!(EnvFilter::try_new(filters(&config, Some("a=b=c"))).is_err());
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`lines`] what is written, and how that changes at run time
 //! - [`access`] one line per session or request that is over
+//! - [`requests`] lines of requests, put together by a shorter way
 //! - [`ring`] the newest lines, for who looks from elsewhere
 //! - `otlp` sessions as traces
 
@@ -9,6 +10,7 @@ pub(crate) mod access;
 mod lines;
 #[cfg(feature = "otlp")]
 mod otlp;
+mod requests;
 mod ring;
 
 pub(crate) use access::AccessLog;
