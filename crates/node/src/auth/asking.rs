@@ -43,13 +43,14 @@ impl Asking {
         })
     }
 
+    /// Whether hooks decide about such requests.
+    pub(super) fn decide(&self, action: Action) -> bool {
+        self.hooks.load().wants(kind(action))
+    }
+
     /// Asks about a request; when the right ends, if a hook said so.
     pub(super) async fn ask(&self, ask: &Ask, vhost: &str) -> Result<Option<SystemTime>, HookRefusal> {
-        let kind = match ask.action {
-            Action::Publish => Kind::Publish,
-            Action::Play => Kind::Play,
-        };
-        let hooks = self.hooks.load_full();
+        let (kind, hooks) = (kind(ask.action), self.hooks.load_full());
         if !hooks.wants(kind) {
             return Ok(None);
         }
@@ -104,6 +105,13 @@ pub(crate) fn tell(hooks: &Hooks, ended: &sessions::Ended) {
             bytes: session.bytes(),
         };
         hooks.tell(&Event { ended: Some(over), session: Some(session.id.to_string()), ..of(kind, session) });
+    }
+}
+
+fn kind(action: Action) -> Kind {
+    match action {
+        Action::Publish => Kind::Publish,
+        Action::Play => Kind::Play,
     }
 }
 

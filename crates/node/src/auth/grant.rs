@@ -17,6 +17,14 @@ pub(crate) struct PublishGrant(Grant);
 #[derive(Debug)]
 pub(crate) struct PlayGrant(Grant, Fetchable);
 
+/// The right to look at one path for one request of many, which is no session.
+#[derive(Debug)]
+pub(crate) struct LookGrant<'a> {
+    hub: &'a Hub,
+    fetchable: &'a Fetchable,
+    path: BroadcastPath,
+}
+
 /// A viewer that was accepted.
 #[derive(Debug)]
 pub(crate) struct Playing {
@@ -98,40 +106,45 @@ impl PlayGrant {
         PlayGrant(Grant::new(hub, sessions, ask, allowed), fetchable.clone())
     }
 
-    /// The broadcast and a session, or a wish for it that lasts as long as the demand is kept. What a pull can fetch is
-    /// waited for, but not for long.
+    /// The broadcast and a session, or a wish for it that lasts as long as the demand is kept.
     pub(crate) async fn play(self) -> Result<Playing, Demand> {
         let expires = self.0.expires();
-        let broadcast = self.arrival().await?;
+        let broadcast = arrival(&self.0.hub, &self.1, &self.0.allowed.path).await?;
         let Grant { sessions, ask, allowed, .. } = self.0;
         let counted = Some(broadcast.count_viewer());
         let session = sessions.begin(Role::Viewer, Beginning::new(allowed, ask, expires), counted);
         Ok(Playing { broadcast, session })
     }
+}
+
+impl<'a> LookGrant<'a> {
+    pub(super) fn new(hub: &'a Hub, fetchable: &'a Fetchable, path: BroadcastPath) -> LookGrant<'a> {
+        LookGrant { hub, fetchable, path }
+    }
 
     /// The path that it opens, as the hub has it.
-    pub(crate) fn opens(&self) -> &hub::BroadcastPath {
-        &self.0.allowed.path
+    pub(crate) fn opens(&self) -> &BroadcastPath {
+        &self.path
     }
 
-    /// The broadcast for one request of many, which is no session. It is waited for likewise.
+    /// The broadcast. It is waited for as by a viewer.
     pub(crate) async fn look(self) -> Result<Arc<Broadcast>, Demand> {
-        self.arrival().await
+        arrival(self.hub, self.fetchable, &self.path).await
     }
+}
 
-    async fn arrival(&self) -> Result<Arc<Broadcast>, Demand> {
-        let PlayGrant(Grant { hub, allowed, .. }, fetchable) = self;
-        if let Some(broadcast) = hub.broadcast(&allowed.path) {
-            return Ok(broadcast);
-        }
-        let demand = hub.demand(&allowed.path);
-        if !fetchable.covers(&allowed.path) {
-            return Err(demand);
-        }
-        match tokio::time::timeout(FETCH_MAX, hub.arrival(&demand)).await {
-            Ok(Some(broadcast)) => Ok(broadcast),
-            Ok(None) | Err(_) => Err(demand),
-        }
+/// The broadcast of a path, or a wish for it. What a pull can fetch is waited for, but not for long.
+async fn arrival(hub: &Hub, fetchable: &Fetchable, path: &BroadcastPath) -> Result<Arc<Broadcast>, Demand> {
+    if let Some(broadcast) = hub.broadcast(path) {
+        return Ok(broadcast);
+    }
+    let demand = hub.demand(path);
+    if !fetchable.covers(path) {
+        return Err(demand);
+    }
+    match tokio::time::timeout(FETCH_MAX, hub.arrival(&demand)).await {
+        Ok(Some(broadcast)) => Ok(broadcast),
+        Ok(None) | Err(_) => Err(demand),
     }
 }
 

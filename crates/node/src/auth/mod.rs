@@ -7,9 +7,11 @@
 //! - [`mod@agent`] what clients say that they are
 //! - [`asking`] webhooks as sessions and requests need them
 //! - [`mod@stage`] what stages and matches open to whom, [`passes`] what they sign for it
+//! - [`again`] what holds for the next request of a player that polls
 //! - [`preview`] what the rules of a configuration would be
 //! - [`grant`] what an accepted request gets
 
+mod again;
 mod agent;
 mod asking;
 mod grant;
@@ -26,6 +28,7 @@ mod stage;
 mod vhosts;
 pub(crate) mod webhook;
 
+pub(crate) use again::{Again, Shows};
 pub(crate) use agent::agent;
 pub(crate) use asking::tell;
 pub(crate) use grant::{PlayGrant, Playing, PublishGrant};

@@ -1,41 +1,49 @@
 //! Who asks over HTTP: what its request says beside path and query.
 
-use crate::auth::{Action, Ask, agent};
+use crate::auth::{Action, Ask, Shows, agent};
 use crate::limits::Told;
 use crate::sessions::Protocol;
 use http::Request;
 use http::header::{AUTHORIZATION, FORWARDED, HOST, HeaderValue, USER_AGENT};
 use hub::BroadcastPath;
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 /// What a request says about who sends it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Caller {
+pub(super) struct Caller<'a> {
     /// `Host`, or the authority of the target.
-    pub(super) host: Option<String>,
+    pub(super) host: Option<Cow<'a, str>>,
     /// From `Authorization: Bearer …`. RFC 6750 §2.1.
-    pub(super) bearer: Option<String>,
-    /// From `User-Agent`.
-    pub(super) agent: Option<String>,
+    pub(super) bearer: Option<Cow<'a, str>>,
+    /// `User-Agent` as it came.
+    pub(super) agent: Option<Cow<'a, [u8]>>,
     /// What it says of who the client is.
     pub(super) told: Told,
 }
 
-impl Caller {
+impl Caller<'_> {
     /// From a request that hyper read. An authority in the target wins over `Host` (RFC 9112 §3.2.2).
-    pub(super) fn of<B>(request: &Request<B>) -> Caller {
+    pub(super) fn of<B>(request: &Request<B>) -> Caller<'static> {
         let header = |name| request.headers().get(name).and_then(|v| v.to_str().ok());
         let lines = |name| joined(request.headers().get_all(name).iter().map(HeaderValue::as_bytes));
         let authority = request.uri().authority().map(http::uri::Authority::as_str);
         Caller {
-            host: authority.or_else(|| header(HOST)).map(str::to_owned),
-            bearer: header(AUTHORIZATION).and_then(bearer).map(str::to_owned),
-            agent: request
-                .headers()
-                .get(USER_AGENT)
-                .and_then(|v| agent(&String::from_utf8_lossy(v.as_bytes()))),
+            host: authority.or_else(|| header(HOST)).map(|host| host.to_owned().into()),
+            bearer: header(AUTHORIZATION).and_then(bearer).map(|token| token.to_owned().into()),
+            agent: request.headers().get(USER_AGENT).map(|value| value.as_bytes().to_owned().into()),
             told: Told { x_forwarded_for: lines(X_FORWARDED_FOR), forwarded: lines(FORWARDED.as_str()) },
         }
+    }
+
+    /// What of it decides about a viewer who only looks.
+    pub(super) fn shows<'b>(
+        &'b self,
+        path: &'b BroadcastPath,
+        query: &'b str,
+        peer: SocketAddr,
+    ) -> Shows<'b> {
+        Shows { path, host: self.host.as_deref(), query, bearer: self.bearer.as_deref(), peer: peer.ip() }
     }
 
     /// The question whether it may play.
@@ -60,11 +68,11 @@ impl Caller {
         Ask {
             action,
             path,
-            host: self.host.clone(),
+            host: self.host.as_deref().map(str::to_owned),
             query: query.to_owned(),
-            bearer: self.bearer.clone(),
+            bearer: self.bearer.as_deref().map(str::to_owned),
             login: None,
-            agent: self.agent.clone(),
+            agent: self.agent.as_deref().and_then(|said| agent(&String::from_utf8_lossy(said))),
             peer,
             protocol,
         }
@@ -76,8 +84,9 @@ pub(super) const X_FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// The lines of a header as one, in their order (RFC 9110 §5.3).
 pub(super) fn joined<'a>(lines: impl Iterator<Item = &'a [u8]>) -> Option<String> {
-    let lines: Vec<_> = lines.map(String::from_utf8_lossy).collect();
-    (!lines.is_empty()).then(|| lines.join(","))
+    let mut lines = lines.map(String::from_utf8_lossy).peekable();
+    lines.peek()?;
+    Some(lines.collect::<Vec<_>>().join(","))
 }
 
 /// The token of an `Authorization` header.
@@ -103,7 +112,9 @@ mod tests {
         let caller = Caller::of(&request);
         assert_eq!(caller.host.as_deref(), Some("a.example:81"));
         assert_eq!(caller.bearer.as_deref(), Some("abc"));
-        assert_eq!(caller.agent.as_deref(), Some("Player/1"));
+        let path = BroadcastPath::parse("live/x").unwrap();
+        let ask = caller.asks_to_play(path, "", ([127, 0, 0, 1], 1).into(), Protocol::Flv);
+        assert_eq!(ask.agent.as_deref(), Some("Player/1"));
         assert_eq!(caller.told.x_forwarded_for.as_deref(), Some("1.2.3.4,10.0.0.1"));
         assert_eq!(bearer("Basic abc"), None);
     }

@@ -1,10 +1,12 @@
 //! Files of broadcasts over plain HTTP/1.1, without hyper: heads are written in one piece, and bodies that a crowd
 //! loads go from a memory file to the socket without a copy. RFC 9112.
 
+use super::date::push_date;
 use super::head::FileRequest;
-use super::hls::{self, Content, FileAnswer, Wishes};
+use super::hls::{Content, FileAnswer, FileAsk, Wishes};
 use super::listen::Gateway;
 use super::service::EXPOSED;
+use crate::auth::Again;
 use crate::gateway::Io;
 use crate::life::Phase;
 use crate::limits::TooMuch;
@@ -25,47 +27,43 @@ use tokio::net::TcpStream;
 /// A peer that takes nothing for so long is given up, as the system does at last.
 const STALL_MAX: Duration = Duration::from_secs(20);
 
-/// Answers a request.
+/// Answers a request; true if another may follow.
 pub(super) async fn respond(
     io: &mut Io,
-    request: &mut FileRequest,
+    request: &FileRequest<'_>,
     (peer, phase): (SocketAddr, Phase),
     gateway: &Gateway,
-) -> Result<()> {
-    let wishes = Wishes {
-        accept_encoding: request.accept_encoding.as_deref(),
-        range: request.range.as_deref(),
-        file: true,
-    };
-    // The path was a target when the head was read.
-    let target = hls::target(&request.path).ok_or(ErrorKind::InvalidInput)?;
+    again: &mut Again,
+) -> Result<bool> {
+    let wishes = Wishes { accept_encoding: request.accept_encoding, range: request.range, file: true };
     let began = Instant::now();
-    let query = request.query.as_deref();
-    let answer = gateway.file(&target, query, &request.caller, (peer, phase), wishes).await;
+    let file = FileAsk { target: &request.target, query: request.query, caller: &request.caller, wishes };
+    let answer = gateway.file(file, (peer, phase), again).await;
     // The next request goes to the successor, over another connection.
-    request.close |= answer.status() == StatusCode::TEMPORARY_REDIRECT;
-    let head = head(&answer, request.close);
+    let close = request.close || answer.status == StatusCode::TEMPORARY_REDIRECT;
+    let head = head(&answer, close);
     gateway.answered(&Answered {
         kind: RequestKind::Hls,
         method: request.method(),
-        path: &request.path,
-        status: answer.status().as_u16(),
-        bytes: Some(answer.body().len() as u64),
+        path: request.path,
+        status: answer.status.as_u16(),
+        bytes: Some(answer.content.len() as u64),
         after: began.elapsed(),
         peer,
     });
     let socket = io.plain().ok_or(ErrorKind::Unsupported)?;
-    match answer.into_body() {
-        _ if request.head_only => send_bytes(socket, head.as_bytes(), &[]).await,
-        Content::Bytes(bytes) => send_bytes(socket, head.as_bytes(), &bytes).await,
+    match answer.content {
+        _ if request.head_only => send_bytes(socket, head.as_bytes(), &[]).await?,
+        Content::Bytes(bytes) => send_bytes(socket, head.as_bytes(), &bytes).await?,
         Content::File { file, range } => {
             send_head(socket, head.as_bytes()).await?;
-            send_file(socket, file.descriptor(), range).await
+            send_file(socket, file.descriptor(), range).await?;
         }
     }
+    Ok(!close)
 }
 
-impl FileRequest {
+impl FileRequest<'_> {
     fn method(&self) -> &'static str {
         if self.head_only { "HEAD" } else { "GET" }
     }
@@ -73,31 +71,30 @@ impl FileRequest {
     /// What is counted and logged when it isn't answered.
     pub(super) fn refused(&self, too_much: &TooMuch, peer: SocketAddr) -> Answered<'_> {
         let (method, status) = (self.method(), too_much.status().as_u16());
-        let (kind, path, after) = (RequestKind::Hls, self.path.as_str(), Duration::ZERO);
+        let (kind, path, after) = (RequestKind::Hls, self.path, Duration::ZERO);
         Answered { kind, method, path, status, bytes: None, after, peer }
     }
 }
 
+/// Room for a usual head.
+const HEAD_BYTES_USUAL: usize = 640;
+
 fn head(answer: &FileAnswer, close: bool) -> String {
-    let mut head = String::with_capacity(512);
-    let status = answer.status();
-    let reason = status.canonical_reason().unwrap_or_default();
-    let date = httpdate::fmt_http_date(SystemTime::now());
-    // Writing to a String can't fail.
-    let _ = write!(
-        head,
-        "HTTP/1.1 {} {reason}\r\nServer: {}\r\nDate: {date}\r\nAccess-Control-Allow-Origin: *\r\n\
-         Access-Control-Expose-Headers: {EXPOSED}\r\n",
-        status.as_u16(),
-        crate::SERVER
-    );
-    for (name, value) in answer.headers() {
-        let _ = write!(head, "{name}: {}\r\n", value.to_str().unwrap_or_default());
+    let mut head = String::with_capacity(HEAD_BYTES_USUAL);
+    let mut line = |parts: &[&str]| parts.iter().for_each(|part| head.push_str(part));
+    let reason = answer.status.canonical_reason().unwrap_or_default();
+    line(&["HTTP/1.1 ", answer.status.as_str(), " ", reason, "\r\nServer: ", crate::SERVER, "\r\n"]);
+    line(&["Access-Control-Allow-Origin: *\r\nAccess-Control-Expose-Headers: ", EXPOSED, "\r\n"]);
+    for (name, value) in &answer.headers {
+        line(&[name.as_str(), ": ", value, "\r\n"]);
     }
     if close {
-        head.push_str("Connection: close\r\n");
+        line(&["Connection: close\r\n"]);
     }
-    head.push_str("\r\n");
+    head.push_str("Date: ");
+    push_date(&mut head, SystemTime::now());
+    // Writing to a String can't fail.
+    let _ = write!(head, "\r\nContent-Length: {}\r\n\r\n", answer.content.len());
     head
 }
 

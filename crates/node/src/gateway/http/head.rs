@@ -1,10 +1,11 @@
 //! The next request of a connection, read without consuming it.
 
 use super::caller::{Caller, X_FORWARDED_FOR, bearer, joined};
-use super::hls;
-use crate::auth::agent;
+use super::hls::{self, Target};
 use crate::limits::Told;
 use hub::BroadcastPath;
+use std::borrow::Cow;
+use std::mem::MaybeUninit;
 
 /// Longest request head that is looked at. Larger ones are refused.
 pub(super) const HEAD_BYTES_MAX: usize = 16 << 10;
@@ -13,38 +14,38 @@ const HEADERS_MAX: usize = 64;
 
 /// What a connection's first bytes are.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum First {
+pub(super) enum First<'a> {
     /// The head isn't all here.
     Incomplete,
     /// A long-lived play request.
-    Play(Play),
+    Play(Play<'a>),
     /// A request for a file of a broadcast.
-    File(FileRequest),
+    File(FileRequest<'a>),
     /// Anything else: hyper's work.
     Other,
 }
 
 /// A request for a long-lived response.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Play {
+pub(super) struct Play<'a> {
     pub(super) path: BroadcastPath,
-    pub(super) query: String,
-    pub(super) caller: Caller,
+    pub(super) query: &'a str,
+    pub(super) caller: Caller<'a>,
     /// `Sec-WebSocket-Key`, when the client asks for a WebSocket.
-    pub(super) websocket_key: Option<String>,
-    /// Bytes of the head.
-    pub(super) head_bytes: usize,
+    pub(super) websocket_key: Option<&'a str>,
 }
 
 /// A request for a file of a broadcast, without a body.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct FileRequest {
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FileRequest<'a> {
     /// Path of the URL.
-    pub(super) path: String,
-    pub(super) query: Option<String>,
-    pub(super) caller: Caller,
-    pub(super) accept_encoding: Option<String>,
-    pub(super) range: Option<String>,
+    pub(super) path: &'a str,
+    /// What it means.
+    pub(super) target: Target<'a>,
+    pub(super) query: Option<&'a str>,
+    pub(super) caller: Caller<'a>,
+    pub(super) accept_encoding: Option<&'a str>,
+    pub(super) range: Option<&'a str>,
     /// `HEAD`.
     pub(super) head_only: bool,
     /// The client wants no further request on this connection.
@@ -54,82 +55,126 @@ pub(super) struct FileRequest {
 }
 
 /// Looks at the first bytes of a request.
-pub(super) fn look(bytes: &[u8]) -> First {
-    let mut headers = [httparse::EMPTY_HEADER; HEADERS_MAX];
-    let mut request = httparse::Request::new(&mut headers);
-    match request.parse(bytes) {
+pub(super) fn look(bytes: &[u8]) -> First<'_> {
+    let mut headers = [const { MaybeUninit::uninit() }; HEADERS_MAX];
+    let mut request = httparse::Request::new(&mut []);
+    match request.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(httparse::Status::Partial) if bytes.len() < HEAD_BYTES_MAX => First::Incomplete,
-        Ok(httparse::Status::Complete(head_bytes)) => {
-            let play = || play(&request, head_bytes).map(First::Play);
-            let file = || file(&request, head_bytes).map(First::File);
-            play().or_else(file).unwrap_or(First::Other)
-        }
+        Ok(httparse::Status::Complete(head_bytes)) => first(&request, head_bytes).unwrap_or(First::Other),
         // HTTP/2 prefaces end here too; hyper answers what is broken.
         _ => First::Other,
     }
 }
 
-fn play(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<Play> {
-    if request.method != Some("GET") {
-        return None;
-    }
-    let (path, query) = split_target(request.path?);
-    let path = flv_path(path)?;
-    let upgrade = header(request, "upgrade").is_some_and(|u| u.eq_ignore_ascii_case("websocket"));
-    let websocket_key = if upgrade { Some(header(request, "sec-websocket-key")?.to_owned()) } else { None };
-    let caller = caller(request)?;
-    Some(Play { path, query: query.to_owned(), caller, websocket_key, head_bytes })
-}
-
-/// A file request that needs nothing but its head; anything unusual is hyper's work.
-fn file(request: &httparse::Request<'_, '_>, head_bytes: usize) -> Option<FileRequest> {
+fn first<'a>(request: &httparse::Request<'_, 'a>, head_bytes: usize) -> Option<First<'a>> {
     let head_only = match request.method? {
         "GET" => false,
         "HEAD" => true,
         _ => return None,
     };
-    let unusual = ["content-length", "transfer-encoding", "expect", "upgrade"];
-    if request.version != Some(1) || unusual.iter().any(|name| header(request, name).is_some()) {
-        return None;
-    }
     let target = request.path?;
     let (path, query) = split_target(target);
-    hls::target(path)?;
-    let owned = |name| header(request, name).map(str::to_owned);
-    let caller = caller(request)?;
-    Some(FileRequest {
-        caller,
-        path: path.to_owned(),
-        query: target.contains('?').then(|| query.to_owned()),
-        accept_encoding: owned("accept-encoding"),
-        range: owned("range"),
+    if let Some(path) = flv_path(path).filter(|_| !head_only) {
+        let lines = Lines::of(request);
+        let websocket_key = if lines.wants_websocket() { Some(text(lines.websocket_key)?) } else { None };
+        let caller = lines.caller(target)?;
+        return Some(First::Play(Play { path, query: query.unwrap_or_default(), caller, websocket_key }));
+    }
+    // A file request that needs nothing but its head; anything unusual is hyper's work.
+    let found = hls::target(path)?;
+    let lines = Lines::of(request);
+    if request.version != Some(1) || lines.is_unusual() {
+        return None;
+    }
+    Some(First::File(FileRequest {
+        path,
+        target: found,
+        query,
+        accept_encoding: text(lines.accept_encoding),
+        range: text(lines.range),
         head_only,
-        close: header(request, "connection").is_some_and(|c| c.eq_ignore_ascii_case("close")),
+        close: text(lines.connection).is_some_and(|c| c.eq_ignore_ascii_case("close")),
+        caller: lines.caller(target)?,
         head_bytes,
-    })
+    }))
 }
 
-fn header<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a str> {
-    std::str::from_utf8(found(request, name)?).ok()
+/// The header lines that matter here. Of lines with one name the first counts.
+#[derive(Default)]
+struct Lines<'a> {
+    host: Option<&'a [u8]>,
+    hosts: usize,
+    authorization: Option<&'a [u8]>,
+    user_agent: Option<&'a [u8]>,
+    accept_encoding: Option<&'a [u8]>,
+    range: Option<&'a [u8]>,
+    connection: Option<&'a [u8]>,
+    upgrade: Option<&'a [u8]>,
+    websocket_key: Option<&'a [u8]>,
+    /// There is a body, or something is expected of us.
+    body: bool,
+    /// All lines of these: proxies add one each.
+    forwarded_for: Vec<&'a [u8]>,
+    forwarded: Vec<&'a [u8]>,
 }
 
-fn found<'a>(request: &httparse::Request<'_, 'a>, name: &str) -> Option<&'a [u8]> {
-    request.headers.iter().find(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value)
+impl<'a> Lines<'a> {
+    /// Looks at each line once: a browser sends some fifteen, four times a second.
+    fn of(request: &httparse::Request<'_, 'a>) -> Lines<'a> {
+        let mut lines = Lines::default();
+        for header in &*request.headers {
+            let is = |name: &str| header.name.eq_ignore_ascii_case(name);
+            let first = |place: &mut Option<&'a [u8]>| {
+                place.get_or_insert(header.value);
+            };
+            match header.name.len() {
+                4 if is("host") => {
+                    first(&mut lines.host);
+                    lines.hosts += 1;
+                }
+                5 if is("range") => first(&mut lines.range),
+                6 if is("expect") => lines.body = true,
+                7 if is("upgrade") => first(&mut lines.upgrade),
+                9 if is("forwarded") => lines.forwarded.push(header.value),
+                10 if is("user-agent") => first(&mut lines.user_agent),
+                10 if is("connection") => first(&mut lines.connection),
+                13 if is("authorization") => first(&mut lines.authorization),
+                14 if is("content-length") => lines.body = true,
+                15 if is("accept-encoding") => first(&mut lines.accept_encoding),
+                15 if is(X_FORWARDED_FOR) => lines.forwarded_for.push(header.value),
+                17 if is("transfer-encoding") => lines.body = true,
+                17 if is("sec-websocket-key") => first(&mut lines.websocket_key),
+                _ => {}
+            }
+        }
+        lines
+    }
+
+    fn is_unusual(&self) -> bool {
+        self.body || self.upgrade.is_some()
+    }
+
+    fn wants_websocket(&self) -> bool {
+        text(self.upgrade).is_some_and(|upgrade| upgrade.eq_ignore_ascii_case("websocket"))
+    }
+
+    /// Who asks. A request with two hosts is hyper's to refuse: it could mean another vhost here than in a proxy.
+    fn caller(self, target: &'a str) -> Option<Caller<'a>> {
+        let authority = absolute(target).map(|rest| rest.split('/').next().unwrap_or(rest));
+        (self.hosts <= 1).then(|| Caller {
+            host: authority.or_else(|| text(self.host)).map(Cow::Borrowed),
+            bearer: text(self.authorization).and_then(bearer).map(Cow::Borrowed),
+            agent: self.user_agent.map(Cow::Borrowed),
+            told: Told {
+                x_forwarded_for: joined(self.forwarded_for.into_iter()),
+                forwarded: joined(self.forwarded.into_iter()),
+            },
+        })
+    }
 }
 
-/// Who asks. A request with two hosts is hyper's to refuse: it could mean another vhost here than in a proxy.
-fn caller(request: &httparse::Request<'_, '_>) -> Option<Caller> {
-    let hosts = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host")).count();
-    let authority = absolute(request.path?).map(|rest| rest.split('/').next().unwrap_or(rest));
-    let lines = |name: &str| {
-        joined(request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case(name)).map(|h| h.value))
-    };
-    (hosts <= 1).then(|| Caller {
-        host: authority.or_else(|| header(request, "host")).map(str::to_owned),
-        bearer: header(request, "authorization").and_then(bearer).map(str::to_owned),
-        agent: found(request, "user-agent").and_then(|value| agent(&String::from_utf8_lossy(value))),
-        told: Told { x_forwarded_for: lines(X_FORWARDED_FOR), forwarded: lines("forwarded") },
-    })
+fn text(value: Option<&[u8]>) -> Option<&str> {
+    std::str::from_utf8(value?).ok()
 }
 
 /// `/live/x.flv` is the broadcast `live/x`.
@@ -143,12 +188,12 @@ pub(super) fn broadcast_path(path: &str) -> Option<BroadcastPath> {
 }
 
 /// Path and query of a request target, which may be in absolute form (RFC 9112 §3.2.2).
-fn split_target(target: &str) -> (&str, &str) {
+fn split_target(target: &str) -> (&str, Option<&str>) {
     let target = match absolute(target) {
         Some(rest) => rest.find('/').map_or("/", |slash| &rest[slash..]),
         None => target,
     };
-    target.split_once('?').unwrap_or((target, ""))
+    target.split_once('?').map_or((target, None), |(path, query)| (path, Some(query)))
 }
 
 /// What comes behind the scheme of a target in absolute form.
@@ -158,9 +203,9 @@ fn absolute(target: &str) -> Option<&str> {
 }
 
 /// Percent-decodes. RFC 3986 §2.1.
-fn decode(text: &str) -> Option<String> {
+fn decode(text: &str) -> Option<Cow<'_, str>> {
     if !text.contains('%') {
-        return Some(text.to_owned());
+        return Some(text.into());
     }
     let mut out = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -173,7 +218,7 @@ fn decode(text: &str) -> Option<String> {
             out.push(byte);
         }
     }
-    String::from_utf8(out).ok()
+    String::from_utf8(out).ok().map(Cow::Owned)
 }
 
 #[cfg(test)]
@@ -199,26 +244,41 @@ mod tests {
 
     #[test]
     fn files_of_broadcasts_are_read_whole_and_unusual_requests_left_to_hyper() {
-        let file = |head: &str| match look(head.as_bytes()) {
-            First::File(file) => Some(file),
-            _ => None,
-        };
+        fn file(head: &str) -> Option<FileRequest<'_>> {
+            match look(head.as_bytes()) {
+                First::File(file) => Some(file),
+                _ => None,
+            }
+        }
         let target = "/live/x/video/index.m3u8?_HLS_msn=7";
-        let found =
-            file(&format!("GET {target} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n")).unwrap();
-        assert_eq!(
-            (found.path.as_str(), found.query.as_deref()),
-            ("/live/x/video/index.m3u8", Some("_HLS_msn=7"))
-        );
-        assert_eq!(
-            (found.accept_encoding.as_deref(), found.head_only, found.close),
-            (Some("gzip"), false, false)
-        );
+        let head = format!("GET {target} HTTP/1.1\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n");
+        let found = file(&head).unwrap();
+        assert_eq!((found.path, found.query), ("/live/x/video/index.m3u8", Some("_HLS_msn=7")));
+        assert_eq!((found.accept_encoding, found.head_only, found.close), (Some("gzip"), false, false));
         assert!(file(&format!("HEAD {target} HTTP/1.1\r\nConnection: Close\r\n\r\n")).unwrap().close);
         assert_eq!(file(&format!("GET {target} HTTP/1.0\r\n\r\n")), None);
         assert_eq!(file(&format!("GET {target} HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc")), None);
         assert_eq!(file(&format!("POST {target} HTTP/1.1\r\n\r\n")), None);
         assert_eq!(file("GET / HTTP/1.1\r\n\r\n"), None);
+        assert_eq!(file(&format!("GET {target} HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n")), None);
+    }
+
+    #[test]
+    fn a_head_says_who_asks_and_through_which_proxies() {
+        let head = b"GET /live/x/index.m3u8 HTTP/1.1\r\nHOST: a.example:81\r\nAuthorization: Bearer abc\r\n\
+                     User-Agent: Player/1\r\nUser-Agent: Player/2\r\nX-Forwarded-For: 1.2.3.4\r\n\
+                     x-forwarded-for: 10.0.0.1\r\nForwarded: for=9.9.9.9\r\nRange: bytes=0-9\r\n\r\n";
+        let First::File(file) = look(head) else { panic!("it is a file's") };
+        assert_eq!(file.range, Some("bytes=0-9"));
+        let told = Told {
+            x_forwarded_for: Some("1.2.3.4,10.0.0.1".to_owned()),
+            forwarded: Some("for=9.9.9.9".to_owned()),
+        };
+        let agent = Some(Cow::Borrowed(&b"Player/1"[..]));
+        assert_eq!(
+            file.caller,
+            Caller { host: Some("a.example:81".into()), bearer: Some("abc".into()), agent, told }
+        );
     }
 
     #[test]

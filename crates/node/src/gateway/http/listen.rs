@@ -1,13 +1,13 @@
 //! Accepts connections and looks at their requests, until one takes the whole connection.
 
-use super::caller::Caller;
+use super::deadline::Deadline;
 use super::head::{self, First, HEAD_BYTES_MAX, Play};
-use super::hls::{self, FileAnswer, Packagings, Target, Wishes};
+use super::hls::{self, FileAnswer, FileAsk, Packagings};
 use super::leaving::Polls;
 use super::refusal::{self, Refusals};
 use super::service::Service;
 use super::{direct, flv, websocket};
-use crate::auth::Auth;
+use crate::auth::{Again, Auth};
 use crate::egress::{NewViewer, Plane};
 use crate::gateway::{Door, Io, Offers, Shut, accept_each};
 use crate::life::{Life, Phase};
@@ -60,20 +60,24 @@ impl Gateway {
         self.access.request(answered);
     }
 
-    /// The answer to a request for a file of a broadcast.
+    /// The answer to a request for a file of a broadcast. `again` is what was decided about the request before it.
     pub(super) async fn file(
         &self,
-        target: &Target<'_>,
-        query: Option<&str>,
-        caller: &Caller,
+        FileAsk { target, query, caller, wishes }: FileAsk<'_>,
         (peer, phase): (SocketAddr, Phase),
-        wishes: Wishes<'_>,
+        again: &mut Again,
     ) -> FileAnswer {
         let query_text = query.unwrap_or_default();
-        let ask = caller.asks_to_play(target.path.clone(), query_text, peer, Protocol::Hls);
-        let grant = match self.auth.play(ask).await {
-            Ok(grant) => grant,
-            Err(refusal) => return hls::forbidden(&refusal.to_string()),
+        let shows = caller.shows(&target.path, query_text, peer);
+        let grant = match self.auth.looks_again(&shows, again) {
+            Some(grant) => grant,
+            None => {
+                let ask = caller.asks_to_play(target.path.clone(), query_text, peer, Protocol::Hls);
+                match self.auth.look(ask, again).await {
+                    Ok(grant) => grant,
+                    Err(refusal) => return hls::forbidden(&refusal.to_string()),
+                }
+            }
         };
         let handed_over = phase > Phase::Draining;
         if handed_over && hls::is_playlist(target.file) {
@@ -96,7 +100,7 @@ impl Gateway {
         };
         let answer = hls::answer(&self.packagings, &packaging, target.file, query, wishes).await;
         // It may be a file of the successor's: browsers use whichever connection is open.
-        if handed_over && answer.status() == StatusCode::NOT_FOUND {
+        if handed_over && answer.status == StatusCode::NOT_FOUND {
             return hls::come_over(target.file, query);
         }
         answer
@@ -161,81 +165,80 @@ pub(crate) async fn serve(listener: TcpListener, door: Door, gateway: Arc<Gatewa
     while connections.join_next().await.is_some() {}
 }
 
+/// What comes after a look at the bytes of a connection.
+enum Next {
+    /// The head of a request isn't all here.
+    Bytes,
+    /// A request was answered, whose head had so many bytes.
+    Request(usize),
+    Hyper,
+}
+
 /// Reads requests until one takes the whole connection.
 async fn requests(mut io: Io, gateway: Arc<Gateway>, mut life: Life) -> Result<(), Error> {
-    let mut bytes = BytesMut::new();
-    let polls = Polls::default();
-    for number in 0_u64.. {
-        let first = tokio::select! {
-            biased;
-            first = next_request(&mut io, &mut bytes, &gateway.limits, number) => first?,
-            () = polls.leave(&mut life, &gateway) => return io.shutdown().await,
-        };
-        match first {
-            First::Play(play) => {
-                bytes.advance(play.head_bytes);
-                if life.phase() == Phase::Draining {
-                    let peer = gateway.limits.client(io.peer(), &play.caller.told);
-                    return gateway.refuse_player(&mut io, &format!("/{}.flv", play.path), peer).await;
-                }
-                return start_play(io, play, &gateway).await;
+    let (mut bytes, polls, mut again) = (BytesMut::new(), Polls::default(), Again::default());
+    let mut deadline = Deadline::new(Instant::now().into(), gateway.limits.rules().config.http_head.0);
+    // Made once, since nearly all requests come while the server serves.
+    let (mut first, mut serves, mut drained) = (true, true, life.clone());
+    let mut draining = pin!(drained.draining());
+    loop {
+        let next = match head::look(&bytes) {
+            First::Play(play) if life.phase() == Phase::Draining => {
+                let peer = gateway.limits.client(io.peer(), &play.caller.told);
+                return gateway.refuse_player(&mut io, &format!("/{}.flv", play.path), peer).await;
             }
-            First::File(mut request) if io.plain().is_some() => {
-                let phase = life.phase();
-                bytes.advance(request.head_bytes);
+            First::Play(play) => return start_play(io, play, &gateway).await,
+            First::File(request) if io.plain().is_some() => {
                 let peer = gateway.limits.client(io.peer(), &request.caller.told);
                 if let Err(too_much) = gateway.limits.request(peer.ip()) {
                     gateway.answered(&request.refused(&too_much, peer));
                     return refusal::send(&mut io, &too_much).await;
                 }
-                direct::respond(&mut io, &mut request, (peer, phase), &gateway).await?;
-                polls.note(true, Version::HTTP_11);
-                if request.close {
+                let at = (peer, life.phase());
+                if !direct::respond(&mut io, &request, at, &gateway, &mut again).await? {
                     return io.shutdown().await;
                 }
+                Next::Request(request.head_bytes)
             }
-            First::File(_) | First::Other | First::Incomplete => {
+            First::Incomplete if bytes.len() < HEAD_BYTES_MAX => Next::Bytes,
+            First::File(_) | First::Other | First::Incomplete => Next::Hyper,
+        };
+        match next {
+            Next::Bytes => {}
+            Next::Request(head_bytes) => {
+                bytes.advance(head_bytes);
+                polls.note(true, Version::HTTP_11);
+                first = false;
+                deadline.set(Instant::now().into(), gateway.limits.rules().config.http_head.0);
+                if !bytes.is_empty() {
+                    continue;
+                }
+            }
+            Next::Hyper => {
                 io.unread(bytes);
                 return serve_hyper(io, gateway, life).await;
             }
         }
-    }
-    Ok(())
-}
-
-/// The next request, whose head stays in `bytes`. One that doesn't end within [`HEAD_BYTES_MAX`] is hyper's to refuse.
-async fn next_request(
-    io: &mut Io,
-    bytes: &mut BytesMut,
-    limits: &Limits,
-    number: u64,
-) -> Result<First, Error> {
-    let time = limits.rules().config.http_head.0;
-    let read_head = async {
-        loop {
-            match head::look(bytes) {
-                First::Incomplete if bytes.len() < HEAD_BYTES_MAX => {}
-                first => return Ok(first),
-            }
-            bytes.reserve(HEAD_BYTES_USUAL);
-            if io.read_buf(bytes).await? == 0 {
+        bytes.reserve(HEAD_BYTES_USUAL);
+        tokio::select! {
+            biased;
+            read = io.read_buf(&mut bytes) => if read? == 0 {
                 return Err(Error::from(ErrorKind::UnexpectedEof));
+            },
+            () = deadline.passed() => {
+                // A connection that rests between requests did nothing wrong.
+                if first || !bytes.is_empty() {
+                    gateway.limits.too_much(Limit::HttpHead, Duration::ZERO);
+                }
+                return Err(Error::from(ErrorKind::TimedOut));
             }
-        }
-    };
-    match tokio::time::timeout(time, read_head).await {
-        Ok(first) => first,
-        Err(_) => {
-            // A connection that rests between requests did nothing wrong.
-            if number == 0 || !bytes.is_empty() {
-                limits.too_much(Limit::HttpHead, Duration::ZERO);
-            }
-            Err(Error::from(ErrorKind::TimedOut))
+            () = draining.as_mut(), if serves => serves = false,
+            () = polls.leave(&mut life, &gateway), if !serves => return io.shutdown().await,
         }
     }
 }
 
-async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Error> {
+async fn start_play(mut io: Io, play: Play<'_>, gateway: &Gateway) -> Result<(), Error> {
     let (began, path) = (Instant::now(), format!("/{}.flv", play.path));
     let peer = gateway.limits.client(io.peer(), &play.caller.told);
     let answered = |status| {
@@ -247,7 +250,7 @@ async fn start_play(mut io: Io, play: Play, gateway: &Gateway) -> Result<(), Err
         return refusal::send(&mut io, &too_much).await;
     }
     let protocol = if play.websocket_key.is_some() { Protocol::WsFlv } else { Protocol::Flv };
-    let ask = play.caller.asks_to_play(play.path, &play.query, peer, protocol);
+    let ask = play.caller.asks_to_play(play.path, play.query, peer, protocol);
     let grant = match gateway.auth.play(ask).await {
         Ok(grant) => grant,
         Err(refusal) => {

@@ -5,6 +5,8 @@
 //! - [`head`] reads a request without consuming it
 //! - [`flv`] long-lived responses, handed to the egress plane
 //! - [`websocket`] the same in WebSocket messages
+//! - [`deadline`] a timer that moves with every request
+//! - [`date`] the `Date` of answers
 //! - [`direct`] files of broadcasts over plain HTTP/1.1
 //! - [`service`] everything else, by hyper
 //! - [`health`] how a broadcast comes in, for its publisher
@@ -19,6 +21,8 @@
 
 mod body;
 mod caller;
+mod date;
+mod deadline;
 mod direct;
 mod flv;
 mod head;

@@ -6,6 +6,7 @@ use super::caller::Caller;
 use super::leaving::Polls;
 use super::listen::Gateway;
 use super::{head, health, hls, pages, stage};
+use crate::auth::Again;
 use crate::gateway::offer_target;
 use crate::life::{Life, Phase};
 use crate::limits::TooMuch;
@@ -94,7 +95,10 @@ impl Service {
                 let phase = self.life.phase();
                 let phase = if one_for_all { phase.min(Phase::Draining) } else { phase };
                 let at = (self.peer, phase);
-                self.gateway.file(&target, uri.query(), &caller, at, wishes).await.map(body)
+                let file = hls::FileAsk { target: &target, query: uri.query(), caller: &caller, wishes };
+                // One connection may carry requests of many clients.
+                let answer = self.gateway.file(file, at, &mut Again::default()).await;
+                Response::from(answer).map(body)
             }
             None => self.answer(request).await,
         }

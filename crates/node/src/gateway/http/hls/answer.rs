@@ -1,22 +1,31 @@
 //! Playlists, parts and segments as HTTP responses.
 
+use super::super::caller::Caller;
 use super::super::leaving::{REASON, RETRY_AFTER_S};
 use super::credentials::credentials;
 use super::packaging::{Packaging, Packagings};
+use super::target::Target;
 use crate::memory_file::MemoryFile;
 use bytes::Bytes;
-use hls::{BadRequest, Request};
+use hls::{BadRequest, Request, Text};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderName,
     HeaderValue, LOCATION, RETRY_AFTER, VARY,
 };
 use http::{Response, StatusCode};
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use tokio::time::{Instant, timeout_at};
 
 /// A response to be sent by hyper, or by [`super::super::direct`].
-pub(in super::super) type FileAnswer = Response<Content>;
+#[derive(Debug)]
+pub(in super::super) struct FileAnswer {
+    pub(in super::super) status: StatusCode,
+    /// Beside `Content-Length`. There are few, each once, so that a list is quicker than a map.
+    pub(in super::super) headers: Vec<(HeaderName, Cow<'static, str>)>,
+    pub(in super::super) content: Content,
+}
 
 /// The body of a response.
 #[derive(Debug)]
@@ -25,6 +34,15 @@ pub(in super::super) enum Content {
     Bytes(Bytes),
     /// From a memory file.
     File { file: Arc<MemoryFile>, range: Range<usize> },
+}
+
+/// A request for a file of a broadcast.
+#[derive(Clone, Copy, Debug)]
+pub(in super::super) struct FileAsk<'a> {
+    pub(in super::super) target: &'a Target<'a>,
+    pub(in super::super) query: Option<&'a str>,
+    pub(in super::super) caller: &'a Caller<'a>,
+    pub(in super::super) wishes: Wishes<'a>,
 }
 
 /// What of a request's head matters here.
@@ -38,6 +56,8 @@ pub(in super::super) struct Wishes<'a> {
     pub(in super::super) file: bool,
 }
 
+/// Headers of an answer, at most.
+const HEADERS_USUAL: usize = 5;
 const PLAYLIST_TYPE: &str = "application/vnd.apple.mpegurl";
 /// A live playlist is stale after a part; a second keeps a cache in front useful without adding latency to players,
 /// which ask by position.
@@ -61,23 +81,8 @@ pub(in super::super) async fn answer(
         Err(BadRequest::Unknown) => return missing(),
         Err(BadRequest::Directives(why)) => return bad(why),
     };
-    packaging.count(&request);
     let answer = match wait(packaging, &request).await {
-        hls::Answer::Playlist { text, .. } => {
-            let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
-            match credentials(query) {
-                // For one viewer.
-                Some(credentials) if gzip => {
-                    playlist(text.with_query_gzip(&credentials), gzip, PRIVATE_CACHE)
-                }
-                Some(credentials) => playlist(text.with_query(&credentials), gzip, PRIVATE_CACHE),
-                None => {
-                    let cache =
-                        if request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
-                    playlist(if gzip { text.gzip } else { text.plain }, gzip, cache)
-                }
-            }
-        }
+        hls::Answer::Playlist { text, .. } => viewers_playlist(&text, &request, query, wishes),
         hls::Answer::Media(bytes) => {
             let stored = if wishes.file { packaging.files().file(file, &bytes) } else { None };
             media(&bytes, stored, media_type(file), wishes.range)
@@ -89,13 +94,17 @@ pub(in super::super) async fn answer(
         hls::Answer::BadRequest(why) => return bad(why),
         hls::Answer::Wait => return late(),
     };
-    packagings.count_egress(packaging, answer.body().len());
+    packagings.count_egress(packaging, answer.content.len());
     answer
 }
 
 /// The answer once there is one; `Wait` if there is none in time. The target duration may become known only while a
 /// request is held, and is long when keyframes are far apart: so the newest one says how long.
 async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
+    match packaging.now(request) {
+        hls::Answer::Wait => {}
+        answer => return answer,
+    }
     let mut snapshots = packaging.snapshots();
     let asked = Instant::now();
     loop {
@@ -115,8 +124,22 @@ async fn wait(packaging: &Packaging, request: &Request) -> hls::Answer {
     }
 }
 
+/// A playlist for one viewer, if it shows credentials, or for everybody.
+fn viewers_playlist(text: &Text, request: &Request, query: Option<&str>, wishes: Wishes<'_>) -> FileAnswer {
+    let gzip = wishes.accept_encoding.is_some_and(accepts_gzip);
+    match credentials(query) {
+        Some(credentials) if gzip => playlist(text.with_query_gzip(&credentials), gzip, PRIVATE_CACHE),
+        Some(credentials) => playlist(text.with_query(&credentials), gzip, PRIVATE_CACHE),
+        None => {
+            let cache = if *request == Request::Multivariant { MULTIVARIANT_CACHE } else { PLAYLIST_CACHE };
+            let body = if gzip { &text.gzip } else { &text.plain };
+            playlist(body.clone(), gzip, cache)
+        }
+    }
+}
+
 fn playlist(body: Bytes, gzip: bool, cache: &'static str) -> FileAnswer {
-    let mut answer = with_length(Content::Bytes(body));
+    let mut answer = with(StatusCode::OK, Content::Bytes(body));
     put(&mut answer, CONTENT_TYPE, PLAYLIST_TYPE);
     put(&mut answer, CACHE_CONTROL, cache);
     put(&mut answer, VARY, "accept-encoding");
@@ -147,10 +170,9 @@ fn media(
         Some(file) => Content::File { file, range },
         None => Content::Bytes(bytes.slice(range)),
     };
-    let mut answer = with_length(content);
-    *answer.status_mut() = status;
-    if let Some(value) = shown.and_then(|s| HeaderValue::from_str(&s).ok()) {
-        answer.headers_mut().insert(CONTENT_RANGE, value);
+    let mut answer = with(status, content);
+    if let Some(shown) = shown {
+        put(&mut answer, CONTENT_RANGE, shown);
     }
     if status != StatusCode::RANGE_NOT_SATISFIABLE {
         put(&mut answer, CONTENT_TYPE, media_type);
@@ -214,7 +236,7 @@ pub(in super::super) fn absent(path: &hub::BroadcastPath) -> FileAnswer {
 /// Nobody watches that path here, and nobody begins to: the server is about to end.
 pub(in super::super) fn about_to_end() -> FileAnswer {
     let mut answer = refusal(StatusCode::SERVICE_UNAVAILABLE, REASON);
-    answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+    put(&mut answer, RETRY_AFTER, RETRY_AFTER_S.to_string());
     answer
 }
 
@@ -225,8 +247,9 @@ pub(in super::super) fn come_over(file: &str, query: Option<&str>) -> FileAnswer
     let name = file.rsplit('/').next().unwrap_or(file);
     let location = credentials(query).map_or_else(|| name.to_owned(), |query| format!("{name}?{query}"));
     let mut answer = refusal(StatusCode::TEMPORARY_REDIRECT, "another process serves this now\n");
-    if let Ok(location) = HeaderValue::try_from(location) {
-        answer.headers_mut().insert(LOCATION, location);
+    // What the path was decoded from is no part of it; a name that no header can have has no file either.
+    if HeaderValue::from_str(&location).is_ok() {
+        put(&mut answer, LOCATION, location);
     }
     answer
 }
@@ -255,22 +278,38 @@ fn late() -> FileAnswer {
 }
 
 fn refusal(status: StatusCode, why: impl Into<Bytes>) -> FileAnswer {
-    let mut answer = with_length(Content::Bytes(why.into()));
-    *answer.status_mut() = status;
+    let mut answer = with(status, Content::Bytes(why.into()));
     put(&mut answer, CONTENT_TYPE, "text/plain; charset=utf-8");
     put(&mut answer, CACHE_CONTROL, "no-store");
     answer
 }
 
-fn with_length(content: Content) -> FileAnswer {
-    let length = HeaderValue::from(content.len());
-    let mut answer = Response::new(content);
-    answer.headers_mut().insert(CONTENT_LENGTH, length);
-    answer
+fn with(status: StatusCode, content: Content) -> FileAnswer {
+    FileAnswer { status, headers: Vec::with_capacity(HEADERS_USUAL), content }
 }
 
-fn put(answer: &mut FileAnswer, name: HeaderName, value: &'static str) {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
+fn put(answer: &mut FileAnswer, name: HeaderName, value: impl Into<Cow<'static, str>>) {
+    answer.headers.push((name, value.into()));
+}
+
+impl From<FileAnswer> for Response<Content> {
+    fn from(answer: FileAnswer) -> Self {
+        let length = HeaderValue::from(answer.content.len());
+        let mut response = Response::new(answer.content);
+        *response.status_mut() = answer.status;
+        response.headers_mut().insert(CONTENT_LENGTH, length);
+        for (name, value) in answer.headers {
+            let value = match value {
+                Cow::Borrowed(text) => HeaderValue::from_static(text),
+                Cow::Owned(text) => match HeaderValue::try_from(text) {
+                    Ok(value) => value,
+                    Err(_) => continue,
+                },
+            };
+            response.headers_mut().insert(name, value);
+        }
+        response
+    }
 }
 
 #[cfg(test)]
@@ -297,7 +336,7 @@ mod tests {
     #[test]
     fn players_who_come_over_keep_their_credentials_and_not_their_place() {
         let check = |query, expect: &str| {
-            let answer = come_over("video/index.m3u8", query);
+            let answer = Response::from(come_over("video/index.m3u8", query));
             assert_eq!(
                 (answer.status().as_u16(), &answer.headers()[LOCATION]),
                 (307, &expect.parse().unwrap())

@@ -1,7 +1,7 @@
 //! How many people watch by HLS. They have no connection that lasts, so they are counted by what a player must do:
 //! reload the playlist of its pictures (or sound alone) once per part if it blocks, once per target duration if not.
 
-use hls::{Config, Request, Role};
+use hls::{Request, Role};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -46,16 +46,17 @@ impl People {
 const NEWEST: f64 = 0.3;
 
 impl Audience {
-    pub(super) fn count(&self, request: &Request, config: &Config) {
+    /// Counts a request; parts and segments last as long as that.
+    pub(super) fn count(&self, request: &Request, part: Duration, segment: Duration) {
         let (counter, holds) = match request {
             Request::Playlist { role, block, .. } => {
                 let (reloads, holds) = match block {
-                    Some(_) => (&self.blocking, config.part_target),
-                    None => (&self.usual, config.segment_target),
+                    Some(_) => (&self.blocking, part),
+                    None => (&self.usual, segment),
                 };
                 (if *role == Role::Video { &reloads.video_ms } else { &reloads.audio_ms }, holds)
             }
-            Request::TsPlaylist => (&self.ts_ms, config.segment_target),
+            Request::TsPlaylist => (&self.ts_ms, segment),
             _ => return,
         };
         counter.fetch_add(holds.as_millis() as u64, Ordering::Relaxed);
@@ -85,8 +86,10 @@ mod tests {
 
     #[test]
     fn players_are_told_from_their_reloads() {
-        let (audience, config, mut estimate) = (Audience::default(), Config::default(), Estimate::default());
-        let reload = |role, block| audience.count(&Request::Playlist { role, block, skip: false }, &config);
+        let (audience, mut estimate) = (Audience::default(), Estimate::default());
+        let (part, segment) = (Duration::from_millis(500), Duration::from_secs(2));
+        let reload =
+            |role, block| audience.count(&Request::Playlist { role, block, skip: false }, part, segment);
         let mut people = People::default();
         for second in 0..30 {
             for _ in 0..10 {
@@ -96,7 +99,9 @@ mod tests {
                 }
             }
             // Four old ones, every two seconds.
-            (0..4).filter(|_| second % 2 == 0).for_each(|_| audience.count(&Request::TsPlaylist, &config));
+            (0..4)
+                .filter(|_| second % 2 == 0)
+                .for_each(|_| audience.count(&Request::TsPlaylist, part, segment));
             people = audience.estimate(&mut estimate, Duration::from_secs(1));
         }
         assert!((9..=11).contains(&people.low_latency), "{people:?}: 10 of low latency");

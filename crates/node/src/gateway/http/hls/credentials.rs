@@ -1,12 +1,9 @@
 //! Credentials in playlists: a player loads what a playlist lists without the query of the playlist's own URL, so the
 //! credentials in it are written behind every URL.
 
-/// Parameters that say who asks and for which vhost.
-const CARRIED: [&str; 9] = ["token", "vhost", "sig", "kid", "expires", "act", "path", "ip", "key"];
-
 /// The part of a query that has to go on, if there is one.
 pub(super) fn credentials(query: Option<&str>) -> Option<String> {
-    let carried = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| CARRIED.contains(&name));
+    let carried = |pair: &&str| pair.split_once('=').is_some_and(|(name, _)| is_carried(name));
     let query = query?;
     let mut kept = String::with_capacity(query.len());
     for pair in query.split('&').filter(carried) {
@@ -15,11 +12,24 @@ pub(super) fn credentials(query: Option<&str>) -> Option<String> {
         }
         kept.push_str(pair);
     }
-    // Nothing that could end a line or a quoted string of the playlist.
-    let safe =
-        |byte: u8| byte.is_ascii_graphic() && !matches!(byte, b'"' | b'#' | b'<' | b'>' | b'\\' | b'?');
-    (!kept.is_empty() && kept.bytes().all(safe)).then_some(kept)
+    (!kept.is_empty() && kept.bytes().all(|byte| SAFE[usize::from(byte)])).then_some(kept)
 }
+
+/// Parameters that say who asks and for which vhost.
+fn is_carried(name: &str) -> bool {
+    matches!(name, "token" | "vhost" | "sig" | "kid" | "expires" | "act" | "path" | "ip" | "key")
+}
+
+/// Bytes that can't end a line or a quoted string of the playlist. A token is long, and looked at with every playlist.
+const SAFE: [bool; 256] = {
+    let (mut safe, mut byte) = ([false; 256], 0);
+    while byte < 256 {
+        let graphic = b' ' < byte as u8 && byte < 0x7f;
+        safe[byte] = graphic && !matches!(byte as u8, b'"' | b'#' | b'<' | b'>' | b'\\' | b'?');
+        byte += 1;
+    }
+    safe
+};
 
 #[cfg(test)]
 mod tests {

@@ -17,7 +17,7 @@ mod succession;
 mod target;
 
 pub(super) use answer::{
-    Content, FileAnswer, Wishes, about_to_end, absent, accepts_gzip, answer, come_over, forbidden,
+    Content, FileAnswer, FileAsk, Wishes, about_to_end, absent, accepts_gzip, answer, come_over, forbidden,
     is_playlist,
 };
 pub(crate) use packaging::{Cutting, Packagings};

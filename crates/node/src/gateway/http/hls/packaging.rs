@@ -216,12 +216,13 @@ impl Packagings {
 }
 
 impl Packaging {
-    /// Counts a request towards the audience.
-    pub(super) fn count(&self, request: &hls::Request) {
+    /// What a request is answered with now. It counts towards the audience.
+    pub(super) fn now(&self, request: &hls::Request) -> hls::Answer {
+        let snapshot = self.snapshots.borrow();
         // A player blocks once a part of the announced duration, which may be another than the wanted one.
-        let announced = self.snapshots.borrow().part_target();
-        let config = Config { part_target: announced.unwrap_or(self.config.part_target), ..self.config };
-        self.audience.count(request, &config);
+        let part = snapshot.part_target().unwrap_or(self.config.part_target);
+        self.audience.count(request, part, self.config.segment_target);
+        snapshot.answer(request)
     }
 
     /// The target of a file of it.
