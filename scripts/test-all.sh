@@ -13,8 +13,8 @@ scripts/install-test-tools.sh
 step "checks, unit and end-to-end tests"
 cargo xtask ci --e2e
 
+# The relay between them and the server was built with the end-to-end tests.
 step "the pages in Chromium"
-cargo build --quiet -p e2e --bin relay
 (cd e2e/browser && npm ci --no-audit --no-fund --loglevel=error && npm run --silent check && npm test --silent)
 
 step "benchmarks run (short; the figures of docs/performance.md come from longer runs), and a mixed load for two minutes"
