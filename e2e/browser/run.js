@@ -1,5 +1,5 @@
-// Runs the tests, two files at a time, but those that measure alone. A file that fails is run once more, since browsers now and then
-// fail for reasons of their own on a busy machine; it then is listed as flaky, and is a bug to be looked at.
+// Runs the tests, several files at a time, but those that measure alone. A file that fails is run once more, since browsers now and
+// then fail for reasons of their own on a busy machine; it then is listed as flaky, and is a bug to be looked at.
 // usage: node run.js [FILE…] [options of node --test]
 
 import { spawn } from "node:child_process";
@@ -9,8 +9,10 @@ import { basename } from "node:path";
 
 /** Files that hold the server or the network to a time, or keep the machine busy: nothing beside them. */
 const ALONE = ["latency", "network", "playback", "stage", "webrtc"];
-/** Other files wait most of their time. */
-const AT_ONCE = 2;
+/** The longest begin first, so that none of them is waited for alone at the end. */
+const LONGEST = ["players", "publisher", "page", "playlists", "console-look"];
+/** Other files wait most of their time: three of them keep two cores two thirds busy. */
+const AT_ONCE = 3;
 
 const options = process.argv.slice(2).filter((argument) => argument.startsWith("-"));
 const named = process.argv.slice(2).filter((argument) => !argument.startsWith("-"));
@@ -44,9 +46,12 @@ async function failing(left, at_once) {
   return failed;
 }
 
-const alone = files.filter((file) => ALONE.includes(basename(file, ".test.js")));
-const others = files.filter((file) => !alone.includes(file));
-const once_failed = [...await failing(others, AT_ONCE), ...await failing(alone, 1)];
+/** @param {string[]} names */
+const named_in = (names) => files.filter((file) => names.includes(basename(file, ".test.js")))
+  .toSorted((a, b) => names.indexOf(basename(a, ".test.js")) - names.indexOf(basename(b, ".test.js")));
+const [alone, longest] = [named_in(ALONE), named_in(LONGEST)];
+const others = files.filter((file) => ![...alone, ...longest].includes(file));
+const once_failed = [...await failing([...longest, ...others], AT_ONCE), ...await failing(alone, 1)];
 const failed = await failing(once_failed, 1);
 const flaky = once_failed.filter((file) => !failed.includes(file));
 if (flaky.length > 0) console.log(`FLAKY: ${flaky.join(", ")}`);
