@@ -36,14 +36,14 @@ async function peers() {
   return { page, context };
 }
 
-/** @param {import("playwright-core").Page} page @param {string} path */
-const play = (page, path) =>
+/** What is seen within so long, unless it is refused. @param {import("playwright-core").Page} page @param {string} path @param {number} ms */
+const play = (page, path, ms = WATCH_MS) =>
   page.evaluate(async ([path, ms]) => {
     const viewer = await /** @type {any} */ (window).whep(path);
     Object.assign(window, { viewer });
-    await new Promise((resolve) => setTimeout(resolve, Number(ms)));
+    if (viewer.status === 201) await new Promise((resolve) => setTimeout(resolve, Number(ms)));
     return { ...viewer, ...(viewer.status === 201 ? await viewer.figures() : {}), figures: undefined, captured: undefined };
-  }, [path, WATCH_MS]);
+  }, [path, ms]);
 
 /**
  * How much later the viewer of `play` hears sound than its pictures are shown, once that is little: the median of two seconds.
@@ -176,12 +176,15 @@ test("a viewer who leaves by DELETE is gone at once", async () => {
   const stop = publish("gone", ["-bf", "0"]);
   await live("live/gone");
   const { page, context } = await peers();
-  const seen = await play(page, "live/gone");
-  const viewers = async () => (await (await fetch(`${server.url}/api/broadcasts`)).json()).broadcasts
-    .find((/** @type {{ path: string }} */ one) => one.path === "live/gone").viewers;
-  assert.equal(await viewers(), 1);
+  const seen = await play(page, "live/gone", 0);
+  const counted = async (/** @type {number} */ viewers) => {
+    const { broadcasts } = await (await fetch(`${server.url}/api/broadcasts`)).json();
+    return broadcasts.find((/** @type {{ path: string }} */ one) => one.path === "live/gone").viewers === viewers;
+  };
+  await page.waitForFunction(() => /** @type {any} */ (window).viewer.figures().then((/** @type {any} */ seen) => seen.frames > 10));
+  assert.ok(await counted(1));
   assert.equal((await fetch(server.url + seen.connection, { method: "DELETE" })).status, 200);
-  for (let tries = 0; (await viewers()) !== 0; tries += 1) {
+  for (let tries = 0; !(await counted(0)); tries += 1) {
     assert.ok(tries < 50, "still counted");
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
