@@ -3,6 +3,7 @@
 use crate::{Broadcast, Item};
 use std::sync::Arc;
 use std::task::{Context, Poll};
+use std::time::Instant;
 
 /// Reads one broadcast from the newest group on, at its own pace.
 ///
@@ -34,6 +35,15 @@ impl Consumer {
     /// What it reads.
     pub fn broadcast(&self) -> &Arc<Broadcast> {
         &self.broadcast
+    }
+
+    /// When the first frame came in that is not read yet; `None` if there is none.
+    pub fn waiting_since(&self) -> Option<Instant> {
+        let state = self.broadcast.lock();
+        state.log.since(self.next?)?.find_map(|item| match item {
+            Item::Frame { arrived, .. } => Some(*arrived),
+            Item::Catalog(_) | Item::Resumed => None,
+        })
     }
 
     /// Fills `batch` (cleared first) with all that is new.

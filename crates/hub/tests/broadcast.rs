@@ -78,6 +78,26 @@ fn a_viewer_starts_at_the_newest_group_and_then_sees_every_frame() {
 }
 
 #[test]
+fn a_viewer_can_tell_since_when_frames_wait_for_it() {
+    let hub = hub(1 << 20);
+    let mut studio = Studio::on(&hub, "x", testkit::epoch());
+    studio.send_group(2);
+    let mut viewer = hub.subscribe(&path("x")).unwrap();
+    read(&mut viewer);
+    assert_eq!(viewer.waiting_since(), None);
+    studio.producer.track(Track::new(TrackId::AUDIO, Codec::Opus, Bytes::new())).unwrap();
+    assert_eq!(viewer.waiting_since(), None, "a catalog is no frame");
+    let first = studio.now + Duration::from_millis(40);
+    studio.now = first;
+    studio.send(false).unwrap();
+    studio.now += Duration::from_millis(40);
+    studio.send(false).unwrap();
+    assert_eq!(viewer.waiting_since(), Some(first));
+    read(&mut viewer);
+    assert_eq!(viewer.waiting_since(), None);
+}
+
+#[test]
 fn a_catalog_comes_before_the_first_frame() {
     let hub = hub(1 << 20);
     let mut studio = Studio::on(&hub, "x", testkit::epoch());

@@ -67,6 +67,11 @@ impl Feed {
         self.catalog.is_some()
     }
 
+    /// When the first frame came in that is not muxed yet.
+    pub(crate) fn waiting_since(&self) -> Option<Instant> {
+        self.consumer.waiting_since()
+    }
+
     /// The place of the viewer that this walk begins with.
     pub(crate) fn next_turn(&mut self) -> usize {
         self.turn.next(self.members.len())

@@ -141,13 +141,16 @@ impl Worker {
         next.map_or(CHECK_EVERY, |due| due.saturating_duration_since(now).min(CHECK_EVERY))
     }
 
-    /// New frames wait until a window after the last write.
+    /// New frames wait until a window after the last write, or until the first of them is a window old: they may have waited for the
+    /// thread that took them in.
     fn schedule(&mut self, number: usize, now: Instant) {
         let window = self.pace.window();
         if let Some(feed) = self.feeds.get_mut(number).and_then(Option::as_mut)
             && feed.due.is_none()
         {
-            feed.due = Some(now.max(feed.flushed + window));
+            let next = feed.flushed + window;
+            let oldest = if next > now { feed.waiting_since() } else { None };
+            feed.due = Some(oldest.map_or(next, |arrived| next.min(arrived + window)).max(now));
             self.due.push(number);
         }
     }
