@@ -9,19 +9,36 @@ memory and descriptors stay where they were.
 import argparse
 import json
 import os
+import select
+import shutil
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from machinery import ADMIN, HTTP, RTMP, START_SECONDS_MAX, Process, Table, binary, clip, enter_network_namespace, floodtide
+from machinery import ADMIN, HTTP, RTMP, SRT, START_SECONDS_MAX, Process, Table, binary, clip, enter_network_namespace, floodtide, http_bytes
 
 STEADY, VISITING, VISIT_SECONDS = 30, 10, 12
 WAVES, WAVE_SECONDS = 5, 40
-MIX = "55% flv, 15% ws, 15% rtmp, 15% hls"
+# Every output: what it is called, where it is, and how many of a hundred viewers watch by it.
+OUTPUTS = [
+    ("HTTP-FLV", f"http://127.0.0.1:{HTTP}/live/s{{i}}.flv", 45),
+    ("WS-FLV", f"ws://127.0.0.1:{HTTP}/live/s{{i}}.flv", 15),
+    ("RTMP", f"rtmp://127.0.0.1:{RTMP}/live/s{{i}}", 15),
+    ("LL-HLS", f"http://127.0.0.1:{HTTP}/live/s{{i}}/index.m3u8", 12),
+    ("HLS by TS", f"http://127.0.0.1:{HTTP}/live/s{{i}}/ts/index.m3u8", 5),
+    ("WHEP", f"http://127.0.0.1:{HTTP}/live/s{{i}}/whep", 8),
+]
+# And SRT, which the generator doesn't speak: so many more in each wave, by srt-live-transmit.
+SRT_VIEWERS, SRT_PLAYER = 2, "srt-live-transmit"
+# Without a byte for so long a viewer has stalled: the generator's own measure.
+STALL_SECONDS = 1.0
+# What nobody asks for any more is packaged for so long: it ends within a short run, too, and has to give back what it held.
+PACKAGING_SECONDS = 15
 # The first so much of the time fills caches and allocator, and isn't compared.
 WARM_SHARE = 0.25
 
@@ -42,19 +59,45 @@ def visitors(end, path, folder):
         turn += 1
 
 
+def watch_by_srt(broadcast, seconds):
+    """One session by SRT, counted as the generator counts its own."""
+    url = f"srt://127.0.0.1:{SRT}?streamid=play:live/s{broadcast}"
+    counted = dict(output="SRT", viewers=1, stalled_viewers=0, silent=1, disconnects=0)
+    end = time.monotonic() + seconds
+    player = subprocess.Popen([SRT_PLAYER, "-quiet", "-a:no", url, "file://con"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while (left := end - time.monotonic()) > 0:
+        if not select.select([player.stdout], [], [], min(left, STALL_SECONDS))[0]:
+            if left > STALL_SECONDS and not counted["silent"]:
+                counted["stalled_viewers"] = 1
+        elif player.stdout.read1(1 << 16):
+            counted["silent"] = 0
+        else:
+            counted["disconnects"] = 1
+            break
+    player.kill()
+    player.communicate()
+    return counted
+
+
 def waves(number, viewers, end, results):
     """One wave of viewers after the other; each is counted whole."""
+    turn = 0
     while (left := end - time.monotonic()) > 12:
-        seconds = min(WAVE_SECONDS, int(left) - 8)
-        command = [binary(), "load", "view", "-q", "--url", f"http://127.0.0.1:{HTTP}/live/s{{i}}.flv", "--mix", MIX]
-        command += ["--rtmp-port", str(RTMP), "-n", str(viewers), "--broadcasts", str(STEADY), "--ramp", "100", "--warmup", "1s"]
+        seconds, turn = min(WAVE_SECONDS, int(left) - 8), turn + 1
+        command = [binary(), "load", "view", "-q", "-n", str(viewers), "--broadcasts", str(STEADY), "--ramp", "100", "--warmup", "1s"]
         command += ["--duration", f"{seconds}s", "--json", "-"]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
+        command += [word for _, url, share in OUTPUTS for word in ("--url", url, "--share", str(share))]
+        with ThreadPoolExecutor() as beside:
+            broadcasts = [(turn * WAVES + number + n * STEADY // SRT_VIEWERS) % STEADY for n in range(SRT_VIEWERS)]
+            by_srt = [beside.submit(watch_by_srt, broadcast, seconds) for broadcast in broadcasts]
+            done = subprocess.run(command, capture_output=True, text=True, timeout=seconds + 120)
+            results.extend(one.result() for one in by_srt)
         if done.stdout.lstrip().startswith("{"):
-            results.append(json.loads(done.stdout)["total"])
+            profiles = json.loads(done.stdout)["profiles"]
+            results.extend(dict(profile, output=name) for profile, (name, _, _) in zip(profiles, OUTPUTS, strict=True))
         else:
             sys.stderr.write(f"soak: wave {number}: {done.stderr}\n")
-            results.append(dict(viewers=viewers, stalled_viewers=viewers, silent=viewers, disconnects=viewers))
+            results.append(dict(output=OUTPUTS[0][0], viewers=viewers, stalled_viewers=viewers, silent=viewers, disconnects=viewers))
 
 
 def soak(minutes, viewers):
@@ -65,7 +108,7 @@ def soak(minutes, viewers):
         wait_until_ready()
         before = descriptors()
         steady = publish(Path(folder) / "steady.log", "s", STEADY, path)
-        time.sleep(3)
+        wait_until_segments()
         begin = time.monotonic()
         end = begin + minutes * 60
         threads = [threading.Thread(target=visitors, args=(end, path, folder))]
@@ -98,19 +141,39 @@ def wait_until_ready():
     sys.exit(f"soak: the server isn't ready within {START_SECONDS_MAX} s")
 
 
+def wait_until_segments():
+    """Until each broadcast lists the three segments that a player without parts begins with, which would stall on one."""
+    end = time.monotonic() + START_SECONDS_MAX * 2
+    waiting = set(range(STEADY))
+    while waiting and time.monotonic() < end:
+        waiting = {broadcast for broadcast in waiting if segments(broadcast) < 3}
+        time.sleep(0.5)
+    if waiting:
+        sys.exit(f"soak: {len(waiting)} broadcasts have no three segments")
+
+
+def segments(broadcast):
+    """How many are listed by TS; asking has them packaged."""
+    try:
+        return http_bytes(f"/live/s{broadcast}/ts/index.m3u8").count(b"#EXTINF")
+    except OSError:
+        return 0
+
+
 def wait_until_idle(descriptors, before):
-    """Broadcasts have a grace of ten seconds, packaging an idle time of a minute."""
+    """Broadcasts have a grace of ten seconds, packaging an idle time."""
     end = time.monotonic() + 90
     while descriptors() > before and time.monotonic() < end:
         time.sleep(1)
 
 
 def report(table, minutes, viewers, results, readings, before, after):
-    total = lambda key: sum(result[key] for result in results)
-    table.row(f"sessions, {minutes:g} min, {viewers} viewers at a time", total("viewers"), "")
-    share = 100 * (total("stalled_viewers") + total("silent")) / max(1, total("viewers"))
-    table.row("sessions with a stall or without media", share, "%", target=0.7)
-    table.row("sessions that lost their connection", total("disconnects"), "", target=0)
+    table.row(f"sessions, {minutes:g} min, {viewers} viewers at a time", sum(result["viewers"] for result in results), "")
+    for output in [*(name for name, _, _ in OUTPUTS), "SRT"]:
+        total = lambda key: sum(result[key] for result in results if result["output"] == output)
+        share = 100 * (total("stalled_viewers") + total("silent")) / max(1, total("viewers"))
+        table.row(f"of {total('viewers')} by {output}: with a stall or without media", share, "%", target=0.7)
+        table.row(f"of {total('viewers')} by {output}: that lost their connection", total("disconnects"), "", target=0)
     warm = [rss for at, rss in readings if at > WARM_SHARE * readings[-1][0]]
     half = len(warm) // 2
     early, late = sum(warm[:half]) / half, sum(warm[half:]) / (len(warm) - half)
@@ -126,6 +189,9 @@ def main() -> int:
     parser.add_argument("--viewers", type=int, default=1500, help="at a time")
     parser.add_argument("--gate", action="store_true", help="exit with 1 when a target is missed")
     options = parser.parse_args()
+    if not shutil.which(SRT_PLAYER):
+        sys.exit(f"soak: {SRT_PLAYER} is not there; scripts/install-test-tools.sh installs it")
+    os.environ["FLOODTIDE_HLS__IDLE"] = f"{PACKAGING_SECONDS}s"
     enter_network_namespace()
     held = soak(options.minutes, options.viewers).save()
     return 1 if options.gate and not held else 0
