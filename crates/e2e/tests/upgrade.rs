@@ -39,11 +39,21 @@ fn join_by_rtmp(ports: Ports) -> Result<()> {
     }
 }
 
+/// A playlist. Whose connection the old process took, and whose request it reads once it has handed over, is sent to the new one.
+fn load(ports: Ports, target: &str) -> Result<Response> {
+    let answer = fetch(ports.http, target, &[])?;
+    if answer.status != 307 {
+        return Ok(answer);
+    }
+    ensure!(answer.header("location") == target.rsplit('/').next(), "{answer:?}");
+    fetch(ports.http, target, &[])
+}
+
 /// By the first playlist and one of a rendition, each over a connection of its own, so that they may come from two processes.
 fn join_by_hls(ports: Ports) -> Result<()> {
-    let multivariant = fetch(ports.http, "/live/x/index.m3u8", &[])?;
+    let multivariant = load(ports, "/live/x/index.m3u8")?;
     ensure!(multivariant.status == 200, "{multivariant:?}");
-    let video = fetch(ports.http, "/live/x/video/index.m3u8", &[])?;
+    let video = load(ports, "/live/x/video/index.m3u8")?;
     ensure!(video.status == 200 && !Playlist::parse(&video.text()?)?.segments.is_empty(), "{video:?}");
     Ok(())
 }
