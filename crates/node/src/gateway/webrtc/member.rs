@@ -130,8 +130,6 @@ pub(super) struct Pictures {
 pub(super) struct Quality {
     ladder: Arc<Ladder>,
     chooser: Chooser,
-    /// When it was last tried out whether the network carries a better one.
-    tried: Option<Instant>,
 }
 
 /// Where a viewer's pictures are to come from.
@@ -152,10 +150,6 @@ const CONNECT_MAX: Duration = Duration::from_secs(20);
 const ASK_AGAIN: Duration = Duration::from_millis(600);
 /// A publisher that is asked for a keyframe sends it within this time; if it doesn't, the pictures of before go on.
 pub(super) const RELIEF_MAX: Duration = Duration::from_millis(800);
-/// How often it is tried out whether a network carries a better quality: each time takes some 6 kB at once.
-const TRY_EVERY: Duration = Duration::from_secs(2);
-/// More than a quality needs is tried, in percent: pictures that move need more for a while.
-const TRY_PERCENT: u64 = 130;
 /// A viewer who lost pictures is sent the group again, but not for every report of the same loss.
 const RESEND_MIN: Duration = Duration::from_millis(400);
 
@@ -172,7 +166,7 @@ impl<'a> Exit<'a> {
 
 impl Quality {
     pub(super) fn new(ladder: Arc<Ladder>, stay: Duration) -> Quality {
-        Quality { ladder, chooser: Chooser::new(stay), tried: None }
+        Quality { ladder, chooser: Chooser::new(stay) }
     }
 }
 
@@ -238,11 +232,7 @@ impl Watching {
         let at = self.place()?;
         let quality = self.quality.as_mut()?;
         let better = quality.ladder.rungs().get(at + 1)?.bits_per_second();
-        let rested = quality.tried.is_none_or(|at| now.saturating_duration_since(at) >= TRY_EVERY);
-        (rested && quality.chooser.is_to_find_out(better, now)).then(|| {
-            quality.tried = Some(now);
-            better * TRY_PERCENT / 100
-        })
+        quality.chooser.try_out(better, now)
     }
 
     /// Takes in what was found out of its network. True when it is time to choose.

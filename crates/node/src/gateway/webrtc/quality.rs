@@ -8,8 +8,9 @@ pub(super) struct Chooser {
     /// The shortest time at one quality before a better one.
     stay: Duration,
     switched: Option<Instant>,
-    /// When it last went up.
+    /// When it last went up, and when down.
     risen: Option<Instant>,
+    fallen: Option<Instant>,
     /// A better quality that the network didn't carry is not tried again before.
     failed_until: Option<Instant>,
     /// Until then measurements say little.
@@ -20,6 +21,9 @@ pub(super) struct Chooser {
     held_up: bool,
     /// Bits per second that the network carries, as far as it is known.
     estimate: Option<u64>,
+    /// When it was last to be tried out whether the network carries a better quality, and how often since the last change.
+    tried: Option<Instant>,
+    tries: u32,
 }
 
 /// A quality is kept while the estimate is not below this share of its rate, in percent: estimates swing.
@@ -34,8 +38,17 @@ const SETTLE: Duration = Duration::from_millis(1200);
 const FAILED_STAYS: u32 = 2;
 /// Whether the network carries a better quality is found out before its time: in so long it can be tried out twice.
 const AHEAD: Duration = Duration::from_millis(2500);
+/// How often it is tried out, and how often when that was of no use some times: it fills a narrow network for a moment.
+const TRY_EVERY: Duration = Duration::from_secs(2);
+const OFTEN_TRIES: u32 = 5;
+const TRY_RARELY_EVERY: Duration = Duration::from_secs(8);
+/// More than a quality needs is tried, in percent.
+const TRY_MORE_PERCENT: u64 = 15;
 /// Room that a quality needs above its rate to be chosen, in percent: pictures that move need more for a while.
 const ROOM_PERCENT: u64 = 115;
+/// The same for so long after a quality was left: a network that swings by a fifth around what a quality needs is measured at no more.
+const CAUTIOUS_ROOM_PERCENT: u64 = 150;
+const CAUTIOUS: Duration = Duration::from_secs(180);
 
 impl Chooser {
     pub(super) fn new(stay: Duration) -> Chooser {
@@ -43,11 +56,14 @@ impl Chooser {
             stay,
             switched: None,
             risen: None,
+            fallen: None,
             failed_until: None,
             unsettled: None,
             losing: false,
             held_up: false,
             estimate: None,
+            tried: None,
+            tries: 0,
         }
     }
 
@@ -88,8 +104,14 @@ impl Chooser {
         if settled && (self.losing || self.held_up) && current > 0 {
             return Some(current - 1);
         }
-        let better = carried(ROOM_PERCENT);
+        let better = carried(self.room_percent(now));
         (better > current && self.rested(now) && !self.losing && !self.held_up).then_some(better)
+    }
+
+    /// The room that a better quality needs above its rate, in percent.
+    fn room_percent(&self, now: Instant) -> u64 {
+        let cautious = self.fallen.is_some_and(|at| now.saturating_duration_since(at) < CAUTIOUS);
+        if cautious { CAUTIOUS_ROOM_PERCENT } else { ROOM_PERCENT }
     }
 
     /// Whether it stayed long enough for a better quality.
@@ -98,10 +120,18 @@ impl Chooser {
             && self.failed_until.is_none_or(|until| now >= until)
     }
 
-    /// Whether it is about time for a better quality, of which it isn't known yet that the network carries it.
-    pub(super) fn is_to_find_out(&self, better: u64, now: Instant) -> bool {
-        let known = self.estimate.is_some_and(|rate| rate >= better.saturating_mul(ROOM_PERCENT) / 100);
-        self.rested(now + AHEAD) && !self.losing && !self.held_up && !known
+    /// The rate to try out on the network, bits per second, when it is about time for a better quality of which it isn't known yet that
+    /// the network carries it. Once for each time.
+    pub(super) fn try_out(&mut self, better: u64, now: Instant) -> Option<u64> {
+        let known =
+            self.estimate.is_some_and(|rate| rate >= better.saturating_mul(self.room_percent(now)) / 100);
+        let every = if self.tries < OFTEN_TRIES { TRY_EVERY } else { TRY_RARELY_EVERY };
+        let rested = self.tried.is_none_or(|at| now.saturating_duration_since(at) >= every);
+        let calm = self.rested(now + AHEAD) && !self.losing && !self.held_up;
+        (rested && calm && !known).then(|| {
+            (self.tried, self.tries) = (Some(now), self.tries + 1);
+            better.saturating_mul(self.room_percent(now) + TRY_MORE_PERCENT) / 100
+        })
     }
 
     /// The quality was changed, to a better one or not.
@@ -110,7 +140,10 @@ impl Chooser {
         if !up && risen.is_some_and(|at| now.saturating_duration_since(at) < self.stay) {
             self.failed_until = Some(now + self.stay * FAILED_STAYS);
         }
-        (self.switched, self.losing, self.held_up) = (Some(now), false, false);
+        if !up {
+            self.fallen = Some(now);
+        }
+        (self.switched, self.losing, self.held_up, self.tries) = (Some(now), false, false, 0);
     }
 }
 
@@ -133,12 +166,17 @@ mod tests {
     #[test]
     fn a_better_quality_is_tried_out_when_its_time_comes_and_nothing_is_lost() {
         let (mut chooser, now) = at_the_best();
-        let (known, unknown) = (2_000_000, 4_000_000);
-        assert!(![now, now + STAY / 2].iter().any(|at| chooser.is_to_find_out(unknown, *at)));
-        assert!(chooser.is_to_find_out(unknown, now + STAY - AHEAD));
-        assert!(!chooser.is_to_find_out(known, now + STAY - AHEAD));
+        let (known, unknown, early) = (2_000_000, 4_000_000, now + STAY - AHEAD);
+        assert_eq!([now, now + STAY / 2].map(|at| chooser.try_out(unknown, at)), [None; 2]);
+        assert_eq!(chooser.try_out(known, early), None);
+        assert_eq!(chooser.try_out(unknown, early), Some(5_200_000), "30 % more");
+        let millis = |millis: u64| early + Duration::from_millis(millis);
+        let tried = |chooser: &mut Chooser| -> Vec<u64> {
+            (1..30_000).step_by(100).filter(|at| chooser.try_out(unknown, millis(*at)).is_some()).collect()
+        };
+        assert_eq!(tried(&mut chooser), [2001, 4001, 6001, 8001, 16_001, 24_001]);
         chooser.lost(LOSS_FULL);
-        assert!(!chooser.is_to_find_out(unknown, now + STAY));
+        assert_eq!(chooser.try_out(unknown, millis(60_000)), None);
     }
 
     #[test]
@@ -213,9 +251,21 @@ mod tests {
         chooser.switched(false, later);
         assert_eq!(chooser.choose(&RATES, Some(1), later + STAY), None);
         let unknown = 4_000_000;
-        assert!(!chooser.is_to_find_out(unknown, later + STAY));
-        assert!(chooser.is_to_find_out(unknown, later + rest - AHEAD));
+        assert!(chooser.try_out(unknown, later + STAY).is_none());
+        assert!(chooser.try_out(unknown, later + rest - AHEAD).is_some());
         assert_eq!(chooser.choose(&RATES, Some(1), later + rest), Some(2));
+    }
+
+    #[test]
+    fn a_quality_that_was_left_needs_more_room_for_some_minutes() {
+        let (mut chooser, now) = at_the_best();
+        chooser.switched(false, now + STAY);
+        for (after, room, wanted) in
+            [(STAY, 1_800_000, None), (STAY, 2_300_000, Some(2)), (CAUTIOUS, 1_800_000, Some(2))]
+        {
+            chooser.learn(room);
+            assert_eq!(chooser.choose(&RATES, Some(1), now + STAY + after), wanted, "{after:?}, {room}");
+        }
     }
 
     #[test]

@@ -119,10 +119,7 @@ struct Head {
 const HEAD_BYTES: usize = 12;
 /// Header extensions are seldom longer.
 const EXTENSION_BYTES: usize = 32;
-/// A network is tried out for so long, and by no more than that at once.
-const TRY_MS: u64 = 40;
-const TRY_BYTES_MAX: usize = 32 << 10;
-/// One of them may be lost.
+/// By fewer packets nothing is found out, and one may be lost.
 const TRY_PACKETS_MIN: usize = network::PACKETS_MIN as usize + 1;
 /// How often a viewer is told which picture and which sound belong together. RFC 3550 §6.2 wants 5 s at most; a new viewer needs it soon.
 const REPORT_EVERY: Duration = Duration::from_secs(2);
@@ -222,13 +219,13 @@ impl Outlet {
         true
     }
 
-    /// Finds out whether the network carries that, in bits per second: sends what was sent just now again, all at once, for as long as
-    /// it would take by that rate. A viewer drops what it has.
+    /// Finds out whether the network carries that, in bits per second: sends what was sent just now again, all at once. A viewer drops
+    /// what it has.
     pub(super) fn try_out(&mut self, bits_per_second: u64, exit: &mut Exit<'_>) {
         let Some(line) = self.lines.iter_mut().find(|line| line.section.kind == Kind::Video) else { return };
         let (Some(network), Some(again)) = (self.network.as_deref_mut(), line.section.resend) else { return };
-        let bytes = usize::try_from(bits_per_second * TRY_MS / 8000).unwrap_or(usize::MAX);
-        for (sequence, packet, ticks) in self.history.newest(bytes.min(TRY_BYTES_MAX), TRY_PACKETS_MIN) {
+        let bytes = network.try_out(bits_per_second, exit.now);
+        for (sequence, packet, ticks) in self.history.newest(bytes, TRY_PACKETS_MIN) {
             line.write_again(&self.sealer, Some(network), again, (sequence, &packet, ticks), exit);
         }
     }

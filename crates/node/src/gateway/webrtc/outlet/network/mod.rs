@@ -25,6 +25,8 @@ pub(super) struct Network {
     flow: Flow,
     /// The share of what was sent lately that was lost, until it is taken.
     loses: Option<f32>,
+    /// Until then what waits, waits behind what was sent to try it out.
+    tried_out: Option<Instant>,
 }
 
 /// A packet on its way.
@@ -70,6 +72,11 @@ struct Flow {
 
 /// Packets of a second and more; reports come every 50 to 250 ms.
 const SENT_MAX: usize = 512;
+/// A network is tried out by what takes so long by the rate, µs, unless that fills it for longer as far as it is known.
+const TRY_MICROS: u64 = 40_000;
+const FILL_MICROS_MAX: u64 = 60_000;
+/// So long after that it is not yet as before.
+const TRIED_OUT_AFTER: Duration = Duration::from_millis(600);
 /// What waits so long is not on its way, it is in a queue. A keyframe of many packets waits too, but its first ones don't.
 const WAITS_MIN: Duration = Duration::from_millis(70);
 /// One report may tell of a moment.
@@ -93,6 +100,7 @@ impl Network {
             trains: Trains::default(),
             flow: Flow::default(),
             loses: None,
+            tried_out: None,
         }
     }
 
@@ -104,6 +112,15 @@ impl Network {
             Sent { at, number, bytes: u16::try_from(bytes).unwrap_or(u16::MAX), state: State::OnTheWay };
         self.next = number.wrapping_add(1);
         number
+    }
+
+    /// How many bytes are to be sent at once now, so that it is found out whether it carries that, bits per second. They fill it for a
+    /// moment only, if it carries no more than is known.
+    pub(super) fn try_out(&mut self, bits_per_second: u64, now: Instant) -> usize {
+        self.tried_out = Some(now + TRIED_OUT_AFTER);
+        let in_time = |rate: u64, micros: u64| rate.saturating_mul(micros) / 8_000_000;
+        let bytes = in_time(bits_per_second, TRY_MICROS).min(in_time(self.carries(), FILL_MICROS_MAX));
+        usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 
     /// Takes an RTCP compound packet of the viewer in.
@@ -156,7 +173,11 @@ impl Network {
         }
         self.loses = loses.or(self.loses);
         let waited = self.base.learn(least, now);
-        self.late_reports = if waited >= WAITS_MIN.as_micros() as i64 { self.late_reports + 1 } else { 0 };
+        if waited < WAITS_MIN.as_micros() as i64 {
+            self.late_reports = 0;
+        } else if self.tried_out.is_none_or(|until| now >= until) {
+            self.late_reports += 1;
+        }
         let full = self.is_full() || loses.is_some_and(|loses| loses >= FULL_LOSS_MIN);
         if let (true, Some(rate)) = (full, self.flow.bits_per_second) {
             self.trains.full_at(rate);

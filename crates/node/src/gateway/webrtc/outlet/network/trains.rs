@@ -63,7 +63,7 @@ impl Trains {
         self.bits_per_second
     }
 
-    /// Halfway, by factors, to what is nearest of what one train told: one may be held up by something else.
+    /// Halfway, by factors, to what is nearest of what one train told: one may be held up by something else, or come by the dozen.
     fn learn(&mut self, least: u64, most: u64) {
         let nearest = self.bits_per_second.clamp(least, most.max(least));
         self.bits_per_second = (self.bits_per_second as f64 * nearest as f64).sqrt() as u64;
