@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need, builds everything, runs every check and test. `.ci/run` calls it.
-# On Debian with Rust and as root (or with sudo); about 40 minutes on two cores from a cold clone.
+# On Debian with Rust and as root (or with sudo); about 35 minutes on two cores from a cold clone.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
