@@ -56,7 +56,7 @@ test("a publisher with rare keyframes is told what to do, and an operator kicks 
     ["Last keyframe", /^\d\.\d s ago$|^10\.\d s ago$/],
     ["Keyframe gaps", /^[1-9] in the last minute$/],
     ["B-frames", /^off$/],
-    ["Latest frame", /^\d+ ms$/],
+    ["Latest frame", /^[\d,]+ ms$/],
     ["Mended timestamps", /^0, 0 in the last minute$/],
     ["Reconnects", /^0, 0 in the last minute$/],
   ])) {
