@@ -3,13 +3,10 @@
  * @module
  */
 
-import { restartIce } from "./ice-restart.js";
-import { LOOK_MS, Silence } from "./silence.js";
+import { LOST_MS, tend } from "./tend.js";
 import { laterOf, troubleOf } from "./transport.js";
 
 const POLL_MS = 500;
-/** A path that is lost comes back within this, or never. */
-const LOST_MS = 4000;
 /** Without a picture or a sound for so long, the connection is given up. Longer than the server waits for a publisher. */
 const STILL_MS = 15_000;
 /** An answer to a goodbye isn't waited for any longer. */
@@ -30,7 +27,7 @@ export async function playWebrtc(video, url, failed) {
   video.srcObject = media;
   const measured = measure(peer, () => failed("network"));
   const answer = await offer(peer, url);
-  const tended = "connection" in answer ? tend(peer, answer.connection, () => failed("network")) : null;
+  const tended = "connection" in answer ? tend(peer, answer.connection, received, () => failed("network")) : null;
   if ("trouble" in answer) failed(answer.trouble, answer.detail, answer.later_s);
   // An element that was given nothing to play doesn't begin by itself when all that comes is sound.
   else if (video.srcObject === media && media.getVideoTracks().length === 0) video.srcObject = media;
@@ -51,6 +48,9 @@ export async function playWebrtc(video, url, failed) {
     },
   };
 }
+
+/** Bytes of media that came in all. @param {any[]} stats */
+const received = (stats) => stats.filter((one) => one.type === "inbound-rtp").reduce((sum, one) => sum + one.bytesReceived, 0);
 
 /** @type {import("./transport.js").Transport} */
 const NONE = { kind: "webrtc", latency: () => null, bytes: () => 0, toLive: () => {}, stop: () => {} };
@@ -113,42 +113,6 @@ function watch(peer, lost) {
   };
 }
 
-/**
- * Looks for another way when this one seems to be lost, as when the address changed: by then the browser itself would only wait.
- * @param {RTCPeerConnection} peer
- * @param {string} connection its URL
- * @param {() => void} lost is told when there is none
- */
-function tend(peer, connection, lost) {
-  const silence = new Silence();
-  /** How many checks the server answered, by pair of addresses, and when it did so last. @type {Map<string, number>} */
-  const answers = new Map();
-  let answered = 0;
-  let busy = false;
-  const look = async () => {
-    const all = [...(await peer.getStats()).values()];
-    const bytes = all.filter((one) => one.type === "inbound-rtp").reduce((sum, one) => sum + one.bytesReceived, 0);
-    const now = performance.now();
-    const due = silence.hear(now, bytes);
-    for (const { id, responsesReceived: count } of all.filter((one) => one.type === "candidate-pair")) {
-      if (count > (answers.get(id) ?? 0)) answered = now;
-      answers.set(id, count);
-    }
-    if (due) {
-      const done = await restartIce(peer, connection);
-      if (done === "refused") lost();
-    // A publisher who pauses is waited for, as long as the server is there.
-    } else if (silence.length(now) > LOST_MS && now - answered > LOST_MS) lost();
-  };
-  const timer = setInterval(async () => {
-    if (busy) return;
-    busy = true;
-    await look().catch(() => {});
-    busy = false;
-  }, LOOK_MS);
-  return { stop: () => clearInterval(timer) };
-}
-
 /** @typedef {{ latency_s: number | null, bytes: number, freezes: { count: number, seconds: number } }} Measured */
 
 /**
@@ -166,7 +130,7 @@ function measure(peer, over) {
     const inbound = all.filter((one) => one.type === "inbound-rtp");
     const video = inbound.find((one) => one.kind === "video");
     const pair = all.find((one) => one.type === "candidate-pair" && one.nominated);
-    latest.bytes = inbound.reduce((sum, one) => sum + one.bytesReceived, 0);
+    latest.bytes = received(all);
     if (video) {
       latest.freezes = { count: video.freezeCount ?? 0, seconds: video.totalFreezesDuration ?? 0 };
       const now = delayOf(video);

@@ -3,6 +3,7 @@
  * @module
  */
 
+import { tend } from "../player/tend.js";
 import { leave } from "../player/webrtc.js";
 
 /**
@@ -43,6 +44,12 @@ const QUALITIES = [
   { rid: "f", scaleResolutionDownBy: 1, share: 1 },
 ];
 
+/** The server keeps a publisher that it doesn't hear for so long, and cameras are not to go off before. */
+const LOST_MS = 15_000;
+
+/** Bytes that came in all: who sends hears ten times a second what of it arrived. @param {any[]} stats */
+const reported = (stats) => stats.filter((one) => one.type === "transport").reduce((sum, one) => sum + one.bytesReceived, 0);
+
 /** An answer that takes longer counts as none. */
 const HEALTH_MS_MAX = 5000;
 
@@ -51,9 +58,11 @@ export class Sender {
    * @param {RTCPeerConnection} peer
    * @param {string} connection the connection's own URL
    * @param {{ url: string, headers: Record<string, string> }} overseen where the server says how it comes in, and to whom
+   * @param {() => void} lost
    */
-  constructor(peer, connection, overseen) {
+  constructor(peer, connection, overseen, lost) {
     this.peer = peer;
+    this.tended = tend(peer, connection, reported, lost, LOST_MS);
     this.connection = connection;
     this.overseen = overseen;
     this.before = { at: 0, bytes: 0 };
@@ -79,7 +88,7 @@ export class Sender {
       if (answer.status !== 201) throw new Refused(answer.status, text.trim());
       await peer.setRemoteDescription({ type: "answer", sdp: text });
       const overseen = { url: new URL("health", answer.url).href, headers: credential };
-      return new Sender(peer, new URL(answer.headers.get("Location") ?? "", answer.url).href, overseen);
+      return new Sender(peer, new URL(answer.headers.get("Location") ?? "", answer.url).href, overseen, lost);
     } catch (error) {
       peer.close();
       throw error;
@@ -88,6 +97,7 @@ export class Sender {
 
   /** Ends the broadcast. */
   stop() {
+    this.tended.stop();
     this.peer.onconnectionstatechange = null;
     leave(this.peer, this.connection);
   }

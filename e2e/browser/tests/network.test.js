@@ -190,24 +190,15 @@ async function settled(page) {
   await page.waitForFunction((then) => (document.querySelector("video")?.getVideoPlaybackQuality().totalVideoFrames ?? 0) > then + 60, frames);
 }
 
-/**
- * The player page behind the relay, playing what ffmpeg publishes.
- * @param {string} name
- */
-async function pageBehindRelay(name) {
-  relay.impair({});
-  const publisher = publish(server, `${name}?key=secret`);
-  await live(`live/${name}`);
-  const { page, context } = await openPage(browser);
-  const requests = /** @type {{ method: string, at: number }[]} */ ([]);
-  page.on("request", (request) => /\/whep/.test(request.url()) && requests.push({ method: request.method(), at: Date.now() }));
-  // The page may only know the way that the relay is in.
-  await page.route(/\/whep/, async (route) => {
-    const response = await route.fetch();
-    const lines = (await response.text()).split("\r\n");
-    await route.fulfill({ response, body: lines.filter((line) => !line.startsWith("a=candidate:") || RegExp(RELAYED).test(line)).join("\r\n") });
-  });
-  await page.goto(`${server.url}/?path=live/${name}&via=webrtc`);
+/** The page may only know the way that the relay is in. @param {import("playwright-core").Page} page @param {RegExp} offers */
+const knowsTheRelayOnly = (page, offers) => page.route(offers, async (route) => {
+  const response = await route.fetch();
+  const lines = (await response.text()).split("\r\n");
+  await route.fulfill({ response, body: lines.filter((line) => !line.startsWith("a=candidate:") || RegExp(RELAYED).test(line)).join("\r\n") });
+});
+
+/** Notes when pictures are shown, once they are. @param {import("playwright-core").Page} page */
+async function noted(page) {
   await settled(page);
   await page.evaluate(() => {
     const all = /** @type {any} */ (window);
@@ -221,11 +212,29 @@ async function pageBehindRelay(name) {
   });
   await page.waitForFunction(() => /** @type {any} */ (window).pictures.length > 20);
   return {
-    page, publisher, requests,
-    count: (/** @type {string} */ method) => requests.filter((one) => one.method === method).length,
     /** @returns {Promise<number[]>} when pictures were shown since a moment of the page's clock */
     pictures: (/** @type {number} */ since) => page.evaluate((since) => /** @type {any} */ (window).pictures.filter((/** @type {number} */ at) => at >= since), since),
     now: () => page.evaluate(() => performance.now()),
+  };
+}
+
+/**
+ * The player page behind the relay, playing what ffmpeg publishes.
+ * @param {string} name
+ */
+async function pageBehindRelay(name) {
+  relay.impair({});
+  const publisher = publish(server, `${name}?key=secret`);
+  await live(`live/${name}`);
+  const { page, context } = await openPage(browser);
+  const requests = /** @type {{ method: string, at: number }[]} */ ([]);
+  page.on("request", (request) => /\/whep/.test(request.url()) && requests.push({ method: request.method(), at: Date.now() }));
+  await knowsTheRelayOnly(page, /\/whep/);
+  await page.goto(`${server.url}/?path=live/${name}&via=webrtc`);
+  const shown = await noted(page);
+  return {
+    page, publisher, requests, ...shown,
+    count: (/** @type {string} */ method) => requests.filter((one) => one.method === method).length,
     async close() {
       await context.close();
       await publisher.vanish();
@@ -253,6 +262,38 @@ test("the page's viewer whose address changes goes on within two seconds, in the
   } finally {
     await viewer.close();
   }
+});
+
+test("the publish page whose address changes goes on within three seconds, in the same connection", async () => {
+  relay.impair({});
+  const studio = await openPage(browser);
+  const requests = /** @type {string[]} */ ([]);
+  studio.page.on("request", (request) => /\/whip/.test(request.url()) && requests.push(request.method()));
+  const count = (/** @type {string} */ method) => requests.filter((one) => one === method).length;
+  await knowsTheRelayOnly(studio.page, /\/whip/);
+  await studio.page.goto(`${server.url}/publish`);
+  await studio.page.selectOption("[name=source]", "pattern");
+  await studio.page.fill("[name=name]", "studio-moves");
+  await studio.page.fill("[name=key]", "secret");
+  await studio.page.click("[data-action=start]");
+  await studio.page.waitForSelector("[data-status=live]");
+  const { page, context } = await openPage(browser);
+  await page.goto(`${server.url}/?path=live/studio-moves&via=webrtc`);
+  const { pictures, now } = await noted(page);
+  for (let round = 1; count("PATCH") === 0 && round <= ROUNDS_MAX; round += 1) {
+    const since = await now();
+    relay.rebind();
+    // The browser checks every 2.5 s: each time at another moment between two checks.
+    await sleep(6000 + 400 * round);
+    const shown = await pictures(since - 500);
+    const gap = Math.max(...shown.slice(1).map((at, i) => at - shown[i]), (await now()) - (shown.at(-1) ?? 0));
+    console.log(`round ${round}: ${gap.toFixed(0)} ms without a picture, ${count("PATCH")} restarts`);
+    assert.ok(gap < 3000, `${gap} ms`);
+    assert.equal(count("POST"), 1, "it is the same connection");
+  }
+  assert.ok(count("PATCH") >= 1, "the page did something about it");
+  await context.close();
+  await studio.context.close();
 });
 
 test("where the server knows the connection no more, the page makes another one", async () => {
