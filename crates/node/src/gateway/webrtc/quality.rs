@@ -30,7 +30,7 @@ pub(super) struct Chooser {
 const KEEP_PERCENT: u64 = 85;
 /// A network that takes less than is sent loses the rest, long before the estimate has come down to what it takes. Bad radio loses
 /// less than this, and that is sent again.
-const LOSS_FULL: f32 = 0.15;
+pub(super) const LOSS_FULL: f32 = 0.15;
 /// How long measurements are not believed after a burst.
 const SETTLE: Duration = Duration::from_millis(1200);
 /// For so many stays a better quality that was left again within one isn't tried: a network that swings around what one quality needs

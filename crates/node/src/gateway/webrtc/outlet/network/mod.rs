@@ -7,6 +7,7 @@
 mod arrivals;
 mod trains;
 
+use super::super::quality::LOSS_FULL;
 use std::time::{Duration, Instant};
 pub(super) use trains::PACKETS_MIN;
 use trains::Trains;
@@ -86,8 +87,6 @@ const BASE_AGE: Duration = Duration::from_secs(10);
 /// A share of fewer packets, or of a moment, is mostly chance.
 const SPAN_PACKETS_MIN: i32 = 60;
 const SPAN_MICROS_MIN: i64 = 700_000;
-/// A network that loses so much is full with what it lets through.
-const FULL_LOSS_MIN: f32 = 0.15;
 
 impl Network {
     pub(super) fn new(now: Instant) -> Network {
@@ -178,7 +177,7 @@ impl Network {
         } else if self.tried_out.is_none_or(|until| now >= until) {
             self.late_reports += 1;
         }
-        let full = self.is_full() || loses.is_some_and(|loses| loses >= FULL_LOSS_MIN);
+        let full = self.is_full() || loses.is_some_and(|loses| loses >= LOSS_FULL);
         if let (true, Some(rate)) = (full, self.flow.bits_per_second) {
             self.trains.full_at(rate);
         }
