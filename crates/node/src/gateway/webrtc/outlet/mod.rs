@@ -334,7 +334,7 @@ impl Sending {
 impl Line {
     fn new(section: Section) -> Line {
         let name = section.name.as_ref().map(|(number, name)| (*number, name.as_bytes()));
-        let extension = extension(name.into_iter());
+        let extension = extension(name.into_iter()).map(Into::into);
         Line { section, extension, next: 0, next_again: 0, packets: 0, octets: 0 }
     }
 
@@ -373,7 +373,7 @@ impl Line {
     }
 
     /// The header extensions of one packet, if they are others than those of most: when its picture was taken, and its number.
-    fn own_extension(&self, taken: Option<Captured>, number: Option<(u8, u16)>) -> Option<Box<[u8]>> {
+    fn own_extension(&self, taken: Option<Captured>, number: Option<(u8, u16)>) -> Option<Vec<u8>> {
         let time = self.section.capture.zip(taken.and_then(capture::told));
         if time.is_none() && number.is_none() {
             return None;
@@ -399,7 +399,7 @@ impl Line {
 }
 
 /// Header extensions in the form with one byte for each; what doesn't fit that is left out. RFC 8285 §4.2.
-fn extension<'a>(elements: impl Iterator<Item = (u8, &'a [u8])>) -> Option<Box<[u8]>> {
+fn extension<'a>(elements: impl Iterator<Item = (u8, &'a [u8])>) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(EXTENSION_BYTES);
     bytes.extend_from_slice(&[0xbe, 0xde, 0, 0]);
     for (number, value) in elements {
@@ -410,7 +410,7 @@ fn extension<'a>(elements: impl Iterator<Item = (u8, &'a [u8])>) -> Option<Box<[
     }
     bytes.resize(bytes.len().next_multiple_of(4), 0);
     bytes[3] = (bytes.len() / 4 - 1) as u8;
-    (bytes.len() > 4).then(|| bytes.into())
+    (bytes.len() > 4).then_some(bytes)
 }
 
 /// Writes a packet straight into what goes out. RFC 3550 §5.1.
